@@ -1,0 +1,30 @@
+/** Every operation there is, by the name of its rpc. Gateways, CLI and client read this list. */
+import * as events from "#api/events.ts";
+import * as kernel from "#api/kernel.ts";
+import type { Input, Operation, Output, RawInput } from "#api/operation.ts";
+import * as services from "#api/services.ts";
+
+export const catalogue = {
+  Deploy: services.deploy,
+  Update: services.update,
+  Kill: services.kill,
+  Restart: services.restart,
+  Status: services.statusOf,
+  List: services.list,
+  Call: services.call,
+  Cast: services.cast,
+  Validate: services.validate,
+  Logs: services.logs,
+  ListEvents: events.listEvents,
+  Watch: events.watch,
+  VerifyEvents: events.verifyEvents,
+  Health: kernel.health,
+  Tree: kernel.tree,
+  Shutdown: kernel.shutdown,
+} as const satisfies Record<string, Operation>;
+
+export type Catalogue = typeof catalogue;
+export type OperationName = keyof Catalogue;
+export type InputOf<N extends OperationName> = Input<Catalogue[N]>;
+export type RawInputOf<N extends OperationName> = RawInput<Catalogue[N]>;
+export type OutputOf<N extends OperationName> = Output<Catalogue[N]>;

@@ -1,0 +1,49 @@
+/** Operations on the kernel itself. */
+import { z } from "zod";
+import { field, json, unary } from "#api/operation.ts";
+
+export const health = unary({
+  name: "Health",
+  summary: "Whether the kernel serves; details only for holders of a token.",
+  input: z.strictObject({}),
+  output: z.strictObject({
+    status: field(1, z.enum(["ok", "degraded", "stopping"])),
+    timestamp: field(2, z.string().optional()),
+    version: field(3, z.string().optional()),
+    uptime_ms: field(4, z.int().optional()),
+    memory_mb: field(5, z.number().optional()),
+    process_count: field(6, z.uint32().optional()),
+    active_services: field(7, z.uint32().optional()),
+  }),
+  permission: "read",
+  resource: () => "health",
+  errors: [],
+  http: { method: "GET", path: "/health" },
+  cli: { command: "health" },
+});
+
+export const tree = unary({
+  name: "Tree",
+  summary: "The supervision tree as it stands.",
+  input: z.strictObject({}),
+  output: z.strictObject({ tree: field(1, json()) }),
+  permission: "admin",
+  resource: () => "kernel",
+  errors: [],
+  http: { method: "GET", path: "/tree" },
+  cli: { command: "tree" },
+});
+
+export const shutdown = unary({
+  name: "Shutdown",
+  summary: "Drain, stop every service in an orderly way and end the kernel.",
+  input: z.strictObject({
+    drain_ms: field(1, z.int32().min(0).max(3_600_000).optional().describe("Time for work in flight; 30000 unless configured.")),
+  }),
+  output: z.strictObject({ accepted: field(1, z.boolean()) }),
+  permission: "admin",
+  resource: () => "kernel",
+  errors: [],
+  http: { method: "POST", path: "/shutdown", status: 202 },
+  cli: { command: "shutdown" },
+});

@@ -1,0 +1,283 @@
+/** Operations on services: deploy, call, look at, change, kill. */
+import { z } from "zod";
+import { args, handlerName, serviceId, tenantId, timeoutMs } from "#api/fields.ts";
+import { field, json, stream, unary } from "#api/operation.ts";
+
+export const FORMATS = ["typescript_source", "javascript_source"] as const;
+export const RESTARTS = ["permanent", "transient", "temporary"] as const;
+export const PERSISTENCE = ["stateless", "hybrid", "durable", "external"] as const;
+export const ISOLATION = ["shared", "dedicated"] as const;
+export const MAILBOX_POLICIES = ["reject", "drop_oldest", "kill"] as const;
+export const SERVICE_STATES = [
+  "starting",
+  "running",
+  "crashed",
+  "restarting",
+  "draining",
+  "stopped",
+  "quarantined",
+  "deployment_failed",
+  "hibernated",
+] as const;
+
+const restartLimits = z
+  .strictObject({
+    max_restarts: field(1, z.uint32().max(1000).optional().describe("Restarts allowed within max_seconds; 3 unless given.")),
+    max_seconds: field(2, z.uint32().min(1).max(86_400).optional().describe("The window in which restarts are counted; 5 unless given.")),
+    startup_timeout_ms: field(3, timeoutMs.optional().describe("Time for load and init; 5000 unless given.")),
+    shutdown_timeout_ms: field(4, timeoutMs.optional().describe("Time for terminate before the instance is killed; 5000 unless given.")),
+  })
+  .describe("How often the service may crash, and how long it may take to start and stop.");
+
+const limits = z
+  .strictObject({
+    memory_mb: field(1, z.uint32().min(8).max(4096).optional().describe("Memory of one instance, MiB.")),
+    call_timeout_ms: field(2, timeoutMs.optional().describe("Longest time one message may take.")),
+    mailbox: field(3, z.uint32().min(1).max(100_000).optional().describe("Messages that may wait for the instance.")),
+    mailbox_policy: field(4, z.enum(MAILBOX_POLICIES).optional().describe("What happens when the mailbox is full: reject the new message, drop the oldest cast, or kill the instance.")),
+    state_bytes: field(5, z.uint32().min(1024).optional().describe("Size of the encoded state, bytes.")),
+  })
+  .describe("What one instance may use. Unset limits take the kernel's defaults.");
+
+const sourceFields = {
+  code: field(3, z.string().optional().describe("The source, when it is one file. Give `code` or `files`.")),
+  files: field(4, z.record(z.string(), z.string()).optional().describe("Several files by relative path; `entry` names the first to load.")),
+  entry: field(5, z.string().optional().describe("The path in `files` that is loaded; index.ts, main.ts, index.js or main.js unless given.")),
+  format: field(6, z.enum(FORMATS).optional().describe("What the source is; typescript_source unless given (it accepts JavaScript too).")),
+};
+
+const spec = {
+  tenant_id: field(1, tenantId),
+  service_id: field(2, serviceId),
+  ...sourceFields,
+  restart: field(7, z.enum(RESTARTS).optional().describe("When a stopped instance is started again: always (permanent), after a crash (transient), never (temporary).")),
+  restart_limits: field(8, restartLimits.optional()),
+  limits: field(9, limits.optional()),
+  persistence: field(10, z.enum(PERSISTENCE).optional().describe("What happens to state: stateless (starts anew), hybrid (flushed every 5 s and before stop), durable (on disk before each reply), external (the service's own business).")),
+  instances: field(11, z.uint32().min(1).max(1).optional().describe("Instances to run; 1 in this version.")),
+  metadata: field(12, z.record(z.string(), z.string()).optional().describe("Labels for people and tools; Solo does not read them.")),
+  env: field(13, z.record(z.string(), z.string()).optional().describe("What the service reads as solo.env.")),
+  args: field(14, json().optional().describe("The second argument of init.")),
+  isolation: field(15, z.enum(ISOLATION).optional().describe("shared: an isolate in the tenant's cell; dedicated: a process of its own.")),
+  ingress: field(16, z.enum(["token", "public"]).optional().describe("Who may send HTTP requests to the service: holders of a token, or anyone who reaches the port. token unless given.")),
+};
+
+const deployed = z.strictObject({
+  tenant_id: field(1, z.string()),
+  service_id: field(2, z.string()),
+  revision: field(3, z.string().describe("Content address of the code and settings that run now.")),
+  state: field(4, z.enum(SERVICE_STATES)),
+  instance_id: field(5, z.string().describe("The running copy; never reused.")),
+  started_in_ms: field(6, z.number().describe("From the request's arrival to ready, milliseconds.")),
+});
+
+export const deploy = unary({
+  name: "Deploy",
+  summary: "Start source code as a supervised service.",
+  description:
+    "Checks, compiles and starts the source; answers when the service is ready and its deployment is on disk. Any failure leaves nothing behind.",
+  input: z.strictObject(spec),
+  output: deployed,
+  permission: "deploy",
+  resource: () => "kernel",
+  errors: ["invalid_argument", "already_exists", "compile_failed", "startup_failed", "startup_timeout", "limit_exceeded", "payload_too_large", "overloaded"],
+  http: { method: "POST", path: "/services", status: 201 },
+  cli: { command: "deploy", custom: true },
+});
+
+export const update = unary({
+  name: "Update",
+  summary: "Replace a running service's code and keep its state (hot swap).",
+  description:
+    "The new revision starts beside the old one with `codeChange(oldState, from)`; only when it is ready does it take over. Any failure leaves the old revision serving.",
+  input: z.strictObject(spec),
+  output: deployed,
+  permission: "deploy",
+  resource: (input) => `service:${input.service_id}`,
+  errors: ["invalid_argument", "service_not_found", "compile_failed", "startup_failed", "startup_timeout", "conflict"],
+  http: { method: "PUT", path: "/services/{service_id}" },
+  cli: { command: "update", custom: true },
+});
+
+const finding = z.strictObject({
+  code: field(1, z.string()),
+  severity: field(2, z.enum(["error", "warning"])),
+  message: field(3, z.string()),
+  file: field(4, z.string()),
+  line: field(5, z.uint32()),
+  column: field(6, z.uint32()),
+  excerpt: field(7, z.string()),
+  explanation: field(8, z.string()),
+  fix: field(9, z.string().optional()),
+});
+
+export const validate = unary({
+  name: "Validate",
+  summary: "Everything a deploy would check, with nothing started.",
+  input: z.strictObject(spec),
+  output: z.strictObject({
+    ok: field(1, z.boolean()),
+    revision: field(2, z.string().optional().describe("The revision a deploy would make.")),
+    findings: field(3, z.array(finding)),
+    problems: field(4, z.array(z.string()).describe("What a deploy would be refused for, beside the findings.")),
+  }),
+  permission: "deploy",
+  resource: () => "kernel",
+  errors: ["invalid_argument", "payload_too_large"],
+  http: { method: "POST", path: "/validate" },
+  cli: { command: "validate", custom: true },
+});
+
+const target = { tenant_id: field(1, tenantId), service_id: field(2, serviceId) };
+
+export const kill = unary({
+  name: "Kill",
+  summary: "Stop a service and forget that it should run.",
+  input: z.strictObject({
+    ...target,
+    force: field(3, z.boolean().optional().describe("At once, without terminate.")),
+    timeout_ms: field(4, timeoutMs.optional().describe("Time for what is in flight and for terminate; then it is forced.")),
+  }),
+  output: z.strictObject({
+    tenant_id: field(1, z.string()),
+    service_id: field(2, z.string()),
+    state: field(3, z.enum(SERVICE_STATES)),
+    forced: field(4, z.boolean().describe("Whether the instance had to be killed.")),
+  }),
+  permission: "deploy",
+  resource: (input) => `service:${input.service_id}`,
+  errors: ["service_not_found"],
+  http: { method: "DELETE", path: "/services/{service_id}", status: 202 },
+  cli: { command: "kill", positional: ["service_id"] },
+});
+
+export const restart = unary({
+  name: "Restart",
+  summary: "Stop the instance and start a new one of the same revision.",
+  input: z.strictObject(target),
+  output: deployed,
+  permission: "deploy",
+  resource: (input) => `service:${input.service_id}`,
+  errors: ["service_not_found", "startup_failed", "startup_timeout"],
+  http: { method: "POST", path: "/services/{service_id}/restart" },
+  cli: { command: "restart", positional: ["service_id"] },
+});
+
+const crash = z.strictObject({
+  at: field(1, z.string().describe("UTC, ISO 8601.")),
+  reason: field(2, z.string()),
+  message: field(3, z.string()),
+  stack: field(4, z.string().describe("In the agent's own source.")),
+  event_id: field(5, z.int().optional().describe("The service_crashed event with everything else.")),
+});
+
+const status = z.strictObject({
+  tenant_id: field(1, z.string()),
+  service_id: field(2, z.string()),
+  state: field(3, z.enum(SERVICE_STATES)),
+  revision: field(4, z.string()),
+  instance_id: field(5, z.string().optional()),
+  version: field(6, z.string().optional().describe("What the service calls its own version.")),
+  uptime_ms: field(7, z.int()),
+  restarts: field(8, z.uint32()),
+  memory_bytes: field(9, z.int()),
+  mailbox_length: field(10, z.uint32()),
+  cpu_ms: field(11, z.number()),
+  calls: field(12, z.int().describe("Messages handled: calls, casts, requests, info.")),
+  errors: field(13, z.int()),
+  last_crash: field(14, crash.optional()),
+  persistence: field(15, z.enum(PERSISTENCE)),
+  isolation: field(16, z.enum(ISOLATION)),
+  metadata: field(17, z.record(z.string(), z.string())),
+  deployed_at: field(18, z.string()),
+  handlers: field(19, z.array(z.string()).describe("What can be called: `calls.get`, `casts.reset`, `fetch` ….")),
+});
+
+export const statusOf = unary({
+  name: "Status",
+  summary: "How a service is.",
+  input: z.strictObject(target),
+  output: status,
+  permission: "read",
+  resource: (input) => `service:${input.service_id}`,
+  errors: ["service_not_found"],
+  http: { method: "GET", path: "/services/{service_id}" },
+  cli: { command: "status", positional: ["service_id"] },
+});
+
+export const list = unary({
+  name: "List",
+  summary: "The tenant's services.",
+  input: z.strictObject({
+    tenant_id: field(1, tenantId),
+    limit: field(2, z.uint32().min(1).max(1000).optional().describe("At most so many; 100 unless given.")),
+    after: field(3, z.string().max(64).optional().describe("Continue after this service_id.")),
+  }),
+  output: z.strictObject({
+    services: field(1, z.array(status)),
+    next: field(2, z.string().optional().describe("Pass as `after` for the next page.")),
+  }),
+  permission: "read",
+  resource: () => "kernel",
+  errors: [],
+  http: { method: "GET", path: "/services" },
+  cli: {
+    command: "list",
+    table: {
+      rows: "services",
+      columns: ["service_id", "state", "revision", "uptime_ms", "restarts", "memory_bytes", "calls", "errors"],
+    },
+  },
+});
+
+export const call = unary({
+  name: "Call",
+  summary: "Send a request to a service and wait for its reply.",
+  input: z.strictObject({
+    ...target,
+    name: field(3, handlerName),
+    args: field(4, args),
+    timeout_ms: field(5, timeoutMs.optional().describe("How long to wait; the service's call_timeout_ms unless given.")),
+  }),
+  output: z.strictObject({ reply: field(1, json().describe("What the handler returned, as JSON.")) }),
+  permission: "invoke",
+  resource: (input) => `service:${input.service_id}`,
+  errors: ["service_not_found", "handler_not_found", "service_error", "service_crashed", "outcome_unknown", "deadline_exceeded", "mailbox_full", "service_not_running", "service_quarantined", "payload_too_large"],
+  http: { method: "POST", path: "/services/{service_id}/calls/{name}" },
+  cli: { command: "call", custom: true },
+});
+
+export const cast = unary({
+  name: "Cast",
+  summary: "Send a one-way message to a service.",
+  input: z.strictObject({ ...target, name: field(3, handlerName), args: field(4, args) }),
+  output: z.strictObject({ accepted: field(1, z.boolean()) }),
+  permission: "invoke",
+  resource: (input) => `service:${input.service_id}`,
+  errors: ["service_not_found", "handler_not_found", "mailbox_full", "service_not_running", "service_quarantined", "payload_too_large"],
+  http: { method: "POST", path: "/services/{service_id}/casts/{name}", status: 202 },
+  cli: { command: "cast", custom: true },
+});
+
+export const logs = stream({
+  name: "Logs",
+  summary: "What the service logged, oldest first; with follow, also what comes.",
+  input: z.strictObject({
+    ...target,
+    follow: field(3, z.boolean().optional()),
+    since: field(4, z.int().min(0).optional().describe("Lines after this sequence number.")),
+    limit: field(5, z.uint32().min(1).max(10_000).optional().describe("Without since: the newest so many; 100 unless given.")),
+  }),
+  output: z.strictObject({
+    seq: field(1, z.int()),
+    at: field(2, z.string()),
+    level: field(3, z.enum(["debug", "info", "warn", "error"])),
+    text: field(4, z.string()),
+    instance_id: field(5, z.string()),
+  }),
+  permission: "read",
+  resource: (input) => `service:${input.service_id}`,
+  errors: ["service_not_found"],
+  http: { method: "GET", path: "/services/{service_id}/logs", stream: "ndjson" },
+  cli: { command: "logs", custom: true },
+});

@@ -1,0 +1,208 @@
+/**
+ * Runs a kernel in this process until it stops: configuration, wiring, signals, exit code.
+ *
+ * 1. The first SIGTERM or SIGINT drains and stops in order; the second ends at once.
+ * 2. Exit codes are CONTRACT's: 0 stopped, 2 configuration, 3 could not start, 130 and 143
+ *    forced, 1 anything else.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { createLogger, type ProcessLogger } from "#bin/logger.ts";
+import { announce, ownerToken, prepareDataDir, withdraw } from "#bin/data-dir.ts";
+import { systemClock } from "#base/clock.ts";
+import { ERRORS, EXIT, SoloError, toSoloError } from "#base/errors.ts";
+import { loadConfig } from "#config/load.ts";
+import type { Config } from "#config/schema.ts";
+import { GrpcGateway } from "#gateway/grpc/gateway.ts";
+import { MetricsServer } from "#gateway/metrics/server.ts";
+import { RestGateway } from "#gateway/rest/gateway.ts";
+import { launchPlain } from "#kernel/cells/launcher.ts";
+import { Kernel } from "#kernel/kernel.ts";
+import type { GatewayPart } from "#kernel/parts.ts";
+import type { StartFlags } from "#cli/powers.ts";
+import { prepareImage } from "#cell/image.ts";
+
+/** npm passes a terminal's Ctrl-C on, which the terminal has sent already: one press, two signals. */
+const SAME_SIGNAL_MS = 500;
+/** Isolates that each cell keeps ready for the next deploy. */
+const SPARE_ISOLATES = 2;
+const CACHE_DIR = fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url));
+
+export interface RunOptions {
+  readonly flags: StartFlags;
+  readonly version: string;
+}
+
+export async function runKernel({ flags, version }: RunOptions): Promise<number> {
+  let config: Config;
+  try {
+    ({ config } = loadConfig({
+      argvFlags: { ...flags },
+      env: process.env,
+      cwd: process.cwd(),
+      readFile: (path) => readFileSync(path, "utf8"),
+    }));
+  } catch (error) {
+    return report(error, EXIT.USAGE);
+  }
+  const log = createLogger({
+    level: config.solo.log_level,
+    format: config.telemetry.log_format,
+    stream: process.stderr,
+  });
+  const stop = Promise.withResolvers<{ reason: string; drainMs?: number | undefined }>();
+  const starting = new AbortController();
+  const forced = onSignals((signal) => {
+    starting.abort();
+    stop.resolve({ reason: signal });
+  });
+  let kernel: Kernel;
+  try {
+    kernel = await start({ config, version, log, onShutdown: (drainMs) => stop.resolve({ reason: "shutdown", drainMs }), signal: starting.signal });
+  } catch (error) {
+    if (starting.signal.aborted) return EXIT.OK;
+    const { code } = toSoloError(error);
+    return report(error, ERRORS[code].exit === EXIT.USAGE ? EXIT.USAGE : EXIT.CANNOT_START);
+  }
+  const ended = await Promise.race([
+    stop.promise,
+    kernel.failed.then(() => undefined),
+  ]);
+  if (ended === undefined) {
+    log.error("the kernel gave up: a part of it failed too often");
+    withdraw(config.solo.data_dir);
+    return EXIT.FAILED;
+  }
+  log.info("stopping", { reason: ended.reason });
+  const code = await Promise.race([kernel.stop(ended).then(() => EXIT.OK), forced]);
+  withdraw(config.solo.data_dir);
+  if (code !== EXIT.OK) process.exit(code);
+  log.info("stopped");
+  return code;
+}
+
+async function start(options: {
+  config: Config;
+  version: string;
+  log: ProcessLogger;
+  onShutdown: (drainMs: number | undefined) => void;
+  signal: AbortSignal;
+}): Promise<Kernel> {
+  const { config, version, log, onShutdown, signal } = options;
+  const { data_dir: dataDir, host, http_port, listen_port, metrics_port } = config.solo;
+  const begun = performance.now();
+  prepareDataDir(dataDir);
+  const token = ownerToken(dataDir);
+  const addresses = { http: "", grpc: "", metrics: null as string | null };
+  // A gateway that restarts must come back where clients know it.
+  const portOf = (address: string | null, configured: number) => (address ? Number(new URL(address).port) : configured);
+  const gateways: GatewayPart[] = [
+    {
+      id: "grpc",
+      start: async (kernel) => {
+        const port = addresses.grpc === "" ? listen_port : Number(addresses.grpc.split(":").at(-1));
+        const gateway = await GrpcGateway.start({ kernel, host, port, log });
+        addresses.grpc = `${gateway.address.host}:${gateway.address.port}`;
+        return gateway;
+      },
+    },
+    {
+      id: "rest",
+      start: async (kernel) => {
+        const gateway = await RestGateway.start({
+          kernel,
+          host,
+          port: portOf(addresses.http, http_port),
+          log,
+          version,
+          allowedHosts: config.security.allowed_hosts,
+          isSoloToken: (text) => text.startsWith("solo_"),
+        });
+        addresses.http = gateway.address.url;
+        return gateway;
+      },
+    },
+  ];
+  if (config.telemetry.metrics_enabled) {
+    gateways.push({
+      id: "metrics",
+      start: async (kernel) => {
+        const gateway = await MetricsServer.start({ kernel, host, port: portOf(addresses.metrics, metrics_port), log });
+        addresses.metrics = gateway.address.url;
+        return gateway;
+      },
+    });
+  }
+  const kernel = await Kernel.start(
+    {
+      config,
+      clock: systemClock,
+      log,
+      version,
+      ownerToken: token,
+      launch: launchPlain(process.execPath),
+      cellArgs: [await prepareImage({ cacheDir: CACHE_DIR }), String(SPARE_ISOLATES), String(config.limits.memory_mb)],
+      compilerVersion: versionOf("oxc-transform"),
+      gateways,
+      onShutdown,
+    },
+    signal,
+  );
+  announce(dataDir, addresses);
+  welcome({ version, dataDir, addresses, kernel, ms: performance.now() - begun });
+  return kernel;
+}
+
+function welcome(options: {
+  version: string;
+  dataDir: string;
+  addresses: { http: string; grpc: string; metrics: string | null };
+  kernel: Kernel;
+  ms: number;
+}): void {
+  const { version, dataDir, addresses, kernel, ms } = options;
+  const { revived, failed } = kernel.bootReport;
+  const lines = [
+    `Solo ${version} is ready (${Math.round(ms)} ms, data in ${dataDir})`,
+    `  REST     ${addresses.http}   (documentation: ${addresses.http}/docs)`,
+    `  gRPC     ${addresses.grpc}`,
+    ...(addresses.metrics === null ? [] : [`  metrics  ${addresses.metrics}/metrics`]),
+    ...(revived + failed.length > 0 ? [`  services ${revived} back${failed.length > 0 ? `, ${failed.length} not: ${failed.slice(0, 10).join(", ")}` : ""}`] : []),
+    `Try it:  npx solo deploy examples/counter.ts --id counter && npx solo call counter increment`,
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** Calls `first` at the first signal; the promise resolves with an exit code at the second. */
+function onSignals(first: (signal: string) => void): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  let last: { signal: string; at: number } | undefined;
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    process.on(signal, () => {
+      const now = performance.now();
+      if (last === undefined) first(signal);
+      else if (last.signal !== signal || now - last.at > SAME_SIGNAL_MS) resolve(code);
+      last = { signal, at: now };
+    });
+  }
+  return promise;
+}
+
+function report(error: unknown, exit: number): number {
+  const known = error instanceof SoloError ? error : undefined;
+  const lines =
+    known === undefined
+      ? [`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`]
+      : [
+          `error[${known.code}]: ${known.message}`,
+          ...(known.options.fields ?? []).map(({ field, message }) => `  ${field}: ${message}`),
+          ...(known.options.hint === undefined ? [] : [`hint: ${known.options.hint}`]),
+        ];
+  process.stderr.write(`${lines.join("\n")}\n`);
+  return exit;
+}
+
+function versionOf(name: string): string {
+  const path = fileURLToPath(new URL(`../../node_modules/${name}/package.json`, import.meta.url));
+  return `${name}@${(JSON.parse(readFileSync(path, "utf8")) as { version: string }).version}`;
+}

@@ -1,0 +1,43 @@
+/** The `solo` command: hands the powers of the process to the command line. */
+import { enableCompileCache } from "node:module";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+// Loading TypeScript from source is most of a short command's time.
+enableCompileCache(fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url)));
+
+const { main } = await import("#cli/main.ts");
+
+const manifest = JSON.parse(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+) as { version: string };
+
+const interrupted = new AbortController();
+const isStart = process.argv[2] === "start";
+let interruptedBy: number | undefined;
+if (!isStart) {
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    process.on(signal, () => {
+      if (interruptedBy !== undefined) process.exit(code);
+      interruptedBy = code;
+      interrupted.abort();
+    });
+  }
+}
+
+process.exitCode = await main({
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  isTTY: process.stdout.isTTY === true,
+  columns: process.stdout.columns,
+  version: manifest.version,
+  signal: interrupted.signal,
+  startKernel: async (flags) => {
+    const { runKernel } = await import("#bin/run-kernel.ts");
+    return runKernel({ flags, version: manifest.version });
+  },
+});

@@ -1,0 +1,253 @@
+/**
+ * The guest's end of the wall. The host calls `turn` with lines, gets lines back, and that
+ * is all there is between them.
+ *
+ * 1. The guest's code reaches nothing of the host: no function here calls out.
+ * 2. A turn that throws loses nothing: `salvage` renders what was said so far.
+ */
+import { rngChacha20 } from "@noble/ciphers/chacha.js";
+import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
+import type { GuestHost, LogLevel } from "../prelude/host.ts";
+import { createHttp } from "./http.ts";
+import { IN, OUT, splitLine, type GuestSetup } from "./lines.ts";
+import { createMailbox, type Mailbox } from "./mailbox.ts";
+import { createOutbox } from "./outbox.ts";
+import { createRequests } from "./requests.ts";
+import { createSolo, type Holder } from "./solo.ts";
+import { decodeState, encodeState } from "./state.ts";
+import { describeThrown } from "./thrown.ts";
+import { createTimers } from "./timers.ts";
+
+const { stringify: toJson, parse: fromJson } = JSON;
+const MAX_LOG_CHARS = 16 * 1024;
+/** The id of a snapshot that wants the state even when it has not changed. */
+const ALWAYS = 1;
+const PARTS = ["init", "calls", "casts", "info", "fetch", "codeChange", "terminate"] as const;
+
+export interface GuestApi {
+  /** Takes lines (and the byte arrays given before), returns a flag digit and lines. */
+  turn(inbox: string, acknowledged: boolean): string;
+  /** Lines that continuations added after the last turn. */
+  drain(acknowledged: boolean): string;
+  /** After an exception: everything not acknowledged, then what is at hand and waiting. */
+  salvage(): string;
+  give(chunks: Uint8Array[]): void;
+  take(): Uint8Array[];
+  /** Called once by the entry module with the service's namespace. */
+  adopt(namespace: { default?: unknown }): void;
+}
+
+export function createBridge(): { host: GuestHost; api: GuestApi } {
+  const outbox = createOutbox();
+  const requests = createRequests(outbox);
+  const timers = createTimers(outbox, (error) => crash(error));
+  const http = createHttp(outbox);
+  const holder: Holder = { state: {}, restored: false };
+  let setup: GuestSetup | undefined;
+  let definition: ServiceDefinition | undefined;
+  let mailbox: Mailbox | undefined;
+  let solo: Solo | undefined;
+  let random: ReturnType<typeof rngChacha20> | undefined;
+  let given: Uint8Array[] = [];
+  let lastState: string | undefined;
+  let busy = 0;
+  let resumed = false;
+
+  const log = (level: LogLevel, text: string) =>
+    void outbox.add(OUT.log, 0, toJson({ level, text: text.slice(0, MAX_LOG_CHARS) }));
+
+  const host: GuestHost = {
+    send: () => {},
+    request: (method, args) => requests.send(method, args),
+    setTimer: (delayMs, repeat, run) => timers.start(delayMs, repeat, run),
+    clearTimer: (id) => timers.stop(id),
+    log,
+    entropy: (bytes) => void bytes.set(random!.randomBytes(bytes.length)),
+    now: () => Date.now(),
+  };
+
+  function crash(error: unknown): void {
+    if (mailbox === undefined) outbox.add(OUT.crashed, 0, toJson(describeThrown(error)));
+    else mailbox.crash(error);
+  }
+
+  /** Sends the state unless the host has it; `asked` is the id of a request for it. */
+  function sendState(asked?: number): void {
+    const text = encodeState(holder.state);
+    if (text === lastState && asked !== ALWAYS) {
+      if (asked !== undefined) outbox.add(OUT.unchanged, 0);
+      return;
+    }
+    if (text.length > setup!.stateBytes) {
+      throw new RangeError(
+        `The state is ${text.length} bytes encoded; limits.state_bytes allows ${setup!.stateBytes}.`,
+      );
+    }
+    lastState = text;
+    outbox.add(OUT.state, 0, text);
+  }
+
+  async function start(service: ServiceDefinition): Promise<void> {
+    const { state, args, durable } = setup!;
+    solo = createSolo(setup!, holder, { requests, log: console, signal: () => mailbox!.signal });
+    mailbox = createMailbox({
+      outbox,
+      http,
+      definition: service,
+      solo,
+      settled: () => {
+        if (durable) sendState();
+      },
+    });
+    if (state.from === "revision") {
+      const old = decodeState(state.state);
+      holder.state = service.codeChange ? await service.codeChange(old, state.version) : old;
+    } else {
+      holder.restored = state.from === "stored";
+      const made = service.init ? await service.init(solo, args) : undefined;
+      if (made !== undefined) holder.state = made;
+      if (state.from === "stored") {
+        holder.state = decodeState(state.state);
+        lastState = state.state;
+      }
+    }
+    if (durable) sendState();
+    definition = service;
+    const started = {
+      ...(typeof service.version === "string" && { version: service.version.slice(0, 64) }),
+      handlers: handlersOf(service),
+    };
+    outbox.add(OUT.started, 0, toJson(started));
+  }
+
+  const isMessage = (op: string): boolean =>
+    op === IN.call || op === IN.cast || op === IN.info || op === IN.fetch;
+
+  function accept(op: string, id: number, rest: string): void {
+    if (isMessage(op)) return mailbox!.push(op, id, rest);
+    resumed ||= op !== IN.idle;
+    switch (op) {
+      case IN.setup:
+        setup = fromJson(rest) as GuestSetup;
+        random = rngChacha20(given.shift());
+        return;
+      case IN.chunk:
+        return http.requestChunk(id, given.shift());
+      case IN.end:
+        return http.requestChunk(id, undefined);
+      case IN.credit:
+        return http.credit(id, Number(rest));
+      case IN.cancel:
+        return mailbox?.cancel(id);
+      case IN.answer:
+        return requests.answer(id, rest);
+      case IN.refusal:
+        return requests.refuse(id, rest);
+      case IN.answerChunk:
+        return requests.answerChunk(id, given.shift());
+      case IN.answerEnd:
+        return requests.answerChunk(id, undefined);
+      case IN.timer:
+        return timers.fire(id);
+      case IN.snapshot:
+        return sendState(id);
+      case IN.terminate:
+        return void terminate(fromJson(rest) as string);
+    }
+  }
+
+  async function terminate(reason: string): Promise<void> {
+    busy += 1;
+    try {
+      await definition?.terminate?.(solo!, reason);
+      if (setup!.keepState) sendState();
+    } catch (error) {
+      const { name, message } = describeThrown(error);
+      log("error", `terminate failed: ${name}: ${message}`);
+    }
+    outbox.add(OUT.terminated, 0);
+    busy -= 1;
+  }
+
+  /** Whether continuations of this turn may speak after it has returned. */
+  const drainAgain = () =>
+    resumed || busy > 0 || (mailbox?.pending ?? 1) > 0 || http.streaming > 0;
+
+  const api: GuestApi = {
+    turn(inbox, acknowledged) {
+      if (acknowledged) outbox.acknowledge();
+      resumed = false;
+      for (const text of inbox.split("\n")) {
+        const line = splitLine(text);
+        if (line !== undefined) accept(line.op, line.id, line.rest);
+      }
+      return outbox.render(drainAgain());
+    },
+    drain(acknowledged) {
+      if (acknowledged) outbox.acknowledge();
+      return outbox.render(false);
+    },
+    salvage() {
+      const at = { current: mailbox?.current ?? 0, waiting: mailbox?.waiting ?? [] };
+      return `${toJson(at)}\n${outbox.render(false)}`;
+    },
+    give(chunks) {
+      given = given.length === 0 ? chunks : given.concat(chunks);
+    },
+    take: () => outbox.takeBytes(),
+    adopt(namespace) {
+      const service = check(namespace);
+      busy += 1;
+      start(service).then(
+        () => void (busy -= 1),
+        (error: unknown) => {
+          busy -= 1;
+          outbox.add(OUT.crashed, 0, toJson(describeThrown(error)));
+        },
+      );
+    },
+  };
+  return { host, api };
+}
+
+/** The default export, or a TypeError that says what to export instead. */
+function check(namespace: { default?: unknown }): ServiceDefinition {
+  const service = namespace.default;
+  if (service === undefined) {
+    throw new TypeError(
+      "The module has no default export. Add: export default defineService({ … }) or export default { fetch }.",
+    );
+  }
+  if (typeof service !== "object" || service === null) {
+    throw new TypeError(
+      `The default export is a ${service === null ? "null" : typeof service}, not a service. Export an object with calls, casts, fetch, info or init.`,
+    );
+  }
+  const definition = service as ServiceDefinition;
+  if (!PARTS.some((part) => definition[part] !== undefined)) {
+    throw new TypeError(
+      `The default export has none of ${PARTS.join(", ")}: there is nothing to run.`,
+    );
+  }
+  for (const part of ["init", "info", "fetch", "codeChange", "terminate"] as const) {
+    const value = definition[part];
+    if (value !== undefined && typeof value !== "function") {
+      throw new TypeError(`${part} must be a function; it is a ${typeof value}.`);
+    }
+  }
+  for (const part of ["calls", "casts"] as const) {
+    for (const [name, handler] of Object.entries(definition[part] ?? {})) {
+      if (typeof handler !== "function") {
+        throw new TypeError(`${part}.${name} must be a function; it is a ${typeof handler}.`);
+      }
+    }
+  }
+  return definition;
+}
+
+const handlersOf = (service: ServiceDefinition): string[] => [
+  ...Object.keys(service.calls ?? {}).map((name) => `calls.${name}`),
+  ...Object.keys(service.casts ?? {}).map((name) => `casts.${name}`),
+  ...(service.info ? ["info"] : []),
+  ...(service.fetch ? ["fetch"] : []),
+];

@@ -1,0 +1,162 @@
+/**
+ * HTTP between frames and the guest's `fetch`: a head becomes a Request, a Response becomes
+ * a head and chunks.
+ *
+ * 1. A response body has at most RESPONSE_WINDOW bytes on the way that the host has not
+ *    taken; a request body the same, by the credit the guest gives.
+ */
+import { OUT } from "./lines.ts";
+import type { Outbox } from "./outbox.ts";
+import { describeThrown } from "./thrown.ts";
+
+export const RESPONSE_WINDOW = 256 * 1024;
+const MAX_CHUNK = 64 * 1024;
+
+interface Head {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: boolean;
+}
+
+export interface Http {
+  request(id: number, head: Head, signal: AbortSignal | undefined): Request;
+  requestChunk(id: number, bytes: Uint8Array | undefined): void;
+  /** Sends the head at once and the body as it comes. */
+  respond(id: number, response: Response): void;
+  credit(id: number, bytes: number): void;
+  /** The client is gone: stop reading the response, break the request's body. */
+  abort(id: number): void;
+  readonly streaming: number;
+}
+
+interface Sending {
+  inFlight: number;
+  reader: ReadableStreamDefaultReader<Uint8Array>;
+  resume: (() => void) | undefined;
+}
+
+interface Receiving {
+  readonly queue: Uint8Array[];
+  ended: boolean;
+  broken: boolean;
+  wake: (() => void) | undefined;
+}
+
+export function createHttp(outbox: Outbox): Http {
+  const receiving = new Map<number, Receiving>();
+  const sending = new Map<number, Sending>();
+
+  async function pump(id: number, state: Sending): Promise<void> {
+    try {
+      for (;;) {
+        const { done, value } = await state.reader.read();
+        if (!sending.has(id)) return;
+        if (done) {
+          outbox.add(OUT.end, id);
+          return;
+        }
+        if (!ArrayBuffer.isView(value)) throw new TypeError("A response body must be made of bytes.");
+        for (let start = 0; start < value.byteLength; start += MAX_CHUNK) {
+          const piece = value.slice(start, start + MAX_CHUNK);
+          while (state.inFlight >= RESPONSE_WINDOW || !outbox.addBytes(OUT.chunk, id, piece)) {
+            await new Promise<void>((resolve) => (state.resume = resolve));
+            if (!sending.has(id)) return;
+          }
+          state.inFlight += piece.length;
+        }
+      }
+    } catch (error) {
+      if (sending.has(id)) outbox.add(OUT.bodyFailed, id, JSON.stringify(describeThrown(error)));
+    } finally {
+      sending.delete(id);
+    }
+  }
+
+  function incoming(id: number): ReadableStream<Uint8Array> {
+    const body: Receiving = { queue: [], ended: false, broken: false, wake: undefined };
+    receiving.set(id, body);
+    return new ReadableStream<Uint8Array>(
+      {
+        // Runs only when a reader asks (high-water mark 0), so what was given is what was taken.
+        async pull(controller) {
+          while (body.queue.length === 0 && !body.ended && !body.broken) {
+            await new Promise<void>((resolve) => (body.wake = resolve));
+          }
+          const chunk = body.queue.shift();
+          if (body.broken) {
+            controller.error(new DOMException("The client is gone.", "AbortError"));
+          } else if (chunk !== undefined) {
+            controller.enqueue(chunk);
+            outbox.add(OUT.credit, id, String(chunk.length));
+          } else {
+            receiving.delete(id);
+            controller.close();
+          }
+        },
+        cancel() {
+          receiving.delete(id);
+          // Nobody reads on: let the client send the rest into nothing.
+          outbox.add(OUT.credit, id, "-1");
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  return {
+    get streaming() {
+      return sending.size + receiving.size;
+    },
+    request(id, head, signal) {
+      const init: RequestInit & { duplex?: "half" } = {
+        method: head.method,
+        headers: head.headers as [string, string][],
+        ...(signal !== undefined && { signal }),
+      };
+      if (head.body) {
+        init.duplex = "half";
+        init.body = incoming(id);
+      }
+      return new Request(head.url, init);
+    },
+    requestChunk(id, bytes) {
+      const body = receiving.get(id);
+      if (body === undefined) return;
+      if (bytes !== undefined) body.queue.push(bytes);
+      else body.ended = true;
+      body.wake?.();
+    },
+    respond(id, response) {
+      const body = response.body as ReadableStream<Uint8Array> | null;
+      const headers: [string, string][] = [];
+      response.headers.forEach((value, name) => {
+        if (name !== "set-cookie") headers.push([name, value]);
+      });
+      for (const cookie of response.headers.getSetCookie()) headers.push(["set-cookie", cookie]);
+      const head = { status: response.status, headers, body: body !== null };
+      outbox.add(OUT.head, id, JSON.stringify(head));
+      if (body === null) return;
+      const state: Sending = { inFlight: 0, reader: body.getReader(), resume: undefined };
+      sending.set(id, state);
+      void pump(id, state);
+    },
+    credit(id, bytes) {
+      const state = sending.get(id);
+      if (state === undefined) return;
+      state.inFlight = Math.max(0, state.inFlight - bytes);
+      state.resume?.();
+    },
+    abort(id) {
+      const state = sending.get(id);
+      sending.delete(id);
+      state?.resume?.();
+      state?.reader.cancel().catch(() => {});
+      const body = receiving.get(id);
+      receiving.delete(id);
+      if (body === undefined) return;
+      body.broken = true;
+      body.wake?.();
+    },
+  };
+}

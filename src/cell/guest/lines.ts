@@ -1,0 +1,90 @@
+/**
+ * The text protocol across the isolate's wall: lines `op id rest`, joined by newlines.
+ * JSON text holds no newline, so a line needs no length. Bytes travel beside the text, in
+ * the order of the lines that announce them.
+ *
+ * 1. Only strings and byte arrays cross; no reference, promise or host object does.
+ * 2. What the guest says is hostile: the cell checks every op and id before it acts.
+ */
+
+/** Host → guest. */
+export const IN = {
+  setup: "S", // rest: GuestSetup
+  call: "c", // [name, args]
+  cast: "k",
+  info: "i",
+  fetch: "f", // FetchHead
+  chunk: "b", // one byte array follows
+  end: "e",
+  credit: "g", // rest: bytes taken
+  cancel: "x",
+  answer: "+", // id of the request; rest: JSON
+  refusal: "-", // rest: ErrorBody
+  answerChunk: "d",
+  answerEnd: "D",
+  timer: "t",
+  snapshot: "p",
+  /** Nothing: a turn that only collects what was said since. */
+  idle: "n",
+  terminate: "q", // rest: JSON string, the reason
+} as const;
+
+/** Guest → host. */
+export const OUT = {
+  started: "O", // rest: Started
+  reply: "R", // rest: JSON, or empty
+  failed: "F", // rest: ErrorBody
+  head: "h", // ResponseHead
+  chunk: "b",
+  end: "e",
+  bodyFailed: "a",
+  credit: "g",
+  request: "H", // rest: [method, args]
+  log: "l", // rest: LogLine
+  startTimer: "T", // rest: `delayMs repeat`
+  stopTimer: "U",
+  state: "s", // rest: encoded state
+  unchanged: "u",
+  crashed: "C", // id: the dispatch at hand or 0; rest: Thrown
+  terminated: "z",
+} as const;
+
+/** The first character of what a turn returns is the sum of these. */
+export const FLAG = {
+  /** Continuations may have run after the turn returned: drain. */
+  drain: 1,
+  /** Byte arrays wait to be taken. */
+  bytes: 2,
+} as const;
+
+export interface Thrown {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+}
+
+export interface GuestSetup {
+  readonly tenant: string;
+  readonly service: string;
+  readonly instance: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly args: unknown;
+  readonly state:
+    | { readonly from: "init" }
+    | { readonly from: "stored"; readonly state: string }
+    | { readonly from: "revision"; readonly state: string; readonly version?: string };
+  readonly durable: boolean;
+  readonly keepState: boolean;
+  readonly stateBytes: number;
+}
+
+/** Splits `op id rest`; undefined when the line is not of that form. */
+export function splitLine(line: string): { op: string; id: number; rest: string } | undefined {
+  const space = line.indexOf(" ", 2);
+  const idText = space === -1 ? line.slice(2) : line.slice(2, space);
+  const id = Number(idText);
+  if (line.charCodeAt(1) !== 32 || !Number.isInteger(id) || id < 0 || id > 0xffff_ffff) {
+    return undefined;
+  }
+  return { op: line[0]!, id, rest: space === -1 ? "" : line.slice(space + 1) };
+}

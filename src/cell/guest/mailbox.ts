@@ -1,0 +1,197 @@
+/**
+ * The guest's end of its mailbox: takes messages in arrival order and runs their handlers.
+ *
+ * 1. One message at a time, in order; only `concurrent` services interleave.
+ * 2. Every message ends exactly once: replied, failed, or with the crash of the instance.
+ * 3. An exception that is not meant for the caller is a crash: nothing runs after it.
+ */
+import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
+import type { Http } from "./http.ts";
+import { IN, OUT } from "./lines.ts";
+import type { Outbox } from "./outbox.ts";
+import { refusalOf } from "./requests.ts";
+import { describeThrown } from "./thrown.ts";
+
+const { stringify: toJson, parse: fromJson } = JSON;
+
+interface Message {
+  readonly op: string;
+  readonly id: number;
+  readonly rest: string;
+  abort: AbortController | undefined;
+}
+
+export interface MailboxOptions {
+  readonly outbox: Outbox;
+  readonly http: Http;
+  readonly definition: ServiceDefinition;
+  readonly solo: Solo;
+  /** Runs after a message and before its reply: durable state goes out first. */
+  readonly settled: () => void;
+}
+
+export interface Mailbox {
+  push(op: string, id: number, rest: string): void;
+  cancel(id: number): void;
+  /** The guest's code threw where nobody can catch it. */
+  crash(error: unknown): void;
+  readonly signal: AbortSignal;
+  /** Handlers that wait for something. */
+  readonly pending: number;
+  /** What is being handled, and what has not begun. */
+  readonly current: number;
+  readonly waiting: number[];
+}
+
+const expected = (error: unknown): boolean =>
+  error instanceof Error && error.name === "ServiceError" && typeof (error as any).code === "string";
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  value !== null && typeof value === "object" && typeof (value as any).then === "function";
+
+export function createMailbox(options: MailboxOptions): Mailbox {
+  const { outbox, http, definition, solo } = options;
+  let queue: Message[] = [];
+  const running = new Set<Message>();
+  let current: Message | undefined;
+  let dead = false;
+  const never = new AbortController();
+
+  function crash(error: unknown, message: Message | undefined = current): void {
+    if (dead) return;
+    dead = true;
+    outbox.add(OUT.crashed, message?.id ?? 0, toJson(describeThrown(error)));
+  }
+
+  function fail(message: Message, error: unknown): void {
+    const refusal = refusalOf(error);
+    if (refusal !== undefined) {
+      outbox.add(OUT.failed, message.id, toJson(refusal));
+    } else if (expected(error)) {
+      const { message: detail } = describeThrown(error);
+      const body = { code: "service_error", detail, service_code: String((error as any).code) };
+      outbox.add(OUT.failed, message.id, toJson(body));
+    } else if (message.op === IN.fetch) {
+      // The web's convention: a request that throws is a 500, and the server lives on.
+      const { name, message: detail, stack } = describeThrown(error);
+      const body = { code: "service_error", detail: `${name}: ${detail}`, stack };
+      outbox.add(OUT.failed, message.id, toJson(body));
+    } else {
+      crash(error, message);
+    }
+  }
+
+  function finish(message: Message, value: unknown): void {
+    try {
+      if (message.op === IN.fetch) {
+        if (!(value instanceof Response)) {
+          throw new TypeError("fetch must return a Response.");
+        }
+        options.settled();
+        http.respond(message.id, value);
+        return;
+      }
+      const reply = message.op === IN.call ? (toJson(value) ?? "null") : "";
+      options.settled();
+      if (!outbox.add(OUT.reply, message.id, reply)) {
+        const detail = `The reply of ${reply.length} characters is larger than a reply may be.`;
+        outbox.add(OUT.failed, message.id, toJson({ code: "payload_too_large", detail }));
+      }
+    } catch (error) {
+      fail(message, error);
+    }
+  }
+
+  function handle(message: Message): unknown {
+    const { op, rest } = message;
+    if (op === IN.info) return definition.info?.(solo, fromJson(rest));
+    if (op === IN.fetch) {
+      const request = http.request(message.id, fromJson(rest), signalOf(message));
+      return definition.fetch!(request, solo, {
+        waitUntil: (promise) => void promise,
+        passThroughOnException: () => {},
+      });
+    }
+    const [name, args] = fromJson(rest) as [string, unknown[]];
+    const table = op === IN.call ? definition.calls : definition.casts;
+    return table![name]!(solo, ...args);
+  }
+
+  const signalOf = (message: Message): AbortSignal =>
+    (message.abort ??= new AbortController()).signal;
+
+  function run(message: Message): void {
+    running.add(message);
+    current = message;
+    let result: unknown;
+    try {
+      result = handle(message);
+    } catch (error) {
+      running.delete(message);
+      fail(message, error);
+      return;
+    }
+    if (!isThenable(result)) {
+      running.delete(message);
+      finish(message, result);
+      return;
+    }
+    const done = (settle: () => void) => {
+      running.delete(message);
+      if (dead) return;
+      current = message;
+      settle();
+      pump();
+    };
+    result.then(
+      (value) => done(() => finish(message, value)),
+      (error: unknown) => done(() => fail(message, error)),
+    );
+  }
+
+  function pump(): void {
+    let next = 0;
+    while (!dead && next < queue.length && (definition.concurrent || running.size === 0)) {
+      run(queue[next]!);
+      next += 1;
+    }
+    if (next > 0) queue = queue.slice(next);
+    if (!dead && running.size === 0) current = undefined;
+  }
+
+  return {
+    push(op, id, rest) {
+      queue.push({ op, id, rest, abort: undefined });
+      pump();
+    },
+    cancel(id) {
+      http.abort(id);
+      const waiting = queue.findIndex((message) => message.id === id);
+      if (waiting !== -1) {
+        queue.splice(waiting, 1);
+        outbox.add(OUT.failed, id, toJson({ code: "cancelled", detail: "The caller is gone." }));
+        return;
+      }
+      for (const message of running) {
+        if (message.id === id) {
+          (message.abort ??= new AbortController()).abort(
+            new DOMException("The caller is gone.", "AbortError"),
+          );
+        }
+      }
+    },
+    crash: (error) => crash(error),
+    get signal() {
+      return current === undefined ? never.signal : signalOf(current);
+    },
+    get pending() {
+      return running.size;
+    },
+    get current() {
+      return current?.id ?? 0;
+    },
+    get waiting() {
+      return queue.map((message) => message.id);
+    },
+  };
+}

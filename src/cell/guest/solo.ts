@@ -1,0 +1,89 @@
+/** The `solo` object that handlers receive: plain requests to the host, nothing more. */
+import type { Json, Log, Solo } from "../../sdk/index.ts";
+import type { GuestSetup } from "./lines.ts";
+import type { Requests } from "./requests.ts";
+
+export interface SoloPowers {
+  readonly requests: Requests;
+  readonly log: Log;
+  /** The signal of the message at hand. */
+  signal(): AbortSignal;
+}
+
+const toBase64 = (bytes: ArrayBuffer): string =>
+  (new Uint8Array(bytes) as Uint8Array & { toBase64(): string }).toBase64();
+
+export interface Holder {
+  state: any;
+  restored: boolean;
+}
+
+export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers): Solo {
+  const { requests, log } = powers;
+  const ask = (method: string, ...args: unknown[]) => requests.send(method, args);
+
+  const timer = async (ms: number, repeat: boolean, message: Json) => {
+    const id: unknown = await ask("timer.start", ms, repeat, message ?? null);
+    return { cancel: async () => void (await ask("timer.cancel", id)) };
+  };
+
+  const serviceFetch: Solo["services"]["fetch"] = async (target, input, init) => {
+    // Only the path matters; a bare path gets an origin so that it parses.
+    const base = `http://${target}`;
+    const request =
+      typeof input === "string" || input instanceof URL
+        ? new Request(new URL(input, base), init)
+        : new Request(input, init);
+    const body = request.body === null ? null : toBase64(await request.arrayBuffer());
+    const head = {
+      method: request.method,
+      url: request.url,
+      headers: [...request.headers],
+    };
+    const answer = await ask("services.fetch", target, head, body);
+    const empty = answer.status === 204 || answer.status === 205 || answer.status === 304;
+    return new Response(empty ? null : answer.body, {
+      status: answer.status,
+      headers: answer.headers,
+    });
+  };
+
+  return Object.freeze({
+    tenant: setup.tenant,
+    service: setup.service,
+    instance: setup.instance,
+    get state() {
+      return holder.state;
+    },
+    set state(value) {
+      holder.state = value;
+    },
+    get restored() {
+      return holder.restored;
+    },
+    get signal() {
+      return powers.signal();
+    },
+    env: Object.freeze({ ...setup.env }),
+    log,
+    kv: Object.freeze({
+      get: (key: string) => ask("kv.get", key),
+      put: (key: string, value: unknown) => ask("kv.put", key, value ?? null).then(() => {}),
+      delete: (key: string) => ask("kv.delete", key).then(() => {}),
+      list: (options = {}) => ask("kv.list", options),
+    }),
+    services: Object.freeze({
+      call: (target: string, name: string, ...args: unknown[]) =>
+        ask("services.call", target, name, args),
+      cast: (target: string, name: string, ...args: unknown[]) =>
+        ask("services.cast", target, name, args).then(() => {}),
+      fetch: serviceFetch,
+    }),
+    events: Object.freeze({
+      emit: (type: string, payload = {}) => ask("events.emit", type, payload).then(() => {}),
+    }),
+    after: (ms: number, message: Json) => timer(ms, false, message),
+    every: (ms: number, message: Json) => timer(ms, true, message),
+    sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+  }) as Solo;
+}

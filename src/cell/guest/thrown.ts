@@ -1,0 +1,26 @@
+/** Whatever a guest throws, as plain bounded text. Its getters and Proxies run under the
+ *  turn's timeout; one that throws again only loses its own text. */
+import type { Thrown } from "./lines.ts";
+
+const MAX_TEXT = 8 * 1024;
+
+const text = (read: () => unknown, otherwise: string): string => {
+  try {
+    const value = read();
+    return value === undefined || value === null ? otherwise : `${value as string}`.slice(0, MAX_TEXT);
+  } catch {
+    return otherwise;
+  }
+};
+
+export function describeThrown(thrown: unknown): Thrown {
+  if (typeof thrown !== "object" || thrown === null) {
+    return { name: "Error", message: text(() => thrown, String(typeof thrown)), stack: "" };
+  }
+  const error = thrown as Partial<Error>;
+  return {
+    name: text(() => error.name, "Error"),
+    message: text(() => error.message, text(() => thrown, "")),
+    stack: text(() => error.stack, ""),
+  };
+}

@@ -1,0 +1,85 @@
+/**
+ * What every guest starts from: the bridge and the web platform, compiled, in one file that
+ * the kernel makes and cells read.
+ *
+ * 1. The file's name says what went into it; a torn one is never seen, because it is written
+ *    aside and renamed.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cachedDataVersionTag, deserialize, serialize } from "node:v8";
+import { loadPrelude, type Prelude } from "#cell/prelude/build.ts";
+
+export interface GuestScript {
+  readonly code: string;
+  readonly cachedData: Buffer;
+}
+
+export interface GuestImage {
+  readonly bridge: GuestScript;
+  readonly prelude: Prelude;
+}
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const GUEST_DIR = join(HERE, "guest");
+
+/** The path of the image, made if it is not there. `cacheDir` is trusted: V8 runs what is in it. */
+export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<string> {
+  const [sources, prelude] = await Promise.all([readSources(), loadPrelude({ cacheDir })]);
+  const hash = createHash("sha256").update(`${process.version}\0${cachedDataVersionTag()}\0`).update(sources);
+  for (const { code, cachedData } of Object.values(prelude)) hash.update(code).update(cachedData);
+  const path = join(cacheDir, `guest-${hash.digest("hex").slice(0, 32)}.bin`);
+  if (existsSync(path)) return path;
+  const image: GuestImage = { bridge: await buildBridge(), prelude };
+  await mkdir(cacheDir, { recursive: true });
+  const temporary = `${path}.${randomUUID()}`;
+  await writeFile(temporary, serialize(image));
+  await rename(temporary, path);
+  return path;
+}
+
+export const readImage = async (path: string): Promise<GuestImage> =>
+  deserialize(await readFile(path)) as GuestImage;
+
+async function readSources(): Promise<string> {
+  const names = (await readdir(GUEST_DIR)).sort();
+  const texts = await Promise.all(names.map((name) => readFile(join(GUEST_DIR, name), "utf8")));
+  return texts.join("\0");
+}
+
+/** Loaded only here: a process that finds the image has no use for a bundler. */
+async function buildBridge(): Promise<GuestScript> {
+  const [{ build }, { default: ivm }] = await Promise.all([import("esbuild"), import("isolated-vm")]);
+  const { outputFiles } = await build({
+    entryPoints: [join(GUEST_DIR, "main.ts")],
+    bundle: true,
+    write: false,
+    format: "iife",
+    globalName: "bridge",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    target: "esnext",
+    charset: "ascii",
+    minify: true,
+    keepNames: true,
+    legalComments: "none",
+    logLevel: "silent",
+  });
+  const code = `(function(){${outputFiles[0]!.text}return bridge.default})()`;
+  const isolate = new ivm.Isolate();
+  try {
+    const context = isolate.createContextSync();
+    const options = { filename: "solo:bridge" };
+    // Compiled form is taken after a run: it then holds the functions that starting needs.
+    const create = isolate.compileScriptSync(code, options).runSync(context, { reference: true });
+    create.applySync(undefined, [], { result: { reference: true } });
+    const script = isolate.compileScriptSync(code, { ...options, produceCachedData: true });
+    const data = (script as unknown as { cachedData: { copy(): ArrayBuffer } }).cachedData;
+    return { code, cachedData: Buffer.from(data.copy()) };
+  } finally {
+    isolate.dispose();
+  }
+}

@@ -1,0 +1,358 @@
+/**
+ * The host's side of one guest: feeds it lines, acts on what it says, and reports its end.
+ *
+ * 1. Turns of a guest never overlap; what arrives meanwhile goes into the next one.
+ * 2. Whatever a guest says is checked: an id the kernel did not send is ignored.
+ * 3. The end is reported once, with what was at hand and what had not begun.
+ */
+import { randomBytes } from "node:crypto";
+import { GuestFailure, type Guest } from "#cell/engine.ts";
+import { FLAG, IN, OUT, splitLine, type GuestSetup, type Thrown } from "#cell/guest/lines.ts";
+import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
+import { GuestTimers } from "#cell/timers.ts";
+import { FROM_CELL, type Down, type DownReason, type StartInstance } from "#wire/messages.ts";
+
+/** A turn is never stopped before it has had this long. */
+const LEAST_TURN_MS = 1000;
+/** After its caller's deadline, a turn that still runs has this long to end. */
+const CANCEL_GRACE_MS = 250;
+const MAX_LINES_PER_TURN = 64;
+const IDLE_DRAIN_MS = 5;
+const QUICK = { timeoutMs: FAST_LANE_TIMEOUT_MS };
+
+export interface InstanceOptions {
+  readonly slot: number;
+  readonly start: StartInstance;
+  readonly guest: Guest;
+  readonly gate: PoolGate;
+  /** Requests that the cell itself answers, such as crypto; undefined: the kernel's. */
+  readonly answerLocally: (method: string, args: unknown) => Promise<unknown> | undefined;
+  readonly send: (kind: number, slot: number, id: number, payload?: string | Uint8Array) => void;
+  readonly ended: (slot: number) => void;
+}
+
+const MESSAGES: ReadonlySet<string> = new Set([IN.call, IN.cast, IN.info, IN.fetch]);
+
+export class Instance {
+  readonly #options: InstanceOptions;
+  readonly #guest: Guest;
+  readonly #record = new LaneRecord();
+  readonly #timers: GuestTimers;
+  #inbox: { line: string; key: string }[] = [];
+  #chunks: Uint8Array[] = [];
+  /** Dispatches of the kernel that have no outcome yet. */
+  readonly #open = new Set<number>();
+  /** Requests the kernel will answer. */
+  readonly #requests = new Set<number>();
+  #running = false;
+  #acknowledged = true;
+  #started = false;
+  #stopping = false;
+  #ended = false;
+  #onFastLane = false;
+  #turnStartedAt = 0;
+  /** A continuation that nobody waits for may have spoken after the turn: ask once more. */
+  readonly #idle = setTimeout(() => {
+    if (!this.#running && this.#started) this.post(IN.idle, 0);
+  }, IDLE_DRAIN_MS).unref();
+  #turnTimer: NodeJS.Timeout | undefined;
+  #startupTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: InstanceOptions) {
+    this.#options = options;
+    this.#guest = options.guest;
+    if (!options.start.fastLane) this.#record.ban();
+    this.#timers = new GuestTimers((id) => this.post(IN.timer, id, "", "timer"));
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  get guest(): Guest {
+    return this.#guest;
+  }
+
+  async start(): Promise<void> {
+    const { start } = this.#options;
+    const setup: GuestSetup = {
+      tenant: start.tenant,
+      service: start.service,
+      instance: start.instance,
+      env: start.env,
+      args: start.args,
+      state: start.state,
+      durable: start.durable,
+      keepState: start.keepState,
+      stateBytes: start.stateBytes,
+    };
+    const timeoutMs = start.startupTimeoutMs;
+    const late = setTimeout(() => {
+      if (!this.#started) this.#end("startup_timeout", undefined, "It was not ready in time.");
+    }, timeoutMs);
+    this.#running = true;
+    try {
+      this.#guest.give([randomBytes(44)]);
+      await this.#turn([`${IN.setup} 0 ${JSON.stringify(setup)}`], undefined, timeoutMs);
+      await this.#guest.load(start.modules, start.entry, { timeoutMs });
+      await this.#drain(timeoutMs);
+    } catch (error) {
+      await this.#failed(error);
+    } finally {
+      this.#running = false;
+      this.#schedule();
+      // Top-level awaits and an asynchronous init go on in later turns.
+      if (this.#started || this.#ended) clearTimeout(late);
+      else this.#startupTimer = late;
+    }
+  }
+
+  /** Puts a line into the guest's next turn; `key` names the handler that it will run. */
+  post(op: string, id: number, rest = "", key = "resume"): void {
+    if (this.#ended) return;
+    if (MESSAGES.has(op)) this.#open.add(id);
+    this.#inbox.push({ line: rest === "" ? `${op} ${id}` : `${op} ${id} ${rest}`, key });
+    this.#schedule();
+  }
+
+  postBytes(op: string, id: number, bytes: Uint8Array): void {
+    if (this.#ended) return;
+    this.#chunks.push(bytes);
+    this.post(op, id);
+  }
+
+  answer(id: number, ok: boolean, text: string): void {
+    if (this.#requests.delete(id)) this.post(ok ? IN.answer : IN.refusal, id, text);
+  }
+
+  cancel(id: number): void {
+    if (!this.#open.has(id)) return;
+    this.post(IN.cancel, id);
+    if (!this.#running) return;
+    // The guest cannot hear of it while its turn runs. If that turn is a loop, end it.
+    const turn = this.#turnStartedAt;
+    const ranMs = performance.now() - turn;
+    clearTimeout(this.#turnTimer);
+    this.#turnTimer = setTimeout(
+      () => {
+        if (this.#running && this.#turnStartedAt === turn) {
+          this.#end("timeout", undefined, "It ran on after its deadline.");
+        }
+      },
+      Math.max(CANCEL_GRACE_MS, LEAST_TURN_MS - ranMs),
+    );
+  }
+
+  stop(reason: string): void {
+    this.#stopping = true;
+    this.post(IN.terminate, 0, JSON.stringify(reason));
+  }
+
+  drop(): void {
+    this.#end("dropped", undefined, "Dropped.");
+  }
+
+  #schedule(): void {
+    if (this.#running || this.#ended || this.#inbox.length === 0) return;
+    this.#running = true;
+    queueMicrotask(() => void this.#loop());
+  }
+
+  async #loop(): Promise<void> {
+    const timeoutMs = this.#options.start.callTimeoutMs;
+    try {
+      while (this.#inbox.length > 0 && !this.#ended) {
+        const batch = this.#inbox.splice(0, MAX_LINES_PER_TURN);
+        const keys = new Set(batch.map((entry) => entry.key));
+        const lines = batch.map((entry) => entry.line);
+        await this.#turn(lines, keys, timeoutMs);
+        if (batch.length > 1 || !batch[0]!.line.startsWith(IN.idle)) this.#idle.refresh();
+      }
+    } catch (error) {
+      await this.#failed(error);
+    } finally {
+      this.#running = false;
+      this.#schedule();
+    }
+  }
+
+  async #turn(lines: string[], keys: Set<string> | undefined, timeoutMs: number): Promise<void> {
+    if (this.#chunks.length > 0) {
+      this.#guest.give(this.#chunks);
+      this.#chunks = [];
+    }
+    const inbox = lines.join("\n");
+    const acknowledged = this.#acknowledged;
+    this.#acknowledged = false;
+    if (keys !== undefined && this.#record.isProven(keys)) {
+      this.#turnStartedAt = performance.now();
+      this.#onFastLane = true;
+      this.#hearNow(this.#guest.turnNow(inbox, acknowledged, QUICK));
+      this.#onFastLane = false;
+      this.#record.note(keys, performance.now() - this.#turnStartedAt);
+      return;
+    }
+    const leave = await this.#options.gate.enter();
+    try {
+      if (this.#ended) return;
+      this.#turnStartedAt = performance.now();
+      const said = await this.#guest.turn(inbox, acknowledged, { timeoutMs });
+      if (this.#ended) return;
+      if (this.#hear(said) && !this.#ended) await this.#drain(timeoutMs);
+      if (keys !== undefined) this.#record.note(keys, performance.now() - this.#turnStartedAt);
+    } finally {
+      leave();
+      clearTimeout(this.#turnTimer);
+    }
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    this.#hear(await this.#guest.drain(this.#acknowledged, { timeoutMs }));
+  }
+
+  #hearNow(said: string): void {
+    if (this.#hear(said) && !this.#ended) this.#hear(this.#guest.drainNow(true, QUICK));
+  }
+
+  /** Acts on what a turn returned; true when there may be more of the same turn. */
+  #hear(said: string): boolean {
+    this.#acknowledged = true;
+    const flags = said.charCodeAt(0) - 48;
+    const chunks = (flags & FLAG.bytes) === 0 ? [] : this.#guest.take();
+    if (said.length > 1) {
+      for (const line of said.slice(1).split("\n")) this.#act(line, chunks);
+    }
+    return (flags & FLAG.drain) !== 0;
+  }
+
+  #act(text: string, chunks: Uint8Array[]): void {
+    const line = splitLine(text);
+    if (line === undefined || this.#ended) return;
+    const { op, id, rest } = line;
+    const send = (kind: number, payload?: string | Uint8Array) =>
+      this.#options.send(kind, this.#options.slot, id, payload);
+    switch (op) {
+      case OUT.reply:
+        if (this.#open.delete(id)) send(FROM_CELL.reply, rest);
+        return;
+      case OUT.failed:
+        if (this.#open.delete(id)) send(FROM_CELL.failed, rest);
+        return;
+      case OUT.head:
+        if (this.#open.delete(id)) send(FROM_CELL.head, rest);
+        return;
+      case OUT.chunk: {
+        const bytes = chunks.shift();
+        if (bytes !== undefined) send(FROM_CELL.body, bytes);
+        return;
+      }
+      case OUT.end:
+        return send(FROM_CELL.body);
+      case OUT.bodyFailed:
+        return send(FROM_CELL.bodyFailed, rest);
+      case OUT.credit:
+        return send(FROM_CELL.credit, rest);
+      case OUT.request:
+        return this.#request(id, rest);
+      case OUT.log:
+        return send(FROM_CELL.log, rest);
+      case OUT.startTimer:
+        return this.#timers.start(id, rest);
+      case OUT.stopTimer:
+        return this.#timers.stop(id);
+      case OUT.state:
+        return send(FROM_CELL.state, rest);
+      case OUT.unchanged:
+        return send(FROM_CELL.unchanged);
+      case OUT.started:
+        this.#started = true;
+        clearTimeout(this.#startupTimer);
+        return send(FROM_CELL.started, rest);
+      case OUT.terminated:
+        return this.#end("stopped", undefined, "");
+      case OUT.crashed: {
+        const thrown = JSON.parse(rest) as Thrown;
+        return this.#end(this.#started ? "exception" : "load_failed", thrown, thrown.message, id);
+      }
+    }
+  }
+
+  #request(id: number, rest: string): void {
+    const separator = rest.indexOf(",");
+    const method = JSON.parse(rest.slice(1, separator)) as string;
+    const local = this.#options.answerLocally(method, JSON.parse(rest)[1]);
+    this.#requests.add(id);
+    if (local === undefined) {
+      this.#options.send(FROM_CELL.request, this.#options.slot, id, rest);
+      return;
+    }
+    local.then(
+      (value) => this.answer(id, true, JSON.stringify(value)),
+      (error: Error) => {
+        const refusal = { code: "invalid_argument", detail: error.message };
+        this.answer(id, false, JSON.stringify(refusal));
+      },
+    );
+  }
+
+  /** The guest gave no result: say what it had said, then that it is gone. */
+  async #failed(error: unknown): Promise<void> {
+    if (this.#ended) return;
+    if (!(error instanceof GuestFailure)) throw error;
+    const reasons = { exception: "exception", timeout: "timeout", memory: "memory", disposed: "dropped" } as const;
+    const reason = reasons[error.kind];
+    let current: number | undefined;
+    let waiting: number[] | undefined;
+    if (error.kind === "exception" || error.kind === "timeout") {
+      try {
+        const [at, said] = split(await this.#guest.salvage());
+        ({ current, waiting } = JSON.parse(at) as { current: number; waiting: number[] });
+        this.#hear(said);
+      } catch (failure) {
+        if (!(failure instanceof GuestFailure)) throw failure;
+      }
+    }
+    const thrown = { name: error.errorName, message: error.message, stack: error.guestStack };
+    const failedToStart = !this.#started && reason === "exception";
+    this.#end(failedToStart ? "load_failed" : reason, thrown, error.message, current, waiting);
+  }
+
+  #end(
+    reason: DownReason,
+    thrown: Thrown | undefined,
+    message: string,
+    current?: number,
+    waiting: readonly number[] = [],
+  ): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#turnTimer);
+    clearTimeout(this.#startupTimer);
+    clearTimeout(this.#idle);
+    this.#timers.stopAll();
+    // What is still in the inbox never reached the guest.
+    const inbox = this.#inbox
+      .filter(({ line }) => MESSAGES.has(line[0]!))
+      .map(({ line }) => splitLine(line)!.id);
+    const unstarted = [...waiting.filter((id) => this.#open.has(id)), ...inbox];
+    const first = this.#open.values().next().value;
+    const at = current !== undefined && current > 0 ? current : first;
+    const down: Down = {
+      reason: this.#stopping && reason === "exception" ? "stopped" : reason,
+      name: thrown?.name ?? "",
+      message,
+      stack: thrown?.stack ?? "",
+      ...(at !== undefined && { current: at }),
+      unstarted,
+      ...(reason === "timeout" && this.#onFastLane && { fastLane: true }),
+    };
+    this.#options.send(FROM_CELL.down, this.#options.slot, 0, JSON.stringify(down));
+    this.#guest.dispose();
+    this.#options.ended(this.#options.slot);
+  }
+}
+
+function split(text: string): [string, string] {
+  const end = text.indexOf("\n");
+  return [text.slice(0, end), text.slice(end + 1)];
+}

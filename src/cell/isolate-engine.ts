@@ -1,0 +1,258 @@
+/**
+ * One isolated-vm isolate per guest, on this cell's thread pool or, for guests known to be
+ * quick, on this thread.
+ *
+ * 1. Nothing of the host is reachable by the guest: no Reference or callback goes in.
+ * 2. A few isolates wait ready-made; they are refilled only when the cell is idle.
+ */
+import { createRequire } from "node:module";
+import type IVM from "isolated-vm";
+import { SDK_MODULE } from "#cell/guest/sdk-module.ts";
+import {
+  GuestFailure,
+  type Engine,
+  type FailureKind,
+  type Guest,
+  type RunOptions,
+} from "#cell/engine.ts";
+import { SDK_SPECIFIER, importRefusal, resolveModule } from "#wire/modules.ts";
+import type { GuestImage } from "#cell/image.ts";
+import type { Module } from "#wire/messages.ts";
+
+const ivm = createRequire(import.meta.url)("isolated-vm") as typeof IVM;
+
+const ENTRY_PATH = "solo:entry";
+const SMALL_SOURCE_CHARS = 64 * 1024;
+const SALVAGE_TIMEOUT_MS = 100;
+const BOUNDARY = "(<isolated-vm boundary>)";
+
+type Api = Record<"turn" | "drain" | "salvage" | "give" | "take", IVM.Reference<any>>;
+
+/** The guest's own part of a stack: what lies below the wall is the host's. */
+function guestStack(stack: string): string {
+  const lines: string[] = [];
+  for (const line of stack.split("\n")) {
+    if (line.includes(BOUNDARY)) break;
+    lines.push(line);
+  }
+  return lines.join("\n");
+}
+
+export function failureOf(thrown: unknown, disposed: boolean): GuestFailure {
+  if (thrown instanceof GuestFailure) return thrown;
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  let kind: FailureKind = "exception";
+  if (error.message === "Script execution timed out.") kind = "timeout";
+  else if (error.message.includes("memory limit")) kind = "memory";
+  else if (disposed || error.message === "Isolate is disposed") kind = "disposed";
+  return new GuestFailure(kind, error.name, error.message, guestStack(error.stack ?? ""));
+}
+
+/** A turn returns text, or the guest has tampered with the bridge. */
+function text(value: unknown): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw new GuestFailure("exception", "TypeError", "The guest broke its bridge.", "");
+}
+
+class IsolateGuest implements Guest {
+  readonly #isolate: IVM.Isolate;
+  readonly #context: IVM.Context;
+  readonly #api: Api;
+  readonly #adoptor: IVM.Reference<any>;
+
+  constructor(isolate: IVM.Isolate, context: IVM.Context, api: IVM.Reference<any>) {
+    this.#isolate = isolate;
+    this.#context = context;
+    const get = (name: string) => api.getSync(name, { reference: true }) as IVM.Reference<any>;
+    this.#api = {
+      turn: get("turn"),
+      drain: get("drain"),
+      salvage: get("salvage"),
+      give: get("give"),
+      take: get("take"),
+    };
+    this.#adoptor = get("adopt");
+  }
+
+  async load(modules: readonly Module[], entry: string, options: RunOptions): Promise<void> {
+    const isolate = this.#isolate;
+    try {
+      const compiled = new Map<string, IVM.Module>();
+      const pathOf = new Map<IVM.Module, string>();
+      const add = async (path: string, code: string) => {
+        // A small source compiles faster than a hop to the thread pool and back.
+        const module =
+          code.length <= SMALL_SOURCE_CHARS
+            ? isolate.compileModuleSync(code, { filename: path })
+            : await isolate.compileModule(code, { filename: path });
+        compiled.set(path, module);
+        pathOf.set(module, path);
+      };
+      for (const { path, code } of modules) await add(path, code);
+      const paths = new Set(compiled.keys());
+      for (const module of compiled.values()) {
+        if (module.dependencySpecifiers.includes(SDK_SPECIFIER)) {
+          await add(SDK_SPECIFIER, SDK_MODULE);
+          break;
+        }
+      }
+      // The wrapper's body runs once everything it imports has, top-level awaits included.
+      const wrapper = await isolate.compileModule(
+        `import * as service from ${JSON.stringify(entry)}; globalThis.__solo_adopt(service);`,
+        { filename: ENTRY_PATH },
+      );
+      pathOf.set(wrapper, ENTRY_PATH);
+      await this.#context.evalClosure(
+        `Object.defineProperty(globalThis, "__solo_adopt", { configurable: true, value(service) {
+           delete globalThis.__solo_adopt; $0(service); } })`,
+        [this.#adoptor.derefInto()],
+      );
+      wrapper.instantiateSync(this.#context, (specifier, referrer) => {
+        const from = pathOf.get(referrer) ?? ENTRY_PATH;
+        const path =
+          from === ENTRY_PATH || specifier === SDK_SPECIFIER
+            ? specifier
+            : resolveModule(specifier, from, paths);
+        const module = path === undefined ? undefined : compiled.get(path);
+        if (module === undefined) throw new TypeError(importRefusal(specifier, from));
+        return module;
+      });
+      await wrapper.evaluate({ timeout: options.timeoutMs });
+    } catch (error) {
+      throw failureOf(error, isolate.isDisposed);
+    }
+  }
+
+  async turn(inbox: string, acknowledged: boolean, options: RunOptions): Promise<string> {
+    try {
+      const run = { timeout: options.timeoutMs };
+      return text(await this.#api.turn.apply(undefined, [inbox, acknowledged], run));
+    } catch (error) {
+      throw failureOf(error, this.#isolate.isDisposed);
+    }
+  }
+
+  turnNow(inbox: string, acknowledged: boolean, options: RunOptions): string {
+    try {
+      const run = { timeout: options.timeoutMs };
+      return text(this.#api.turn.applySync(undefined, [inbox, acknowledged], run));
+    } catch (error) {
+      throw failureOf(error, this.#isolate.isDisposed);
+    }
+  }
+
+  async drain(acknowledged: boolean, options: RunOptions): Promise<string> {
+    try {
+      return text(
+        await this.#api.drain.apply(undefined, [acknowledged], { timeout: options.timeoutMs }),
+      );
+    } catch (error) {
+      throw failureOf(error, this.#isolate.isDisposed);
+    }
+  }
+
+  drainNow(acknowledged: boolean, options: RunOptions): string {
+    try {
+      return text(
+        this.#api.drain.applySync(undefined, [acknowledged], { timeout: options.timeoutMs }),
+      );
+    } catch (error) {
+      throw failureOf(error, this.#isolate.isDisposed);
+    }
+  }
+
+  async salvage(): Promise<string> {
+    try {
+      return text(await this.#api.salvage.apply(undefined, [], { timeout: SALVAGE_TIMEOUT_MS }));
+    } catch (error) {
+      throw failureOf(error, this.#isolate.isDisposed);
+    }
+  }
+
+  give(chunks: readonly Uint8Array[]): void {
+    const options = { arguments: { copy: true }, timeout: SALVAGE_TIMEOUT_MS } as const;
+    this.#api.give.applySync(undefined, [chunks], options);
+  }
+
+  take(): Uint8Array[] {
+    const options = { result: { copy: true }, timeout: SALVAGE_TIMEOUT_MS } as const;
+    return this.#api.take.applySync(undefined, [], options) as Uint8Array[];
+  }
+
+  cpuMs(): number {
+    return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime) / 1e6;
+  }
+
+  async heapBytes(): Promise<number> {
+    if (this.#isolate.isDisposed) return 0;
+    const heap = await this.#isolate.getHeapStatistics();
+    return heap.used_heap_size + heap.externally_allocated_size;
+  }
+
+  dispose(): void {
+    if (!this.#isolate.isDisposed) this.#isolate.dispose();
+  }
+}
+
+export interface IsolateEngineOptions {
+  readonly image: GuestImage;
+  /** Isolates of the usual size kept ready. */
+  readonly spares: { readonly count: number; readonly memoryMb: number };
+  readonly onCatastrophe: (message: string) => void;
+}
+
+interface Compiled {
+  readonly name: string;
+  readonly code: string;
+  readonly filename: string;
+  readonly cachedData: IVM.ExternalCopy<ArrayBuffer>;
+}
+
+export function createIsolateEngine(options: IsolateEngineOptions): Engine {
+  const { image, spares, onCatastrophe } = options;
+  const ready: Guest[] = [];
+  const shared = (data: Uint8Array) => new ivm.ExternalCopy(Uint8Array.from(data).buffer);
+  const bridge: Compiled = {
+    name: "bridge",
+    filename: "solo:bridge",
+    code: image.bridge.code,
+    cachedData: shared(image.bridge.cachedData),
+  };
+  const segments: Compiled[] = Object.values(image.prelude).map(({ name, filename, code, cachedData }) => ({
+    name,
+    filename,
+    code,
+    cachedData: shared(cachedData),
+  }));
+
+  async function build(memoryMb: number): Promise<Guest> {
+    const isolate = new ivm.Isolate({ memoryLimit: memoryMb, onCatastrophicError: onCatastrophe });
+    const context = await isolate.createContext();
+    const evaluate = ({ code, filename, cachedData }: Compiled) =>
+      isolate.compileScriptSync(code, { filename, cachedData }).runSync(context, { reference: true });
+    const parts: IVM.Reference<any> = evaluate(bridge).applySync(undefined, [], { result: { reference: true } });
+    const host = parts.getSync("host", { reference: true });
+    const given = await context.eval("({})", { reference: true });
+    // `core` runs now; the rest waits as text, which isolates share, until it is touched.
+    for (const segment of segments) {
+      const value = segment.name === "core" ? undefined : segment.code;
+      if (value !== undefined) given.setSync(segment.name, value);
+    }
+    const core = segments.find(({ name }) => name === "core")!;
+    evaluate(core).applySync(undefined, [host.derefInto(), given.derefInto()]);
+    return new IsolateGuest(isolate, context, parts.getSync("api", { reference: true }));
+  }
+
+  return {
+    async create({ memoryMb }) {
+      if (memoryMb === spares.memoryMb) {
+        const spare = ready.pop();
+        if (spare !== undefined) return spare;
+      }
+      return build(memoryMb);
+    },
+    async refill() {
+      while (ready.length < spares.count) ready.push(await build(spares.memoryMb));
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/** The process of a cell. Its arguments: the guest image, and how many isolates of which size
+ *  to keep ready. File descriptor 3 is the kernel. */
+import { Socket } from "node:net";
+import { Cell } from "#cell/cell.ts";
+import { readImage } from "#cell/image.ts";
+import { createIsolateEngine } from "#cell/isolate-engine.ts";
+import { answerSubtle } from "#cell/prelude/subtle-host.ts";
+
+const [imagePath, spareCount, spareMemoryMb] = process.argv.slice(2);
+
+const engine = createIsolateEngine({
+  image: await readImage(imagePath!),
+  spares: { count: Number(spareCount), memoryMb: Number(spareMemoryMb) },
+  // A catastrophic V8 error leaves the process in no state to clean up.
+  onCatastrophe: () => process.kill(process.pid, "SIGKILL"),
+});
+await engine.refill();
+new Cell({
+  socket: new Socket({ fd: 3, readable: true, writable: true }),
+  engine,
+  answerLocally: (method, args) => (method === "crypto.subtle" ? answerSubtle(args) : undefined),
+  exit: () => process.exit(0),
+});

@@ -1,0 +1,2 @@
+/** Stands in for modules of Node that are imported but never reached here. */
+export default {};

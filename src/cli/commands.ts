@@ -1,0 +1,38 @@
+/** Every command, in the order of the help. To add one, write its file and list it here. */
+import type { CommandSpec } from "#cli/command-spec.ts";
+import { call, cast } from "#cli/commands/call.ts";
+import { deploy, update, validate } from "#cli/commands/deploy.ts";
+import { derived } from "#cli/commands/derived.ts";
+import { events } from "#cli/commands/events.ts";
+import { configCheck, token } from "#cli/commands/local.ts";
+import { logs } from "#cli/commands/logs.ts";
+import { start } from "#cli/commands/start.ts";
+
+export const commands: readonly CommandSpec[] = [
+  start,
+  derived("Health", "Kernel:", ["solo health"]),
+  derived("Tree", "Kernel:", ["solo tree"]),
+  derived("Shutdown", "Kernel:", ["solo shutdown --drain-ms 5000"]),
+
+  deploy,
+  update,
+  validate,
+  derived("List", "Services:", ["solo list", "solo list --tenant acme --json"]),
+  derived("Status", "Services:", ["solo status counter"]),
+  call,
+  cast,
+  logs,
+  derived("Restart", "Services:", ["solo restart counter"]),
+  derived("Kill", "Services:", ["solo kill counter", "solo kill counter --force"]),
+
+  events,
+  derived("VerifyEvents", "Events:", ["solo verify"]),
+
+  token,
+  configCheck,
+];
+
+/** What the first words of two-word commands stand for. */
+export const parents: Readonly<Record<string, string>> = {
+  config: "The configuration: check.",
+};

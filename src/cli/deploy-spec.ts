@@ -1,0 +1,101 @@
+/** The options of deploy, update and validate, and the input they make: pure. */
+import { Option } from "commander";
+import type { RawInputOf } from "#api/catalogue.ts";
+import { operations } from "#client/operations.ts";
+import type { Source } from "#cli/source.ts";
+import { UsageError } from "#cli/usage-error.ts";
+import { integer, jsonOrWord, keyValue } from "#cli/values.ts";
+
+type DeployInput = RawInputOf<"Deploy">;
+
+const { fields } = operations.Deploy;
+const about = (field: string): string => fields[field]?.text ?? "";
+const choice = (flag: string, field: string): Option =>
+  new Option(`${flag} <kind>`, about(field)).choices(fields[field]?.choices ?? []);
+
+export const specOptions = (): Option[] => [
+  new Option("--id <service_id>", "The service's name; the file's or directory's unless given."),
+  new Option("--spec <file>", "A JSON file with the whole request; the other options override it."),
+  new Option(
+    "--entry <path>",
+    "Which file of a directory is loaded; index.ts, main.ts … unless given.",
+  ),
+  choice("--format", "format"),
+  choice("--restart", "restart"),
+  choice("--persistence", "persistence"),
+  choice("--isolation", "isolation"),
+  choice("--ingress", "ingress"),
+  new Option("--memory-mb <n>", "Memory of one instance, MiB.").argParser(integer),
+  new Option("--call-timeout-ms <n>", "Longest time one message may take.").argParser(integer),
+  new Option("--mailbox <n>", "Messages that may wait for the instance.").argParser(integer),
+  new Option("--env <KEY=VALUE>", `${about("env")} Repeatable.`).argParser(keyValue),
+  new Option("--metadata <KEY=VALUE>", `${about("metadata")} Repeatable.`).argParser(keyValue),
+  new Option("--arg <json>", about("args")).argParser(jsonOrWord),
+];
+
+/** What commander made of `specOptions`. */
+export interface SpecFlags {
+  readonly id?: string;
+  readonly spec?: string;
+  readonly entry?: string;
+  readonly format?: DeployInput["format"];
+  readonly restart?: DeployInput["restart"];
+  readonly persistence?: DeployInput["persistence"];
+  readonly isolation?: DeployInput["isolation"];
+  readonly ingress?: DeployInput["ingress"];
+  readonly memoryMb?: number;
+  readonly callTimeoutMs?: number;
+  readonly mailbox?: number;
+  readonly env?: Record<string, string>;
+  readonly metadata?: Record<string, string>;
+  readonly arg?: DeployInput["args"];
+}
+
+/** The object without the fields that are undefined; undefined when none is left. */
+function given<T extends object>(
+  value: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } | undefined {
+  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
+  if (entries.length === 0) return undefined;
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+const merged = <T extends object>(below: T | undefined, above: T | undefined): T | undefined =>
+  above === undefined ? below : { ...below, ...above };
+
+export interface DeployParts {
+  readonly flags: SpecFlags;
+  /** The content of --spec; checked by the kernel, like everything else. */
+  readonly spec: Partial<DeployInput>;
+  readonly source: Source | undefined;
+}
+
+export function deployInput({ flags, spec, source }: DeployParts): DeployInput {
+  const service_id = flags.id ?? spec.service_id ?? source?.id;
+  if (service_id === undefined) {
+    throw new UsageError(
+      "The service has no name.",
+      "Give it one with --id, such as --id counter.",
+    );
+  }
+  const limits = given({
+    memory_mb: flags.memoryMb,
+    call_timeout_ms: flags.callTimeoutMs,
+    mailbox: flags.mailbox,
+  });
+  const own = given({
+    code: source?.code,
+    files: source?.files,
+    entry: source?.files && source.entry,
+    format: flags.format ?? (spec.format === undefined ? source?.format : undefined),
+    restart: flags.restart,
+    persistence: flags.persistence,
+    isolation: flags.isolation,
+    ingress: flags.ingress,
+    limits: merged<object>(spec.limits, limits),
+    env: merged(spec.env, flags.env),
+    metadata: merged(spec.metadata, flags.metadata),
+    args: flags.arg,
+  });
+  return { ...spec, ...own, service_id };
+}

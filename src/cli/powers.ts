@@ -1,0 +1,31 @@
+/** What the command line may touch; the entry point hands it in. */
+
+/** What `solo start` was told: flags by their names without dashes, as #config reads them. */
+export interface StartFlags {
+  readonly config?: string;
+  readonly "data-dir"?: string;
+  readonly "http-port"?: number;
+  readonly "listen-port"?: number;
+  readonly "metrics-port"?: number;
+  readonly host?: string;
+  readonly "log-level"?: string;
+}
+
+export interface CliPowers {
+  /** The arguments after `solo`. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly stdin: AsyncIterable<Uint8Array | string>;
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+  /** Whether standard output is a terminal, and how wide it is. */
+  readonly isTTY: boolean;
+  readonly columns?: number | undefined;
+  readonly version: string;
+  /** Runs a kernel until it stops; its exit code. */
+  readonly startKernel: (flags: StartFlags) => Promise<number>;
+  /** Ends what follows (`events -f`, `logs -f`) in an orderly way. */
+  readonly signal?: AbortSignal;
+  readonly fetch?: typeof globalThis.fetch;
+}

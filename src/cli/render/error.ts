@@ -1,0 +1,40 @@
+/** An error for people: what happened, where in the source, what to do next. */
+import type { Diagnostic, SoloError } from "#base/errors.ts";
+import { oneLine, printable } from "#cli/render/format.ts";
+import type { Paint } from "#cli/render/paint.ts";
+
+const indent = (text: string, by: string): string => text.replace(/^/gm, by);
+
+/** One line of source gets its number and a caret; a longer excerpt has them already. */
+function excerpt({ excerpt: source, line, column }: Diagnostic): string[] {
+  if (source === "") return [];
+  const text = printable(source).replace(/\n$/, "");
+  if (text.includes("\n")) return [indent(text, "  ")];
+  const gutter = `${line} | `;
+  // Tabs stay tabs, so that the caret stands below its column at any tab width.
+  const before = text.slice(0, Math.max(0, column - 1)).replace(/[^\t]/g, " ");
+  return [`  ${gutter}${text}`, `  ${" ".repeat(gutter.length - 2)}| ${before}^`];
+}
+
+export function renderDiagnostic(finding: Diagnostic, paint: Paint): string {
+  const { file, line, column, severity, code, message, explanation, fix } = finding;
+  const ink = severity === "error" ? "red" : "yellow";
+  return [
+    `${paint("bold", `${oneLine(file)}:${line}:${column}`)} ${paint(ink, `${severity}[${oneLine(code)}]`)}: ${printable(message)}`,
+    ...excerpt(finding),
+    ...(explanation === "" ? [] : [indent(printable(explanation), "  ")]),
+    ...(fix === undefined ? [] : [`  fix: ${printable(fix)}`]),
+  ].join("\n");
+}
+
+export function renderError(error: SoloError, paint: Paint): string {
+  const { hint, fields = [], diagnostics = [], stack, serviceCode } = error.options;
+  return [
+    `${paint("red", `error[${error.code}]`)}: ${printable(error.message)}`,
+    ...(serviceCode === undefined ? [] : [`  code: ${oneLine(serviceCode)}`]),
+    ...fields.map(({ field, message }) => `  ${oneLine(field)}: ${oneLine(message)}`),
+    ...diagnostics.map((finding) => indent(renderDiagnostic(finding, paint), "  ")),
+    ...(stack === undefined ? [] : [paint("dim", indent(printable(stack), "  "))]),
+    ...(hint === undefined ? [] : [`${paint("cyan", "hint")}: ${printable(hint)}`]),
+  ].join("\n");
+}

@@ -1,0 +1,25 @@
+/** One answer as a list of names and values; what is nested is indented below its name. */
+import { humanName, humanValue } from "#cli/render/format.ts";
+import type { Paint } from "#cli/render/paint.ts";
+import { type Row, paintState } from "#cli/render/table.ts";
+
+const isRecord = (value: unknown): value is Row =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const indent = (text: string): string => text.replace(/^/gm, "  ");
+
+export function record(row: Row, paint: Paint): string {
+  const shown = Object.entries(row).filter(
+    ([, value]) => value !== undefined && !(isRecord(value) && Object.keys(value).length === 0),
+  );
+  const width = Math.max(0, ...shown.map(([name]) => humanName(name).length));
+  return shown
+    .map(([name, value]) => {
+      const title = paint("dim", humanName(name).padEnd(width));
+      if (isRecord(value)) return `${title.trimEnd()}\n${indent(record(value, paint))}`;
+      const text = humanValue(name, value);
+      if (text.includes("\n")) return `${title.trimEnd()}\n${indent(text)}`;
+      return `${title}  ${name === "state" ? paintState(paint, text) : text}`;
+    })
+    .join("\n");
+}

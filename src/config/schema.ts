@@ -1,0 +1,251 @@
+/**
+ * Every setting Solo has: the single source of types, checks, defaults and documentation.
+ * A key carries its unit in its name; docs/configuration.md and config.example.toml are
+ * generated from here, and a test keeps the three equal.
+ */
+import { z } from "zod";
+
+/** What a key says about itself besides its zod type. */
+export interface KeyMeta {
+  readonly description: string;
+  /** How a wrong value is answered: "expected <this>". */
+  readonly expected: string;
+  /** How text from the environment or a flag is read. */
+  readonly kind: "whole" | "boolean" | "text" | "list";
+  /** May change while the kernel runs. */
+  readonly runtime: boolean;
+  /** For a key whose default follows another key. */
+  readonly derivedDefault?: string;
+}
+
+interface About<T> {
+  readonly is: string;
+  readonly default: T;
+  readonly runtime?: boolean;
+}
+
+const meta = (
+  about: { is: string; runtime?: boolean },
+  rest: Omit<KeyMeta, "description" | "runtime">,
+) => ({
+  description: about.is,
+  runtime: about.runtime ?? false,
+  ...rest,
+});
+
+const whole = (min: number, max: number, about: About<number>) =>
+  z
+    .int()
+    .min(min)
+    .max(max)
+    .default(about.default)
+    .meta(meta(about, { kind: "whole", expected: `a whole number from ${min} to ${max}` }));
+
+const boolean = (about: About<boolean>) =>
+  z
+    .boolean()
+    .default(about.default)
+    .meta(meta(about, { kind: "boolean", expected: "true or false" }));
+
+const text = (about: About<string>) =>
+  z
+    .string()
+    .min(1)
+    .default(about.default)
+    .meta(meta(about, { kind: "text", expected: "text that is not empty" }));
+
+const choice = <const T extends readonly [string, ...string[]]>(
+  values: T,
+  about: About<T[number]>,
+) =>
+  z
+    .enum(values)
+    .default(about.default as never)
+    .meta(
+      meta(about, {
+        kind: "text",
+        expected: `one of ${values.map((value) => `"${value}"`).join(", ")}`,
+      }),
+    );
+
+const derivedPath = (about: { is: string; from: string }) =>
+  z
+    .string()
+    .min(1)
+    .optional()
+    .meta(
+      meta(about, {
+        kind: "text",
+        expected: "text that is not empty",
+        derivedDefault: about.from,
+      }),
+    );
+
+const port = (about: About<number>) => whole(0, 65_535, about);
+
+const HOUR_MS = 3_600_000;
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+const runtime = true;
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+export const LOG_FORMATS = ["auto", "json", "pretty"] as const;
+
+const solo = z.strictObject({
+  host: text({
+    default: "127.0.0.1",
+    is: "The address to listen on. Anything but a loopback address needs security.allow_remote.",
+  }),
+  listen_port: port({ default: 50_051, is: "The port for gRPC; 0 picks a free one." }),
+  http_port: port({
+    default: 8080,
+    is: "The port for REST, event streams, the services' own HTTP and the documentation page; 0 picks a free one.",
+  }),
+  metrics_port: port({
+    default: 9090,
+    is: "The port for Prometheus metrics and health; 0 picks a free one.",
+  }),
+  data_dir: text({
+    default: "./data",
+    is: "The directory of everything that must survive: events, state, the owner's token. Relative to the working directory.",
+  }),
+  max_tenants: whole(1, 100_000, { default: 100, runtime, is: "How many tenants may exist." }),
+  log_level: choice(LOG_LEVELS, {
+    default: "info",
+    runtime,
+    is: "The least severe message that is logged.",
+  }),
+});
+
+/** Limits that a tenant may have its own value for, under [tenants.<name>]. */
+const perTenant = {
+  max_per_tenant: whole(0, 100_000, {
+    default: 100,
+    runtime,
+    is: "How many services one tenant may have.",
+  }),
+  memory_mb: whole(8, 65_536, {
+    default: 128,
+    runtime,
+    is: "Memory of one service instance, in mebibytes, unless the deployment says otherwise.",
+  }),
+  call_timeout_ms: whole(1, HOUR_MS, {
+    default: 30_000,
+    runtime,
+    is: "How long a call may take, unless the caller says otherwise.",
+  }),
+  startup_timeout_ms: whole(1, HOUR_MS, {
+    default: 10_000,
+    runtime,
+    is: "How long a service may take to start.",
+  }),
+  shutdown_timeout_ms: whole(0, HOUR_MS, {
+    default: 5000,
+    runtime,
+    is: "How long a service may take to terminate before it is killed.",
+  }),
+  mailbox: whole(1, 1_000_000, {
+    default: 1000,
+    runtime,
+    is: "How many messages may wait for one service instance.",
+  }),
+  max_restarts: whole(0, 10_000, {
+    default: 5,
+    runtime,
+    is: "How many restarts within max_seconds are tried before a service is quarantined.",
+  }),
+  max_seconds: whole(1, 86_400, {
+    default: 60,
+    runtime,
+    is: "The window, in seconds, in which restarts are counted.",
+  }),
+};
+
+const limits = z.strictObject({
+  ...perTenant,
+  max_total: whole(0, 1_000_000, {
+    default: 1000,
+    runtime,
+    is: "How many services may exist in all.",
+  }),
+  max_source_bytes: whole(1, 64 * MIB, {
+    default: 4 * MIB,
+    runtime,
+    is: "The size of one deployment's source, all files together.",
+  }),
+  max_body_bytes: whole(1024, GIB, {
+    default: 16 * MIB,
+    is: "The size of one request to REST or gRPC. Bodies of the services' own HTTP are streamed and not held to it.",
+  }),
+  drain_ms: whole(0, HOUR_MS, {
+    default: 30_000,
+    runtime,
+    is: "How long a stopping kernel waits for work in flight.",
+  }),
+  spare_cells: whole(0, 64, {
+    default: 2,
+    is: "How many cell processes wait, already started, for the next tenant.",
+  }),
+});
+
+const telemetry = z.strictObject({
+  metrics_enabled: boolean({ default: true, is: "Whether metrics_port is opened." }),
+  log_format: choice(LOG_FORMATS, {
+    default: "auto",
+    is: "How log lines look on standard error; auto is pretty on a terminal and JSON elsewhere.",
+  }),
+});
+
+const security = z.strictObject({
+  allow_remote: boolean({
+    default: false,
+    is: "Whether host may be an address that other machines reach. Tokens then cross the network unencrypted unless something in front adds TLS.",
+  }),
+  require_mtls: boolean({
+    default: false,
+    is: "Whether gRPC clients must show a certificate. This version cannot yet, and refuses true.",
+  }),
+  allowed_hosts: z.array(z.string().min(1)).default([]).meta({
+    description:
+      "Host names, besides the loopback ones, under which browsers and clients may reach the HTTP port.",
+    expected: "a list of host names",
+    kind: "list",
+    runtime: false,
+  }),
+  rate_limit_per_capability: whole(1, 100_000_000, {
+    default: 1000,
+    runtime,
+    is: "How many operations a minute one capability may do.",
+  }),
+});
+
+const database = z.strictObject({
+  events_db: derivedPath({
+    from: "<data_dir>/events",
+    is: "Where the event log is kept.",
+  }),
+  vault_db: derivedPath({ from: "<data_dir>/vault", is: "Where the vault is kept." }),
+});
+
+const overridable = z.strictObject(perTenant);
+/** Defaults are the kernel's own limits, so a tenant's table has none of its own. */
+export type TenantLimits = Readonly<z.output<typeof overridable>>;
+
+export const SECTIONS = { solo, limits, telemetry, security, database } as const;
+export const TENANT_SECTION = overridable;
+
+type Frozen<T> = T extends readonly (infer E)[]
+  ? readonly E[]
+  : T extends object
+    ? { readonly [K in keyof T]: Frozen<T[K]> }
+    : T;
+
+/** The settings a kernel runs with: complete, checked, frozen; paths are absolute. */
+export type Config = Frozen<{
+  solo: z.output<typeof solo>;
+  limits: z.output<typeof limits>;
+  telemetry: z.output<typeof telemetry>;
+  security: z.output<typeof security>;
+  database: { events_db: string; vault_db: string };
+  tenants: Record<string, Partial<TenantLimits>>;
+}>;

@@ -1,0 +1,55 @@
+/**
+ * The stored state of services.
+ *
+ * 1. A snapshot says which revision wrote it and carries a checksum; a torn or altered one
+ *    is refused by name, never loaded.
+ */
+import { createHash } from "node:crypto";
+import { SoloError } from "#base/errors.ts";
+import { keyText, type ServiceKey } from "#base/ids.ts";
+import type { Kv } from "#storage/kv.ts";
+
+const NAMESPACE = "state";
+const DIGEST_BYTES = 32;
+
+export interface Snapshot {
+  /** The encoded state; only guests read it. */
+  readonly state: string;
+  /** What the service called its version when it wrote this. */
+  readonly version: string | undefined;
+}
+
+const digest = (body: Buffer): Buffer => createHash("sha256").update(body).digest();
+
+export class Snapshots {
+  readonly #kv: Kv;
+
+  constructor(kv: Kv) {
+    this.#kv = kv;
+  }
+
+  /** Resolves when it is on disk. */
+  async save(key: ServiceKey, snapshot: Snapshot): Promise<void> {
+    const body = Buffer.from(JSON.stringify([snapshot.version ?? null, snapshot.state]));
+    const value = Buffer.concat([digest(body), body]);
+    await this.#kv.batch([{ op: "put", ns: NAMESPACE, key: keyText(key), value }]);
+  }
+
+  async load(key: ServiceKey): Promise<Snapshot | undefined> {
+    const entry = await this.#kv.get(NAMESPACE, keyText(key));
+    if (entry === undefined) return undefined;
+    const value = Buffer.from(entry.value);
+    const body = value.subarray(DIGEST_BYTES);
+    if (!digest(body).equals(value.subarray(0, DIGEST_BYTES))) {
+      throw new SoloError("storage_corrupt", `The stored state of ${keyText(key)} is damaged.`, {
+        hint: "Kill the service and deploy it again to start with fresh state.",
+      });
+    }
+    const [version, state] = JSON.parse(body.toString()) as [string | null, string];
+    return { state, version: version ?? undefined };
+  }
+
+  async remove(key: ServiceKey): Promise<void> {
+    await this.#kv.batch([{ op: "delete", ns: NAMESPACE, key: keyText(key) }]);
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * A deploy request as it is accepted: checked, with every default filled in, frozen.
+ *
+ * 1. Every bad field is named at once.
+ * 2. The same content always gives the same revision.
+ */
+import { createHash } from "node:crypto";
+import { posix } from "node:path";
+import { SoloError, type FieldError } from "#base/errors.ts";
+import { isName, type RevisionId, type ServiceId, type TenantId } from "#base/ids.ts";
+
+export type Restart = "permanent" | "transient" | "temporary";
+export type Persistence = "stateless" | "hybrid" | "durable" | "external";
+export type Isolation = "shared" | "dedicated";
+export type MailboxPolicy = "reject" | "drop_oldest" | "kill";
+export type IngressPolicy = "token" | "public";
+
+export interface Limits {
+  readonly memoryMb: number;
+  readonly callTimeoutMs: number;
+  readonly mailbox: number;
+  readonly mailboxPolicy: MailboxPolicy;
+  readonly stateBytes: number;
+}
+
+export interface RestartLimits {
+  readonly maxRestarts: number;
+  readonly maxSeconds: number;
+  readonly startupTimeoutMs: number;
+  readonly shutdownTimeoutMs: number;
+}
+
+/** Source and settings: what a revision is made of. */
+export interface ServiceSpec {
+  readonly files: Readonly<Record<string, string>>;
+  readonly entry: string;
+  readonly restart: Restart;
+  readonly restartLimits: RestartLimits;
+  readonly limits: Limits;
+  readonly persistence: Persistence;
+  readonly isolation: Isolation;
+  readonly ingress: IngressPolicy;
+  readonly env: Readonly<Record<string, string>>;
+  readonly args: unknown;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The fields of a deploy request that `resolveSpec` reads; see src/api/services.ts. */
+export interface SpecInput {
+  readonly code?: string | undefined;
+  readonly files?: Readonly<Record<string, string>> | undefined;
+  readonly entry?: string | undefined;
+  readonly format?: "typescript_source" | "javascript_source" | undefined;
+  readonly restart?: Restart | undefined;
+  readonly restart_limits?:
+    | {
+        readonly max_restarts?: number | undefined;
+        readonly max_seconds?: number | undefined;
+        readonly startup_timeout_ms?: number | undefined;
+        readonly shutdown_timeout_ms?: number | undefined;
+      }
+    | undefined;
+  readonly limits?:
+    | {
+        readonly memory_mb?: number | undefined;
+        readonly call_timeout_ms?: number | undefined;
+        readonly mailbox?: number | undefined;
+        readonly mailbox_policy?: MailboxPolicy | undefined;
+        readonly state_bytes?: number | undefined;
+      }
+    | undefined;
+  readonly persistence?: Persistence | undefined;
+  readonly isolation?: Isolation | undefined;
+  readonly ingress?: IngressPolicy | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly args?: unknown;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface SpecDefaults {
+  readonly limits: Limits;
+  readonly restartLimits: RestartLimits;
+  readonly maxSourceBytes: number;
+}
+
+const MAX_FILES = 512;
+const MAX_PATH_CHARS = 256;
+const MAX_ENV_ENTRIES = 256;
+const MAX_ENV_CHARS = 64 * 1024;
+const MAX_ARGS_CHARS = 256 * 1024;
+const SOURCE_FILE = /\.(m?ts|m?js|json)$/;
+const ENTRY_NAMES = ["index.ts", "main.ts", "index.js", "main.js", "index.mjs", "main.mjs"];
+
+export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSpec {
+  const problems: FieldError[] = [];
+  const refuse = (field: string, message: string) => void problems.push({ field, message });
+  const source = resolveSource(input, defaults.maxSourceBytes, refuse);
+  checkTexts("env", input.env, refuse);
+  checkTexts("metadata", input.metadata, refuse);
+  if (input.args !== undefined && JSON.stringify(input.args).length > MAX_ARGS_CHARS) {
+    refuse("args", `must be at most ${MAX_ARGS_CHARS} characters of JSON`);
+  }
+  if (problems.length > 0) throw invalidSpec(problems);
+  const { restart_limits: restarts, limits } = input;
+  return Object.freeze({
+    ...source,
+    restart: input.restart ?? "permanent",
+    restartLimits: Object.freeze({
+      maxRestarts: restarts?.max_restarts ?? defaults.restartLimits.maxRestarts,
+      maxSeconds: restarts?.max_seconds ?? defaults.restartLimits.maxSeconds,
+      startupTimeoutMs: restarts?.startup_timeout_ms ?? defaults.restartLimits.startupTimeoutMs,
+      shutdownTimeoutMs: restarts?.shutdown_timeout_ms ?? defaults.restartLimits.shutdownTimeoutMs,
+    }),
+    limits: Object.freeze({
+      memoryMb: limits?.memory_mb ?? defaults.limits.memoryMb,
+      callTimeoutMs: limits?.call_timeout_ms ?? defaults.limits.callTimeoutMs,
+      mailbox: limits?.mailbox ?? defaults.limits.mailbox,
+      mailboxPolicy: limits?.mailbox_policy ?? defaults.limits.mailboxPolicy,
+      stateBytes: limits?.state_bytes ?? defaults.limits.stateBytes,
+    }),
+    persistence: input.persistence ?? "stateless",
+    isolation: input.isolation ?? "shared",
+    ingress: input.ingress ?? "token",
+    env: Object.freeze({ ...input.env }),
+    args: input.args ?? null,
+    metadata: Object.freeze({ ...input.metadata }),
+  });
+}
+
+type Refuse = (field: string, message: string) => void;
+
+function resolveSource(
+  input: SpecInput,
+  maxBytes: number,
+  refuse: Refuse,
+): Pick<ServiceSpec, "files" | "entry"> {
+  const { code, files, entry, format = "typescript_source" } = input;
+  const nothing = { files: {}, entry: "" };
+  if ((code === undefined) === (files === undefined)) {
+    refuse("code", "give the source as `code` (one file) or as `files` (several), and only one of them");
+    return nothing;
+  }
+  if (code !== undefined) {
+    if (entry !== undefined) refuse("entry", "only goes with `files`");
+    if (code.trim() === "") refuse("code", "is empty");
+    checkSize("code", Buffer.byteLength(code), maxBytes, refuse);
+    const path = format === "typescript_source" ? "index.ts" : "index.js";
+    return { files: Object.freeze({ [path]: code }), entry: path };
+  }
+  const paths = Object.keys(files!);
+  if (paths.length === 0) refuse("files", "is empty");
+  if (paths.length > MAX_FILES) refuse("files", `has ${paths.length} files; at most ${MAX_FILES} are taken`);
+  let bytes = 0;
+  for (const path of paths) {
+    bytes += Buffer.byteLength(files![path]!);
+    if (!isFilePath(path)) {
+      refuse(`files.${path.slice(0, 80)}`, "must be a relative path below the service, such as lib/util.ts, ending in .ts, .mts, .js, .mjs or .json");
+    }
+  }
+  checkSize("files", bytes, maxBytes, refuse);
+  const start = entry ?? ENTRY_NAMES.find((name) => paths.includes(name)) ?? (paths.length === 1 ? paths[0] : undefined);
+  if (start === undefined) refuse("entry", `name the file to load first; none of ${ENTRY_NAMES.join(", ")} is among the files`);
+  else if (!paths.includes(start)) refuse("entry", `${start} is not among the files`);
+  return { files: Object.freeze({ ...files }), entry: start ?? "" };
+}
+
+const isFilePath = (path: string): boolean =>
+  path.length <= MAX_PATH_CHARS &&
+  SOURCE_FILE.test(path) &&
+  posix.normalize(path) === path &&
+  !path.startsWith("/") &&
+  !path.startsWith("..") &&
+  /^[\w@.+/-]+$/.test(path) &&
+  !path.split("/").includes("__proto__");
+
+function checkSize(field: string, bytes: number, maxBytes: number, refuse: Refuse): void {
+  if (bytes > maxBytes) refuse(field, `is ${bytes} bytes; limits.max_source_bytes allows ${maxBytes}`);
+}
+
+function checkTexts(field: string, texts: Readonly<Record<string, string>> | undefined, refuse: Refuse): void {
+  if (texts === undefined) return;
+  const entries = Object.entries(texts);
+  if (entries.length > MAX_ENV_ENTRIES) refuse(field, `has ${entries.length} entries; at most ${MAX_ENV_ENTRIES} are taken`);
+  let chars = 0;
+  for (const [name, value] of entries) {
+    chars += name.length + value.length;
+    if (!/^[A-Za-z_][\w.-]{0,127}$/.test(name) || name === "__proto__") {
+      refuse(`${field}.${name.slice(0, 80)}`, "must be a name of letters, digits, '_', '.' and '-'");
+    }
+  }
+  if (chars > MAX_ENV_CHARS) refuse(field, `is ${chars} characters; at most ${MAX_ENV_CHARS} are taken`);
+}
+
+function invalidSpec(fields: readonly FieldError[]): SoloError {
+  const names = fields.map(({ field, message }) => `${field} ${message}`);
+  const tooLarge = fields.every(({ message }) => message.includes("max_source_bytes"));
+  return new SoloError(tooLarge ? "payload_too_large" : "invalid_argument", `The deploy cannot be accepted: ${names.join("; ")}.`, {
+    fields,
+    hint: "Correct the named fields and send the whole request again.",
+  });
+}
+
+/** Content address of source and settings: equal for equal deploys, whatever the order of keys. */
+export function revisionOf(spec: ServiceSpec): RevisionId {
+  const digest = createHash("sha256").update(canonical(spec)).digest("hex");
+  return `r_${digest.slice(0, 16)}` as RevisionId;
+}
+
+/** Content address of the source alone, for the compile cache. */
+export const sourceHash = (spec: Pick<ServiceSpec, "files" | "entry">): string =>
+  createHash("sha256").update(canonical({ files: spec.files, entry: spec.entry })).digest("hex");
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonical(each)}`).join(",")}}`;
+}
+
+/** Both names of a service, checked, with every bad one named. */
+export function resolveNames(input: { tenant: string; service: string }): { tenant: TenantId; service: ServiceId } {
+  const fields: FieldError[] = [];
+  if (!isName(input.tenant)) fields.push({ field: "tenant_id", message: "is not a name" });
+  if (!isName(input.service)) fields.push({ field: "service_id", message: "is not a name" });
+  if (fields.length > 0) throw invalidSpec(fields);
+  return { tenant: input.tenant as TenantId, service: input.service as ServiceId };
+}

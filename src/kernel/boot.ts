@@ -1,0 +1,49 @@
+/**
+ * Brings back every service that should run (K6).
+ *
+ * 1. A service that cannot start is reported, and the rest still come back.
+ */
+import { toSoloError } from "#base/errors.ts";
+import { keyText } from "#base/ids.ts";
+import type { Logger } from "#base/log.ts";
+import type { Deployment, Deployments } from "#deploy/deployments.ts";
+import type { Deployer } from "#kernel/deployer.ts";
+import type { EventLog } from "#events/event-log.ts";
+
+const AT_ONCE = 16;
+
+export interface BootOptions {
+  readonly deployments: Deployments;
+  readonly deployer: Deployer;
+  readonly events: EventLog;
+  readonly log: Logger;
+}
+
+export interface BootReport {
+  readonly revived: number;
+  readonly failed: readonly string[];
+}
+
+export async function boot({ deployments, deployer, events, log }: BootOptions): Promise<BootReport> {
+  const { deployments: all, unreadable } = await deployments.all();
+  const failed = [...unreadable];
+  for (const name of unreadable) log.error("deployment record unreadable", { service: name });
+  let revived = 0;
+  const revive = async (deployment: Deployment) => {
+    try {
+      await deployer.revive(deployment);
+      revived += 1;
+    } catch (error) {
+      const { code, message } = toSoloError(error);
+      const { tenant, service } = deployment.key;
+      failed.push(keyText(deployment.key));
+      log.error("service not brought back", { service: keyText(deployment.key), code, detail: message });
+      events.emit({ type: "service_deployment_failed", tenantId: tenant, subject: service, payload: { code, detail: `After the kernel's restart: ${message}`.slice(0, 2000) } });
+    }
+  };
+  const worker = async () => {
+    for (let next = all.shift(); next !== undefined; next = all.shift()) await revive(next);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return { revived, failed };
+}

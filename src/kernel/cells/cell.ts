@@ -1,0 +1,135 @@
+/**
+ * The kernel's end of one cell: a process, a socket, and the slots on it.
+ *
+ * 1. The tenant is known from here, never from what the cell says.
+ * 2. A frame that is not of the protocol ends the cell: it cannot be trusted any more.
+ * 3. When the cell ends, every slot hears of it once, with whether it may be to blame.
+ */
+import type { Clock } from "#base/clock.ts";
+import type { TenantId } from "#base/ids.ts";
+import type { CellProcess } from "#kernel/cells/launcher.ts";
+import { FrameReader, FrameWriter, type Frame } from "#wire/frame.ts";
+import { FROM_CELL, type Heartbeat } from "#wire/messages.ts";
+
+export interface SlotHandler {
+  frame(kind: number, id: number, payload: Buffer): void;
+  /** `suspect`: it had work at hand when the cell died. */
+  cellGone(why: string, suspect: boolean): void;
+  readonly busy: boolean;
+  usage(cpuMs: number, heapBytes: number): void;
+}
+
+/** A cell that is silent for so long is stuck as a whole. */
+const HEARTBEAT_LIMIT_MS = 5000;
+const BACKLOG_LIMIT_BYTES = 64 * 1024 * 1024;
+
+export class Cell {
+  readonly process: CellProcess;
+  readonly dedicated: boolean;
+  tenant: TenantId | undefined;
+  /** Resident memory as the cell last said, bytes. */
+  rssBytes = 0;
+  readonly ready: Promise<void>;
+  readonly gone: Promise<string>;
+  readonly #slots = new Map<number, SlotHandler>();
+  readonly #writer: FrameWriter;
+  readonly #clock: Clock;
+  #nextSlot = 1;
+  #lastHeard: number;
+  #endReason: string | undefined;
+  #isGone = false;
+
+  constructor(options: { process: CellProcess; clock: Clock; dedicated: boolean }) {
+    this.process = options.process;
+    this.dedicated = options.dedicated;
+    this.#clock = options.clock;
+    this.#lastHeard = options.clock.now();
+    const { socket } = options.process;
+    this.#writer = new FrameWriter(socket);
+    const ready = Promise.withResolvers<void>();
+    this.ready = ready.promise;
+    const reader = new FrameReader((frame) => {
+      if (frame.kind === FROM_CELL.ready) ready.resolve();
+      else this.#receive(frame);
+    });
+    socket.on("data", (chunk: Buffer) => {
+      this.#lastHeard = this.#clock.now();
+      if (!reader.push(chunk)) this.kill("it sent a malformed frame");
+    });
+    this.gone = options.process.exited.then((how) => {
+      this.#isGone = true;
+      const why = this.#endReason ?? how;
+      ready.reject(new Error(`The cell ended before it was ready: ${why}`));
+      this.#endSlots(why);
+      return why;
+    });
+    this.ready.catch(() => {});
+  }
+
+  get isGone(): boolean {
+    return this.#isGone || this.#endReason !== undefined;
+  }
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  attach(handler: SlotHandler): number {
+    const slot = this.#nextSlot;
+    this.#nextSlot += 1;
+    this.#slots.set(slot, handler);
+    return slot;
+  }
+
+  detach(slot: number): void {
+    this.#slots.delete(slot);
+  }
+
+  send(kind: number, slot: number, id: number, payload?: string | Uint8Array): void {
+    if (this.isGone) return;
+    this.#writer.send(kind, slot, id, payload);
+    if (this.#writer.backlogBytes > BACKLOG_LIMIT_BYTES) this.kill("it does not read");
+  }
+
+  /** Writes what was sent in this turn now: a start should not wait for the turn's end. */
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  kill(why: string): void {
+    if (this.#isGone) return;
+    this.#endReason ??= why;
+    this.process.kill();
+  }
+
+  /** Called now and then by the pool. */
+  checkHeartbeat(): void {
+    if (this.#clock.now() - this.#lastHeard > HEARTBEAT_LIMIT_MS) this.kill("it stopped answering");
+  }
+
+  #receive({ kind, slot, id, payload }: Frame): void {
+    if (kind === FROM_CELL.heartbeat) return this.#heartbeat(payload);
+    this.#slots.get(slot)?.frame(kind, id, payload);
+  }
+
+  #heartbeat(payload: Buffer): void {
+    let beat: Heartbeat;
+    try {
+      beat = JSON.parse(payload.toString()) as Heartbeat;
+      this.rssBytes = Number(beat.rssBytes) || 0;
+      for (const { slot, cpuMs, heapBytes } of beat.instances) {
+        this.#slots.get(slot)?.usage(Number(cpuMs) || 0, Number(heapBytes) || 0);
+      }
+    } catch {
+      this.kill("it sent a malformed heartbeat");
+    }
+  }
+
+  #endSlots(why: string): void {
+    const handlers = [...this.#slots.values()];
+    this.#slots.clear();
+    const anyBusy = handlers.some((handler) => handler.busy);
+    // With nobody at work the cell died by itself: nobody is to blame.
+    for (const handler of handlers) handler.cellGone(why, anyBusy && handler.busy);
+  }
+}

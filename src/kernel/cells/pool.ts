@@ -1,0 +1,158 @@
+/**
+ * The cells there are: spares without a tenant, one shared cell for each tenant that needs
+ * one, and dedicated cells.
+ *
+ * 1. A cell that has served a tenant never serves another.
+ * 2. Spares are made only when nothing is being deployed: an eager refill costs the very
+ *    deploy it should help.
+ */
+import type { Clock } from "#base/clock.ts";
+import { within } from "#base/deadline.ts";
+import { SoloError } from "#base/errors.ts";
+import type { TenantId } from "#base/ids.ts";
+import type { Logger } from "#base/log.ts";
+import { Cell } from "#kernel/cells/cell.ts";
+import type { Launcher } from "#kernel/cells/launcher.ts";
+
+export interface CellPoolOptions {
+  readonly launch: Launcher;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly spares: number;
+  readonly cellArgs: readonly string[];
+}
+
+const READY_TIMEOUT_MS = 15_000;
+const REFILL_AFTER_MS = 150;
+const CHECK_MS = 1000;
+/** A tenant's cell without instances is kept for the next deploy. */
+const IDLE_CELL_MS = 30_000;
+
+export class CellPool {
+  readonly #options: CellPoolOptions;
+  readonly #cells = new Set<Cell>();
+  readonly #shared = new Map<TenantId, Promise<Cell>>();
+  #spares: Cell[] = [];
+  #starting = 0;
+  #closed = false;
+  #refillTimer: NodeJS.Timeout | undefined;
+  readonly #checkTimer: NodeJS.Timeout;
+  readonly #idleSince = new Map<Cell, number>();
+
+  constructor(options: CellPoolOptions) {
+    this.#options = options;
+    this.#checkTimer = setInterval(() => this.#check(), CHECK_MS);
+    this.#scheduleRefill(0);
+  }
+
+  get size(): number {
+    return this.#cells.size;
+  }
+
+  /** Resolves once a spare cell is ready, so that the first deploy finds it warm. */
+  async warm(): Promise<void> {
+    if (this.#options.spares === 0) return;
+    clearTimeout(this.#refillTimer);
+    await this.#refill();
+  }
+
+  /** The tenant's cell, ready for a start. */
+  shared(tenant: TenantId): Promise<Cell> {
+    const existing = this.#shared.get(tenant);
+    if (existing !== undefined) return existing;
+    const made = this.#claim(tenant, false);
+    this.#shared.set(tenant, made);
+    const forget = () => {
+      if (this.#shared.get(tenant) === made) this.#shared.delete(tenant);
+    };
+    made.then((cell) => cell.gone.then(forget), forget);
+    return made;
+  }
+
+  dedicated(tenant: TenantId): Promise<Cell> {
+    return this.#claim(tenant, true);
+  }
+
+  /** Gives a dedicated cell back once its instance is gone. */
+  release(cell: Cell): void {
+    if (cell.dedicated) cell.kill("its service ended");
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#refillTimer);
+    clearInterval(this.#checkTimer);
+    for (const cell of this.#cells) cell.kill("the kernel stops");
+    await Promise.all([...this.#cells].map((cell) => cell.gone));
+  }
+
+  async #claim(tenant: TenantId, dedicated: boolean): Promise<Cell> {
+    if (this.#closed) throw new SoloError("shutting_down", "The kernel is stopping.");
+    let cell = dedicated ? undefined : this.#spares.shift();
+    if (cell?.isGone) cell = undefined;
+    cell ??= this.#spawn(dedicated);
+    cell.tenant = tenant;
+    this.#scheduleRefill(REFILL_AFTER_MS);
+    await within(cell.ready, { ms: READY_TIMEOUT_MS, what: "a cell to start", code: "unavailable" });
+    return cell;
+  }
+
+  #spawn(dedicated: boolean): Cell {
+    const { launch, clock, log, cellArgs } = this.#options;
+    const process = launch({
+      program: "cell",
+      args: cellArgs,
+      onStderr: (line) => log.warn("cell says", { pid: process.pid, line }),
+    });
+    const cell = new Cell({ process, clock, dedicated });
+    this.#cells.add(cell);
+    this.#starting += 1;
+    const settled = () => {
+      this.#starting -= 1;
+    };
+    cell.ready.then(settled, settled);
+    void cell.gone.then((why) => {
+      this.#cells.delete(cell);
+      this.#idleSince.delete(cell);
+      this.#spares = this.#spares.filter((spare) => spare !== cell);
+      if (!this.#closed) log.debug("cell ended", { pid: process.pid, why });
+    });
+    return cell;
+  }
+
+  #scheduleRefill(afterMs: number): void {
+    if (this.#closed) return;
+    clearTimeout(this.#refillTimer);
+    this.#refillTimer = setTimeout(() => void this.#refill(), afterMs);
+  }
+
+  async #refill(): Promise<void> {
+    while (!this.#closed && this.#spares.length < this.#options.spares) {
+      const cell = this.#spawn(false);
+      try {
+        await within(cell.ready, { ms: READY_TIMEOUT_MS, what: "a spare cell" });
+        this.#spares.push(cell);
+      } catch (error) {
+        this.#options.log.error("no spare cell", { error: String(error) });
+        return;
+      }
+    }
+  }
+
+  #check(): void {
+    const now = this.#options.clock.now();
+    for (const cell of this.#cells) {
+      cell.checkHeartbeat();
+      if (cell.tenant === undefined || cell.size > 0) {
+        this.#idleSince.delete(cell);
+        continue;
+      }
+      const since = this.#idleSince.get(cell) ?? now;
+      this.#idleSince.set(cell, since);
+      if (now - since > IDLE_CELL_MS) {
+        this.#shared.delete(cell.tenant);
+        cell.kill("it had nothing to do");
+      }
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The kernel's end of the compiler process.
+ *
+ * 1. A source that crashes or stalls the compiler fails its own deploy; requests that only
+ *    waited behind it are sent again to the next process.
+ * 2. Every request ends within COMPILE_TIMEOUT_MS of its turn.
+ */
+import { SoloError } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
+import {
+  FROM_COMPILER,
+  TO_COMPILER,
+  type CompileRequest,
+  type CompileResult,
+  type MapStackRequest,
+} from "#wire/compiler.ts";
+import type { CellProcess, Launcher } from "#kernel/cells/launcher.ts";
+import { FrameReader, FrameWriter } from "#wire/frame.ts";
+
+const COMPILE_TIMEOUT_MS = 10_000;
+const MAX_WAITING = 1000;
+
+interface Job {
+  readonly kind: number;
+  readonly payload: string;
+  resolve(text: string): void;
+  reject(error: SoloError): void;
+}
+
+interface Running {
+  readonly process: CellProcess;
+  readonly writer: FrameWriter;
+}
+
+export class Compiler {
+  readonly #launch: Launcher;
+  readonly #log: Logger;
+  #running: Running | undefined;
+  /** In the order they were sent: the first is the one at work. */
+  #jobs: Job[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #closed = true;
+
+  constructor(options: { launch: Launcher; log: Logger }) {
+    this.#launch = options.launch;
+    this.#log = options.log;
+  }
+
+  /** The process starts in the background; requests wait for it. */
+  async open(): Promise<void> {
+    this.#closed = false;
+    this.#running ??= this.#start();
+  }
+
+  async compile(request: CompileRequest): Promise<CompileResult> {
+    return JSON.parse(await this.#ask(TO_COMPILER.compile, request)) as CompileResult;
+  }
+
+  /** The stack in the agent's source, or as it is when mapping fails: it is a courtesy. */
+  async mapStack(request: MapStackRequest): Promise<string> {
+    try {
+      const answer = JSON.parse(await this.#ask(TO_COMPILER.mapStack, request)) as {
+        stack: string;
+      };
+      return answer.stack;
+    } catch (error) {
+      this.#log.debug("stack not mapped", { error: String(error) });
+      return request.stack;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    const running = this.#running;
+    running?.process.kill();
+    await running?.process.exited;
+  }
+
+  #ask(kind: number, request: CompileRequest | MapStackRequest): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new SoloError("shutting_down", "The kernel is stopping."));
+      if (this.#jobs.length >= MAX_WAITING) {
+        return reject(
+          new SoloError("overloaded", `${MAX_WAITING} sources wait to be compiled.`, {
+            retryAfterMs: 1000,
+          }),
+        );
+      }
+      const job = { kind, payload: JSON.stringify(request), resolve, reject };
+      this.#jobs.push(job);
+      this.#running ??= this.#start();
+      this.#send(this.#running, job);
+      if (this.#jobs.length === 1) this.#watch();
+    });
+  }
+
+  #start(): Running {
+    const process = this.#launch({
+      program: "compiler",
+      args: [],
+      onStderr: (line) => this.#log.warn("compiler says", { line }),
+    });
+    const running = { process, writer: new FrameWriter(process.socket) };
+    const reader = new FrameReader(({ kind, payload }) => {
+      if (kind === FROM_COMPILER.result) this.#finish(payload.toString());
+    });
+    process.socket.on("data", (chunk: Buffer) => {
+      if (!reader.push(chunk)) process.kill();
+    });
+    void process.exited.then((how) => this.#ended(running, how));
+    return running;
+  }
+
+  #send({ writer }: Running, { kind, payload }: Job): void {
+    writer.send(kind, 0, 0, payload);
+    writer.flush();
+  }
+
+  #watch(): void {
+    clearTimeout(this.#timer);
+    const { process } = this.#running!;
+    this.#timer = setTimeout(() => process.kill(), COMPILE_TIMEOUT_MS);
+  }
+
+  #finish(text: string): void {
+    this.#jobs.shift()?.resolve(text);
+    clearTimeout(this.#timer);
+    if (this.#jobs.length > 0) this.#watch();
+  }
+
+  #ended(running: Running, how: string): void {
+    if (this.#running !== running) return;
+    this.#running = undefined;
+    clearTimeout(this.#timer);
+    const [culprit, ...innocent] = this.#jobs;
+    this.#jobs = [];
+    culprit?.reject(
+      new SoloError("compile_failed", `The compiler did not survive this source (${how}).`, {
+        hint: "Deep nesting or enormous expressions do that: split the source into smaller parts.",
+      }),
+    );
+    if (this.#closed) {
+      for (const job of innocent) job.reject(new SoloError("shutting_down", "The kernel is stopping."));
+      return;
+    }
+    this.#running = this.#start();
+    this.#jobs = innocent;
+    for (const job of innocent) this.#send(this.#running, job);
+    if (innocent.length > 0) this.#watch();
+  }
+}

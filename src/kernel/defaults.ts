@@ -1,0 +1,25 @@
+/** What a deploy gets when it does not say: from the configuration, per tenant. */
+import type { Config } from "#config/schema.ts";
+import type { SpecDefaults } from "#deploy/spec.ts";
+
+const STATE_BYTES = 4 * 1024 * 1024;
+
+export function specDefaults(config: Config, tenant: string): SpecDefaults {
+  const limits = { ...config.limits, ...config.tenants[tenant] };
+  return {
+    limits: {
+      memoryMb: limits.memory_mb,
+      callTimeoutMs: limits.call_timeout_ms,
+      mailbox: limits.mailbox,
+      mailboxPolicy: "reject",
+      stateBytes: STATE_BYTES,
+    },
+    restartLimits: {
+      maxRestarts: limits.max_restarts,
+      maxSeconds: limits.max_seconds,
+      startupTimeoutMs: limits.startup_timeout_ms,
+      shutdownTimeoutMs: limits.shutdown_timeout_ms,
+    },
+    maxSourceBytes: config.limits.max_source_bytes,
+  };
+}

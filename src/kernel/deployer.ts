@@ -1,0 +1,266 @@
+/**
+ * From a request to a running, recorded service, and back to nothing (D3).
+ *
+ * 1. A deploy that fails leaves nothing: no instance, no record, no name taken.
+ * 2. A deploy is acknowledged when the service runs and its deployment is on disk.
+ */
+import type { Clock } from "#base/clock.ts";
+import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
+import type { ServiceKey } from "#base/ids.ts";
+import type { CompileCache } from "#deploy/compile-cache.ts";
+import type { Deployment, Deployments } from "#deploy/deployments.ts";
+import type { Snapshots } from "#deploy/snapshots.ts";
+import { resolveSpec, revisionOf, sourceHash, type ServiceSpec, type SpecDefaults, type SpecInput } from "#deploy/spec.ts";
+import type { EventLog } from "#events/event-log.ts";
+import type { ServiceLogs } from "#events/service-logs.ts";
+import type { Compiler } from "#kernel/compiler.ts";
+import type { Metrics } from "#kernel/metrics.ts";
+import type { HostApi } from "#kernel/services/host-api.ts";
+import { InstanceCrash } from "#kernel/services/instance.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { ServiceKv } from "#kernel/services/service-kv.ts";
+import { Service } from "#kernel/services/service.ts";
+import type { Tenants } from "#kernel/tenants.ts";
+import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
+
+export interface AdmissionLimits {
+  readonly maxTenants: number;
+  readonly maxTotal: number;
+  readonly maxPerTenant: (tenant: string) => number;
+}
+
+export interface DeployerOptions {
+  readonly clock: Clock;
+  readonly tenants: Tenants;
+  readonly compiler: Compiler;
+  readonly cache: CompileCache;
+  readonly deployments: Deployments;
+  readonly snapshots: Snapshots;
+  readonly kv: ServiceKv;
+  readonly logs: ServiceLogs;
+  readonly events: EventLog;
+  readonly metrics: Metrics;
+  readonly powers: ServicePowers;
+  readonly hostApi: HostApi;
+  readonly defaults: (tenant: string) => SpecDefaults;
+  readonly admission: AdmissionLimits;
+}
+
+export class Deployer {
+  readonly #options: DeployerOptions;
+  /** Services whose deploy, kill or restart is under way. */
+  readonly #busy = new Set<string>();
+
+  constructor(options: DeployerOptions) {
+    this.#options = options;
+  }
+
+  async deploy(key: ServiceKey, input: SpecInput): Promise<{ service: Service; startedInMs: number }> {
+    const { clock, metrics } = this.#options;
+    const begun = clock.now();
+    return this.#exclusively(key, async () => {
+      try {
+        this.#admit(key);
+        const spec = resolveSpec(input, this.#options.defaults(key.tenant));
+        const modules = await this.#compile(spec);
+        const service = this.#service(key, spec, modules, clock.wallMs());
+        await this.#start(service);
+        const startedInMs = clock.now() - begun;
+        await this.#acknowledge(service, startedInMs);
+        metrics.deployed(startedInMs);
+        return { service, startedInMs };
+      } catch (error) {
+        this.#refused(key, error);
+        throw error;
+      }
+    });
+  }
+
+  /** Everything a deploy would check before it starts anything. */
+  async validate(key: ServiceKey, input: SpecInput): Promise<{ revision: string; diagnostics: readonly Diagnostic[]; problems: string[] }> {
+    const problems: string[] = [];
+    try {
+      this.#admit(key);
+    } catch (error) {
+      problems.push(toSoloError(error).message);
+    }
+    const spec = resolveSpec(input, this.#options.defaults(key.tenant));
+    const { diagnostics } = await this.#options.compiler.compile({ files: spec.files, entry: spec.entry });
+    return { revision: revisionOf(spec), diagnostics, problems };
+  }
+
+  async kill(key: ServiceKey, options: { force: boolean; timeoutMs?: number | undefined }): Promise<{ forced: boolean }> {
+    const { tenants, deployments, snapshots, kv, logs, events, metrics } = this.#options;
+    const { force } = options;
+    return this.#exclusively(key, async () => {
+      const service = tenants.get(key);
+      // First what is durable: a kernel that dies now must not bring the service back.
+      await deployments.remove(key);
+      const timeoutMs = options.timeoutMs ?? service.spec.restartLimits.shutdownTimeoutMs;
+      const { forced } = await service.stop({ force, timeoutMs });
+      tenants.remove(service);
+      metrics.forget(key);
+      await Promise.all([snapshots.remove(key), kv.clear(key), logs.remove(key)]);
+      await service.record.settled();
+      await events.append({ type: "service_killed", tenantId: key.tenant, subject: key.service, payload: { force: forced } });
+      return { forced };
+    });
+  }
+
+  async restart(key: ServiceKey): Promise<{ service: Service; startedInMs: number }> {
+    const { tenants, clock, deployments } = this.#options;
+    const begun = clock.now();
+    return this.#exclusively(key, async () => {
+      const service = tenants.get(key);
+      const timeoutMs = service.spec.restartLimits.shutdownTimeoutMs;
+      if (service.state !== "quarantined" && service.state !== "stopped") await service.stop({ force: false, timeoutMs });
+      try {
+        await tenants.resume(service);
+      } catch (error) {
+        throw this.#startError(service, error);
+      }
+      await deployments.put(deploymentOf(service));
+      return { service, startedInMs: clock.now() - begun };
+    });
+  }
+
+  /** Brings a recorded service back after the kernel was started. */
+  async revive(deployment: Deployment): Promise<Service> {
+    const { key, spec, deployedAtMs } = deployment;
+    const modules = await this.#compile(spec);
+    const service = this.#service(key, spec, modules, deployedAtMs);
+    if (deployment.quarantined) {
+      service.holdInQuarantine();
+      this.#options.tenants.keep(service);
+    } else await this.#start(service);
+    return service;
+  }
+
+  #admit({ tenant, service }: ServiceKey): void {
+    const { tenants, admission } = this.#options;
+    const full = (what: string, limit: number, setting: string) =>
+      new SoloError("limit_exceeded", `${what} already; ${setting} allows ${limit}.`, {
+        hint: "Kill services that are no longer needed, or raise the limit in the configuration.",
+      });
+    if (tenants.find({ tenant, service }) !== undefined) return;
+    if (tenants.total >= admission.maxTotal) {
+      throw full(`There are ${tenants.total} services`, admission.maxTotal, "limits.max_total");
+    }
+    if (!tenants.has(tenant) && tenants.tenantCount >= admission.maxTenants) {
+      throw full(`There are ${tenants.tenantCount} tenants`, admission.maxTenants, "solo.max_tenants");
+    }
+    const perTenant = admission.maxPerTenant(tenant);
+    if (tenants.count(tenant) >= perTenant) {
+      throw full(`Tenant ${tenant} has ${tenants.count(tenant)} services`, perTenant, "limits.max_per_tenant");
+    }
+  }
+
+  async #compile(spec: ServiceSpec): Promise<readonly CompiledModule[]> {
+    const { cache, compiler } = this.#options;
+    const hash = sourceHash(spec);
+    const request = { files: spec.files, entry: spec.entry };
+    let result: CompileResult | undefined = await cache.load(hash);
+    if (result === undefined) {
+      result = await compiler.compile(request);
+      if (result.modules.length > 0) cache.save(hash, result);
+    }
+    const errors = result.diagnostics.filter(({ severity }) => severity === "error");
+    if (errors.length === 0) return result.modules;
+    const [first] = errors;
+    throw new SoloError("compile_failed", `${first!.file}:${first!.line}:${first!.column}: ${first!.message}`, {
+      diagnostics: result.diagnostics,
+      hint: first!.fix ?? "Correct the source at the places in `diagnostics` and deploy again.",
+    });
+  }
+
+  #service(key: ServiceKey, spec: ServiceSpec, modules: readonly CompiledModule[], deployedAtMs: number): Service {
+    const { powers, hostApi } = this.#options;
+    return new Service({ key, spec, modules, deployedAtMs, powers, hostApi, revision: revisionOf(spec) });
+  }
+
+  async #start(service: Service): Promise<void> {
+    try {
+      await this.#options.tenants.start(service);
+    } catch (error) {
+      throw await this.#startError(service, error);
+    }
+  }
+
+  /** What the agent hears when its service did not start: its own exception, in its own source. */
+  async #startError(service: Service, error: unknown): Promise<unknown> {
+    if (!(error instanceof InstanceCrash)) return error;
+    const { reason, name, message } = error.down;
+    const { stack } = await service.record.describe(error);
+    if (reason === "startup_timeout" || reason === "timeout") {
+      const { startupTimeoutMs } = service.spec.restartLimits;
+      return new SoloError("startup_timeout", `The service was not ready within ${startupTimeoutMs} ms.`, {
+        hint: "Its top level or init does not end: look for loops and for awaits that never settle, or raise restart_limits.startup_timeout_ms.",
+        ...(stack !== "" && { stack }),
+      });
+    }
+    const what = reason === "memory" ? `it passed its memory limit (${service.spec.limits.memoryMb} MiB)` : `${name === "" ? "" : `${name}: `}${message}`;
+    return new SoloError("startup_failed", `The service did not start: ${what}`, {
+      hint: "Correct what threw at load or in init, and deploy again.",
+      ...(stack !== "" && { stack }),
+    });
+  }
+
+  async #acknowledge(service: Service, startedInMs: number): Promise<void> {
+    const { deployments, events, tenants } = this.#options;
+    const { key, revision } = service;
+    const instance_id = service.instance?.id ?? "";
+    try {
+      await Promise.all([
+        deployments.put(deploymentOf(service)),
+        events.append({
+          type: "service_deployed",
+          tenantId: key.tenant,
+          subject: key.service,
+          payload: { revision, instance_id, started_in_ms: Math.round(startedInMs * 1000) / 1000 },
+        }),
+      ]);
+    } catch (error) {
+      await service.stop({ force: true, timeoutMs: 1000 });
+      tenants.remove(service);
+      // It may have been written before the answer was lost: it must not come back.
+      await deployments.remove(key).catch(() => {});
+      throw error;
+    }
+  }
+
+  #refused({ tenant, service }: ServiceKey, error: unknown): void {
+    const { code, message } = toSoloError(error);
+    try {
+      this.#options.events.emit({
+        type: "service_deployment_failed",
+        tenantId: tenant,
+        subject: service,
+        payload: { code, detail: message.slice(0, 2000) },
+      });
+    } catch {
+      // The refusal itself is on its way to the agent; only its record is missing.
+      this.#options.powers.log.error("refused deploy not recorded", { service, code });
+    }
+  }
+
+  async #exclusively<T>(key: ServiceKey, act: () => Promise<T>): Promise<T> {
+    const name = `${key.tenant}/${key.service}`;
+    if (this.#busy.has(name)) {
+      throw new SoloError("conflict", `Another deploy, restart or kill of ${name} is under way.`, { hint: "Wait for it to end.", retryAfterMs: 200 });
+    }
+    this.#busy.add(name);
+    try {
+      return await act();
+    } finally {
+      this.#busy.delete(name);
+    }
+  }
+}
+
+const deploymentOf = ({ key, revision, spec, deployedAtMs, state }: Service): Deployment => ({
+  key,
+  revision,
+  spec,
+  deployedAtMs,
+  quarantined: state === "quarantined",
+});

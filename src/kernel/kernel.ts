@@ -1,0 +1,214 @@
+/**
+ * The kernel: its parts, made once and wired together. The tree starts and stops them.
+ *
+ * 1. `start` resolves when every service is back and every gateway listens.
+ * 2. `stop` is idempotent: what is in flight is finished first, until the drain time is over.
+ */
+import { randomUUID } from "node:crypto";
+import type { KernelPort } from "#api/kernel-port.ts";
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/log.ts";
+import type { Config } from "#config/schema.ts";
+import { CompileCache } from "#deploy/compile-cache.ts";
+import { Deployments } from "#deploy/deployments.ts";
+import { Snapshots } from "#deploy/snapshots.ts";
+import { EventLog } from "#events/event-log.ts";
+import { ServiceLogs } from "#events/service-logs.ts";
+import { auditTree } from "#kernel/audit.ts";
+import { Authority } from "#kernel/authority.ts";
+import { boot, type BootReport } from "#kernel/boot.ts";
+import type { Launcher } from "#kernel/cells/launcher.ts";
+import { CellPool } from "#kernel/cells/pool.ts";
+import { Compiler } from "#kernel/compiler.ts";
+import { specDefaults } from "#kernel/defaults.ts";
+import { Deployer } from "#kernel/deployer.ts";
+import { Metrics } from "#kernel/metrics.ts";
+import { eventHandlers } from "#kernel/operations/events.ts";
+import { kernelHandlers } from "#kernel/operations/kernel.ts";
+import { messageHandlers } from "#kernel/operations/messages.ts";
+import { serviceHandlers } from "#kernel/operations/services.ts";
+import { cellsSpec, compilerSpec, eventStoreSpec, gatewaySpec, upkeepSpec, type GatewayPart } from "#kernel/parts.ts";
+import { Port } from "#kernel/port.ts";
+import { HostApi } from "#kernel/services/host-api.ts";
+import { ServiceKv } from "#kernel/services/service-kv.ts";
+import { Store } from "#kernel/store.ts";
+import { Tenants } from "#kernel/tenants.ts";
+import { startTree } from "#kernel/tree.ts";
+import { flushAll } from "#kernel/upkeep.ts";
+import type { TreeNode } from "#supervisor/child.ts";
+import type { Supervisor } from "#supervisor/supervisor.ts";
+
+export interface KernelOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly version: string;
+  readonly ownerToken: string;
+  readonly launch: Launcher;
+  readonly cellArgs: readonly string[];
+  /** Changes whenever the compiler's output might. */
+  readonly compilerVersion: string;
+  /** Started in this order, after everything they serve. */
+  readonly gateways: readonly GatewayPart[];
+  /** Somebody asked for the end through the API. */
+  readonly onShutdown: (drainMs: number | undefined) => void;
+}
+
+type Phase = "starting" | "open" | "stopping";
+
+export class Kernel implements AsyncDisposable {
+  readonly port: KernelPort;
+  readonly tenants: Tenants;
+  readonly events: EventLog;
+  readonly bootReport: BootReport;
+  readonly #options: KernelOptions;
+  readonly #root: Supervisor;
+  readonly #state: { phase: Phase };
+  readonly #startedAt: number;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(parts: {
+    options: KernelOptions;
+    port: KernelPort;
+    tenants: Tenants;
+    events: EventLog;
+    root: Supervisor;
+    state: { phase: Phase };
+    startedAt: number;
+    bootReport: BootReport;
+  }) {
+    this.#options = parts.options;
+    this.port = parts.port;
+    this.tenants = parts.tenants;
+    this.events = parts.events;
+    this.bootReport = parts.bootReport;
+    this.#root = parts.root;
+    this.#state = parts.state;
+    this.#startedAt = parts.startedAt;
+  }
+
+  static async start(options: KernelOptions, signal: AbortSignal = new AbortController().signal): Promise<Kernel> {
+    const { config, clock, log, launch } = options;
+    const startedAt = clock.now();
+    const state: { phase: Phase } = { phase: "starting" };
+    const store = new Store();
+    const events = new EventLog({ clock, bootId: randomUUID() });
+    const logs = new ServiceLogs({ clock });
+    const metrics = new Metrics();
+    const tenants = new Tenants({ clock, log });
+    const cells = new CellPool({ launch, clock, log, spares: config.limits.spare_cells, cellArgs: options.cellArgs });
+    const compiler = new Compiler({ launch, log });
+    const snapshots = new Snapshots(store.kv);
+    const deployments = new Deployments(store.kv);
+    const kv = new ServiceKv(store.kv);
+    const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics };
+    const deployer = new Deployer({
+      ...powers,
+      tenants,
+      deployments,
+      kv,
+      powers,
+      cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
+      hostApi: new HostApi({ find: (key) => tenants.find(key), kv, events }),
+      defaults: (tenant) => specDefaults(config, tenant),
+      admission: {
+        maxTenants: config.solo.max_tenants,
+        maxTotal: config.limits.max_total,
+        maxPerTenant: (tenant) => config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
+      },
+    });
+    let root: Supervisor | undefined;
+    const tree = (): TreeNode => root!.tree();
+    const port = new Port({
+      authority: new Authority(options.ownerToken),
+      tenants,
+      metrics,
+      clock,
+      log,
+      isOpen: () => state.phase === "open",
+      handlers: {
+        ...serviceHandlers({ clock, tenants, deployer }),
+        ...messageHandlers({ tenants, logs }),
+        ...eventHandlers({ events, store }),
+        ...kernelHandlers({
+          clock,
+          version: options.version,
+          startedAt,
+          tenants,
+          processCount: () => cells.size + 2,
+          status: () => (state.phase === "stopping" ? "stopping" : store.isAttached ? "ok" : "degraded"),
+          tree,
+          shutdown: options.onShutdown,
+        }),
+      },
+    });
+    metrics.observe({
+      services: () => tenants.metrics(),
+      cells: () => cells.size,
+      eventHead: () => events.head(),
+    });
+    root = await startTree({
+      clock,
+      log,
+      signal,
+      onEvent: auditTree({ events, log }),
+      cells: cellsSpec(cells),
+      system: [
+        eventStoreSpec({ config, clock, store, events, logs }),
+        compilerSpec(compiler),
+        upkeepSpec({ tenants, clock, log }),
+        ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),
+      ],
+      tenants: tenants.spec(),
+    });
+    const bootReport = await boot({ deployments, deployer, events, log });
+    state.phase = "open";
+    events.emit({
+      type: "system_started",
+      payload: { version: options.version, pid: process.pid, started_in_ms: Math.round(clock.now() - startedAt) },
+    });
+    return new Kernel({ options, port, tenants, events, root, state, startedAt, bootReport });
+  }
+
+  /** Resolves when the kernel has ended by itself: its supervisor gave up. */
+  get failed(): Promise<unknown> {
+    return this.#root.exited;
+  }
+
+  stop(options: { readonly reason: string; readonly drainMs?: number | undefined }): Promise<void> {
+    return (this.#stopping ??= this.#stop(options));
+  }
+
+  async #stop({ reason, drainMs }: { reason: string; drainMs?: number | undefined }): Promise<void> {
+    const { config, clock, log } = this.#options;
+    this.#state.phase = "stopping";
+    const deadline = clock.now() + (drainMs ?? config.limits.drain_ms);
+    while (this.#inFlight() > 0 && clock.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const left = this.#inFlight();
+    if (left > 0) log.warn("messages were not finished in time", { messages: left });
+    await flushAll(this.tenants, log);
+    const uptime_ms = Math.round(clock.now() - this.#startedAt);
+    await this.events.append({ type: "system_stopped", payload: { reason, uptime_ms } }).catch((error: unknown) => {
+      log.error("the stop was not recorded", { error: String(error) });
+    });
+    await this.#root.stop({ timeoutMs: Math.max(5000, config.limits.drain_ms) });
+    this.events[Symbol.dispose]();
+  }
+
+  /** At once: nothing is drained, flushed or recorded. */
+  kill(): void {
+    this.#root.kill();
+  }
+
+  #inFlight(): number {
+    let count = 0;
+    for (const service of this.tenants.all()) count += service.mailboxLength;
+    return count;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop({ reason: "disposed" });
+  }
+}

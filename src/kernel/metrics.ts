@@ -1,0 +1,103 @@
+/** What Prometheus reads (G5). Gauges are computed when they are asked for. */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { ServiceKey } from "#base/ids.ts";
+import type { ServiceState } from "#kernel/services/lifecycle.ts";
+
+export interface MetricsSources {
+  readonly services: () => Iterable<{
+    readonly key: ServiceKey;
+    readonly state: ServiceState;
+    readonly memoryBytes: number;
+    readonly mailboxLength: number;
+    readonly cpuMs: number;
+  }>;
+  readonly cells: () => number;
+  readonly eventHead: () => number;
+}
+
+const REQUEST_BUCKETS_MS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 5000];
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #deployments: Counter;
+  readonly #crashes: Counter<"tenant" | "service">;
+  readonly #transitions: Counter<"state">;
+  readonly #startup: Histogram;
+  readonly #requests: Histogram<"operation" | "code">;
+  #sources: MetricsSources | undefined;
+
+  constructor() {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry, prefix: "solo_" });
+    this.#deployments = new Counter({ name: "solo_deployment_count", help: "Deployments that started.", registers });
+    this.#crashes = new Counter({ name: "solo_service_crashes_total", help: "Crashes of instances.", labelNames: ["tenant", "service"], registers });
+    this.#transitions = new Counter({ name: "solo_service_transitions_total", help: "Changes of services' states, by the new state.", labelNames: ["state"], registers });
+    this.#startup = new Histogram({ name: "solo_service_startup_ms", help: "From a deploy's arrival to ready, ms.", buckets: REQUEST_BUCKETS_MS, registers });
+    this.#requests = new Histogram({ name: "solo_request_duration_ms", help: "Operations through any gateway, ms.", labelNames: ["operation", "code"], buckets: REQUEST_BUCKETS_MS, registers });
+    this.#gauges();
+  }
+
+  /** Where gauges look; set once the parts exist. */
+  observe(sources: MetricsSources): void {
+    this.#sources = sources;
+  }
+
+  deployed(ms: number): void {
+    this.#deployments.inc();
+    this.#startup.observe(ms);
+  }
+
+  crashed(key: ServiceKey): void {
+    this.#crashes.inc({ tenant: key.tenant, service: key.service });
+  }
+
+  forget(key: ServiceKey): void {
+    this.#crashes.remove({ tenant: key.tenant, service: key.service });
+  }
+
+  stateChanged(_: ServiceKey, state: ServiceState): void {
+    this.#transitions.inc({ state });
+  }
+
+  requested(operation: string, code: string, ms: number): void {
+    this.#requests.observe({ operation, code }, ms);
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #gauges(): void {
+    const sources = () => this.#sources;
+    const registers = [this.#registry];
+    const labelNames = ["tenant", "service"] as const;
+    const perService = (name: string, help: string, read: (service: { memoryBytes: number; mailboxLength: number; cpuMs: number }) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          this.reset();
+          for (const service of sources()?.services() ?? []) {
+            this.set({ tenant: service.key.tenant, service: service.key.service }, read(service));
+          }
+        },
+      });
+    perService("solo_service_memory_bytes", "Heap of the instance, as last measured.", (each) => each.memoryBytes);
+    perService("solo_service_mailbox_length", "Messages that wait or are handled.", (each) => each.mailboxLength);
+    perService("solo_service_cpu_ms", "CPU time of the service's instances, ms.", (each) => each.cpuMs);
+    new Gauge({
+      name: "solo_active_services",
+      help: "Services that run.",
+      registers,
+      collect() {
+        let active = 0;
+        for (const { state } of sources()?.services() ?? []) if (state === "running") active += 1;
+        this.set(active);
+      },
+    });
+    new Gauge({ name: "solo_cells", help: "Cell processes.", registers, collect() { this.set(sources()?.cells() ?? 0); } });
+    new Gauge({ name: "solo_events_last_id", help: "Newest event on disk.", registers, collect() { this.set(sources()?.eventHead() ?? 0); } });
+  }
+}

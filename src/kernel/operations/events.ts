@@ -1,0 +1,56 @@
+/** The event log, as the catalogue shows it. */
+import type { OutputOf } from "#api/catalogue.ts";
+import type { Event } from "#events/event.ts";
+import type { EventLog } from "#events/event-log.ts";
+import type { Store } from "#kernel/store.ts";
+import type { Asked, Handlers } from "#kernel/operations/handlers.ts";
+
+const DEFAULT_PAGE = 100;
+
+export interface EventParts {
+  readonly events: EventLog;
+  readonly store: Store;
+}
+
+interface Filter {
+  readonly tenant_id?: string | undefined;
+  readonly service_id?: string | undefined;
+  readonly event_type?: string | undefined;
+  readonly since_id?: number | undefined;
+}
+
+/** The owner sees every tenant unless one is named; a tenant sees its own events only. */
+function filterOf({ tenant_id, service_id, event_type, since_id }: Filter, { principal, tenant, context }: Asked) {
+  const everything = principal.kind === "owner" && tenant_id === undefined && context.credentials.tenant === undefined;
+  return {
+    ...(!everything && { tenantId: tenant }),
+    serviceId: service_id,
+    eventTypes: event_type?.split(",").map((type) => type.trim()),
+    sinceId: since_id ?? 0,
+  };
+}
+
+export const eventHandlers = ({ events, store }: EventParts): Pick<Handlers, "ListEvents" | "Watch" | "VerifyEvents"> => ({
+  async ListEvents(input, asked) {
+    const page = await events.read({
+      ...filterOf(input, asked),
+      ...(input.from !== undefined && { fromWallMs: Date.parse(input.from) }),
+      ...(input.to !== undefined && { toWallMs: Date.parse(input.to) }),
+      limit: input.limit ?? DEFAULT_PAGE,
+      order: input.newest_first === true ? "desc" : "asc",
+    });
+    return { events: page.map(shown), last_id: events.head() };
+  },
+
+  async *Watch(input, asked) {
+    for await (const event of events.tail(filterOf(input, asked), asked.context.signal)) yield shown(event);
+  },
+
+  async VerifyEvents({ from_id }) {
+    const result = await store.current.events.verify({ fromId: from_id });
+    if (result.ok) return { ok: true, checked: result.checked };
+    return { ok: false, checked: result.checked, first_broken: result.firstBroken, why: result.why };
+  },
+});
+
+const shown = ({ boot_id: _, ...event }: Event): OutputOf<"Watch"> => event as OutputOf<"Watch">;

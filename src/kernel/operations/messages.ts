@@ -1,0 +1,83 @@
+/** Calls and casts to services, and what they log. */
+import { SoloError } from "#base/errors.ts";
+import type { ServiceLogs } from "#events/service-logs.ts";
+import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
+import type { Tenants } from "#kernel/tenants.ts";
+
+const MAX_MESSAGE_CHARS = 8 * 1024 * 1024;
+const DEFAULT_LINES = 100;
+const MAX_LINES = 10_000;
+
+export interface MessageParts {
+  readonly tenants: Tenants;
+  readonly logs: ServiceLogs;
+}
+
+export const messageHandlers = ({ tenants, logs }: MessageParts): Pick<Handlers, "Call" | "Cast" | "Logs"> => ({
+  async Call(input, asked) {
+    const service = tenants.get(keyOf(input, asked));
+    const { signal, timeoutMs = Infinity } = asked.context;
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const dispatch = service.send({
+      kind: "call",
+      handler: `calls.${input.name}`,
+      payload: payloadOf(input),
+      outcome: { reply: resolve, fail: reject },
+      timeoutMs: Math.min(input.timeout_ms ?? Infinity, timeoutMs),
+    });
+    const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The caller is gone."));
+    signal.addEventListener("abort", gone, { once: true });
+    try {
+      return { reply: JSON.parse(await promise) };
+    } finally {
+      signal.removeEventListener("abort", gone);
+    }
+  },
+
+  Cast(input, asked) {
+    let refused: SoloError | undefined;
+    tenants.get(keyOf(input, asked)).send({
+      kind: "cast",
+      handler: `casts.${input.name}`,
+      payload: payloadOf(input),
+      // A refusal comes within `send`; what becomes of an accepted cast has no reader.
+      outcome: { reply: () => {}, fail: (error) => void (refused = error) },
+    });
+    if (refused !== undefined) throw refused;
+    return { accepted: true };
+  },
+
+  async *Logs({ follow, since, limit, ...input }, asked) {
+    const { key } = tenants.get(keyOf(input, asked));
+    const page = await logs.read({
+      key,
+      since,
+      limit: limit ?? (since === undefined ? DEFAULT_LINES : MAX_LINES),
+      order: since === undefined ? "desc" : "asc",
+    });
+    if (since === undefined) page.reverse();
+    let last = since ?? 0;
+    for (const line of page) {
+      last = line.seq;
+      yield shown(line);
+    }
+    if (follow !== true) return;
+    for await (const line of logs.follow({ key, since: last }, asked.context.signal)) yield shown(line);
+  },
+});
+
+function payloadOf({ name, args = [] }: { name: string; args?: unknown[] | undefined }): string {
+  const payload = JSON.stringify([name, args]);
+  if (payload.length <= MAX_MESSAGE_CHARS) return payload;
+  throw new SoloError("payload_too_large", `The arguments have ${payload.length} characters of JSON; at most ${MAX_MESSAGE_CHARS} are passed on.`);
+}
+
+type Shown = { seq: number; at: string; level: "debug" | "info" | "warn" | "error"; text: string; instance_id: string };
+
+const shown = (line: { seq: number; atMs: number; level: Shown["level"]; text: string; instance: string }): Shown => ({
+  seq: line.seq,
+  at: new Date(line.atMs).toISOString(),
+  level: line.level,
+  text: line.text,
+  instance_id: line.instance,
+});

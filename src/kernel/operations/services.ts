@@ -1,0 +1,81 @@
+/** Deploy, look at, change and kill services. */
+import type { OutputOf } from "#api/catalogue.ts";
+import type { Clock } from "#base/clock.ts";
+import { SoloError } from "#base/errors.ts";
+import type { Deployer } from "#kernel/deployer.ts";
+import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
+import type { Service } from "#kernel/services/service.ts";
+import type { Tenants } from "#kernel/tenants.ts";
+
+const DEFAULT_PAGE = 100;
+
+export interface ServiceParts {
+  readonly clock: Clock;
+  readonly tenants: Tenants;
+  readonly deployer: Deployer;
+}
+
+type ServiceHandlers = Pick<Handlers, "Deploy" | "Update" | "Validate" | "Kill" | "Restart" | "Status" | "List">;
+
+export const serviceHandlers = ({ clock, tenants, deployer }: ServiceParts): ServiceHandlers => ({
+  Deploy: async (input, asked) => deployed(await deployer.deploy(keyOf(input, asked), input)),
+  Update: async () => { throw new SoloError("unimplemented", "x") },
+  Validate: async (input, asked) => {
+    const { revision, diagnostics, problems } = await deployer.validate(keyOf(input, asked), input);
+    const ok = problems.length === 0 && !diagnostics.some(({ severity }) => severity === "error");
+    return { ok, revision, findings: [...diagnostics], problems };
+  },
+  Kill: async (input, asked) => {
+    const key = keyOf(input, asked);
+    const { forced } = await deployer.kill(key, { force: input.force ?? false, timeoutMs: input.timeout_ms });
+    return { tenant_id: key.tenant, service_id: key.service, state: "stopped", forced };
+  },
+  Restart: async (input, asked) => deployed(await deployer.restart(keyOf(input, asked))),
+  Status: (input, asked) => statusOf(tenants.get(keyOf(input, asked)), clock),
+  List: ({ limit = DEFAULT_PAGE, after = "" }, { tenant }) => {
+    const rest = tenants.list(tenant).filter(({ key }) => key.service > after);
+    const page = rest.slice(0, limit);
+    return {
+      services: page.map((service) => statusOf(service, clock)),
+      ...(rest.length > page.length && { next: page.at(-1)!.key.service }),
+    };
+  },
+});
+
+function deployed({ service, startedInMs }: { service: Service; startedInMs: number }): OutputOf<"Deploy"> {
+  const { key, revision, state, instance } = service;
+  if (instance === undefined) throw new SoloError("service_crashed", `${key.service} started and ended at once.`, { hint: "See last_crash in its status." });
+  return {
+    tenant_id: key.tenant,
+    service_id: key.service,
+    revision,
+    state,
+    instance_id: instance.id,
+    started_in_ms: Math.round(startedInMs * 1000) / 1000,
+  };
+}
+
+function statusOf(service: Service, clock: Clock): OutputOf<"Status"> {
+  const { key, record, instance, spec } = service;
+  return {
+    tenant_id: key.tenant,
+    service_id: key.service,
+    state: service.state,
+    revision: service.revision,
+    ...(instance !== undefined && { instance_id: instance.id }),
+    ...(record.version !== undefined && { version: record.version }),
+    uptime_ms: instance === undefined ? 0 : Math.round(clock.now() - record.startedAt),
+    restarts: record.restarts,
+    memory_bytes: instance?.heapBytes ?? 0,
+    mailbox_length: service.mailboxLength,
+    cpu_ms: Math.round(record.cpuMs * 1000) / 1000,
+    calls: record.messages,
+    errors: record.errors,
+    ...(record.lastCrash !== undefined && { last_crash: record.lastCrash }),
+    persistence: spec.persistence,
+    isolation: spec.isolation,
+    metadata: spec.metadata,
+    deployed_at: new Date(service.deployedAtMs).toISOString(),
+    handlers: [...(record.handlers ?? [])],
+  };
+}

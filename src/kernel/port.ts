@@ -1,0 +1,153 @@
+/**
+ * The door of the kernel: every operation from every gateway passes here.
+ *
+ * 1. The order is fixed: who asks, may they, is the input right, then the work.
+ * 2. What leaves is an answer or a SoloError; nothing unforeseen shows its text.
+ */
+import { z } from "zod";
+import { catalogue, type OperationName, type OutputOf } from "#api/catalogue.ts";
+import type { IngressRequest, IngressResponse, KernelPort, RequestContext } from "#api/kernel-port.ts";
+import type { Clock } from "#base/clock.ts";
+import { SoloError, toSoloError, type FieldError } from "#base/errors.ts";
+import { isName, type ServiceId, type TenantId } from "#base/ids.ts";
+import type { Logger } from "#base/log.ts";
+import type { Authority, Principal } from "#kernel/authority.ts";
+import type { Metrics } from "#kernel/metrics.ts";
+import type { Handlers, Asked } from "#kernel/operations/handlers.ts";
+import { Exchange } from "#kernel/services/exchange.ts";
+import type { Tenants } from "#kernel/tenants.ts";
+
+export interface PortOptions {
+  readonly handlers: Handlers;
+  readonly authority: Authority;
+  readonly tenants: Tenants;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** False once the kernel stops: nothing new is taken. */
+  readonly isOpen: () => boolean;
+}
+
+export class Port implements KernelPort {
+  readonly #options: PortOptions;
+
+  constructor(options: PortOptions) {
+    this.#options = options;
+  }
+
+  async call<N extends OperationName>(name: N, input: unknown, context: RequestContext): Promise<OutputOf<N>> {
+    const { clock, metrics } = this.#options;
+    const begun = clock.now();
+    let code = "ok";
+    try {
+      const { checked, asked } = this.#enter(name, input, context);
+      return await (this.#options.handlers[name] as (input: unknown, asked: Asked) => Promise<OutputOf<N>>)(checked, asked);
+    } catch (error) {
+      const refusal = this.#foresee(name, error);
+      code = refusal.code;
+      throw refusal;
+    } finally {
+      metrics.requested(name, code, clock.now() - begun);
+    }
+  }
+
+  async *stream<N extends OperationName>(name: N, input: unknown, context: RequestContext): AsyncGenerator<OutputOf<N>> {
+    try {
+      const { checked, asked } = this.#enter(name, input, context);
+      yield* (this.#options.handlers[name] as (input: unknown, asked: Asked) => AsyncIterable<OutputOf<N>>)(checked, asked);
+    } catch (error) {
+      throw this.#foresee(name, error);
+    }
+  }
+
+  async ingress(request: IngressRequest, context: RequestContext): Promise<IngressResponse> {
+    const { authority, tenants } = this.#options;
+    try {
+      this.#mustBeOpen();
+      const service = isName(request.tenant) && isName(request.service)
+        ? tenants.find({ tenant: request.tenant as TenantId, service: request.service as ServiceId })
+        : undefined;
+      // A stranger learns nothing of what exists: who may ask is settled before "not found".
+      if (service?.spec.ingress !== "public") {
+        authority.authorize(authority.identify(context.credentials), "invoke", `service:${request.service}`);
+      }
+      if (service === undefined) {
+        throw new SoloError("service_not_found", `There is no service ${request.tenant}/${request.service}.`, { hint: "The path is /s/{tenant}/{service}/…" });
+      }
+      const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The client is gone."));
+      const exchange = new Exchange({ body: request.body, abort: gone });
+      const { method, url, headers, body } = request;
+      const dispatch = service.send({
+        kind: "fetch",
+        handler: "fetch",
+        payload: JSON.stringify({ method, url, headers, body: body !== undefined }),
+        bodies: exchange,
+        outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
+        timeoutMs: context.timeoutMs,
+      });
+      context.signal.addEventListener("abort", gone, { once: true });
+      return await exchange.response;
+    } catch (error) {
+      throw this.#foresee("ingress", error);
+    }
+  }
+
+  metrics(context: RequestContext): Promise<string> {
+    const { authority, metrics } = this.#options;
+    authority.authorize(authority.identify(context.credentials), "read", "metrics");
+    return metrics.text();
+  }
+
+  #enter(name: OperationName, input: unknown, context: RequestContext): { checked: unknown; asked: Asked } {
+    const operation = catalogue[name];
+    const { authority } = this.#options;
+    if (name !== "Health") this.#mustBeOpen();
+    const principal: Principal = authority.identify(context.credentials);
+    // A stranger is turned away before anything of the request is looked at.
+    if (principal.kind === "stranger") authority.authorize(principal, operation.permission, name === "Health" ? "health" : "kernel");
+    const parsed = operation.input.safeParse(input ?? {});
+    if (!parsed.success) throw invalidInput(parsed.error, input);
+    const checked = parsed.data as never;
+    authority.authorize(principal, operation.permission, operation.resource(checked));
+    const named = (checked as { tenant_id?: string }).tenant_id;
+    const tenant = authority.tenantOf(context.credentials, named);
+    return { checked, asked: { principal, tenant, context } };
+  }
+
+  #mustBeOpen(): void {
+    if (this.#options.isOpen()) return;
+    throw new SoloError("shutting_down", "The kernel is stopping.", { hint: "Try again once it is back.", retryAfterMs: 1000 });
+  }
+
+  #foresee(name: string, error: unknown): SoloError {
+    const known = toSoloError(error);
+    if (known.code === "internal") {
+      const cause = known.options.cause ?? error;
+      this.#options.log.error("operation failed", { operation: name, error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) });
+    }
+    return known;
+  }
+}
+
+/** Every bad field at once, each with its path. */
+function invalidInput(error: z.ZodError, input: unknown): SoloError {
+  const fields: FieldError[] = error.issues.flatMap((issue) => {
+    const path = issue.path.map(String).join(".");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({ field: path === "" ? key : `${path}.${key}`, message: "is not a field of this request" }));
+    }
+    return [{ field: path === "" ? "body" : path, message: messageOf(issue, input) }];
+  });
+  const text = fields.slice(0, 10).map(({ field, message }) => `${field.slice(0, 100)} ${message}`).join("; ");
+  return new SoloError("invalid_argument", `The request is not right: ${text}.`, {
+    fields,
+    hint: "See /openapi.json for the fields and their types.",
+  });
+}
+
+function messageOf(issue: z.core.$ZodIssue, input: unknown): string {
+  if (issue.code !== "invalid_type") return issue.message;
+  let value = input;
+  for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
+  return value === undefined ? "is missing" : `must be ${issue.expected === "int" ? "a whole number" : `of type ${issue.expected}`}`;
+}

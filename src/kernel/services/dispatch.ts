@@ -1,0 +1,95 @@
+/**
+ * One message on its way to an instance.
+ *
+ * 1. It ends exactly once; whoever sent it hears of the end at once.
+ * 2. A dispatch that was given up by its sender still occupies the instance until the
+ *    instance is done with it.
+ */
+import type { SoloError } from "#base/errors.ts";
+import { TO_CELL, type ResponseHead } from "#wire/messages.ts";
+
+export type DispatchKind = "call" | "cast" | "info" | "fetch";
+
+export const FRAME_OF: Readonly<Record<DispatchKind, number>> = {
+  call: TO_CELL.call,
+  cast: TO_CELL.cast,
+  info: TO_CELL.info,
+  fetch: TO_CELL.fetch,
+};
+
+/** What follows the head of a fetch, in both directions; see exchange.ts. */
+export interface DispatchBodies {
+  /** The head has arrived. */
+  responded(head: ResponseHead): void;
+  chunk(bytes: Buffer): void;
+  ended(): void;
+  broke(error: SoloError): void;
+  /** The instance took so many bytes of the request's body; -1: it wants no more. */
+  credit(bytes: number): void;
+  /** The dispatch has been sent: the request's body may follow. */
+  sent(send: (bytes: Uint8Array) => void, credit: (bytes: number) => void): void;
+}
+
+export interface Outcome {
+  /** JSON text of a call's reply; empty for everything else. */
+  reply(json: string): void;
+  fail(error: SoloError): void;
+}
+
+export class Dispatch {
+  readonly kind: DispatchKind;
+  /** The handler, for reports: `calls.get`. */
+  readonly handler: string;
+  readonly payload: string;
+  readonly bodies: DispatchBodies | undefined;
+  /** Set when the dispatch is given to an instance. */
+  id = 0;
+  sentAt = 0;
+  readonly #outcome: Outcome;
+  readonly #failed: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #settled = false;
+
+  constructor(options: {
+    kind: DispatchKind;
+    handler: string;
+    payload: string;
+    outcome: Outcome;
+    bodies?: DispatchBodies | undefined;
+    /** Counts failures for the service's status. */
+    failed?: (() => void) | undefined;
+  }) {
+    this.kind = options.kind;
+    this.handler = options.handler;
+    this.payload = options.payload;
+    this.bodies = options.bodies;
+    this.#failed = options.failed;
+    this.#outcome = options.outcome;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** Runs `late` unless the dispatch has ended within `ms`. */
+  expireAfter(ms: number, late: () => void): void {
+    this.#timer = setTimeout(late, ms);
+  }
+
+  reply(json: string): void {
+    if (this.#settle()) this.#outcome.reply(json);
+  }
+
+  fail(error: SoloError): void {
+    if (!this.#settle()) return;
+    this.#failed?.();
+    this.#outcome.fail(error);
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    clearTimeout(this.#timer);
+    return true;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The two bodies of one HTTP request to a service.
+ *
+ * 1. Each direction has at most WINDOW_BYTES on the way that the reader has not taken.
+ * 2. When either end dies the other hears of it at once.
+ */
+import { SoloError } from "#base/errors.ts";
+import type { IngressResponse } from "#api/kernel-port.ts";
+import type { DispatchBodies } from "#kernel/services/dispatch.ts";
+import type { ResponseHead } from "#wire/messages.ts";
+
+export const WINDOW_BYTES = 256 * 1024;
+const CHUNK_BYTES = 64 * 1024;
+/** A cell that sends so much beyond its window does not keep to the protocol. */
+const FLOOD_BYTES = 16 * WINDOW_BYTES;
+
+export class Exchange implements DispatchBodies {
+  readonly #requestBody: AsyncIterable<Uint8Array> | undefined;
+  /** Ends what the instance still does for this request. */
+  readonly #abort: () => void;
+  readonly #response = Promise.withResolvers<IngressResponse>();
+  readonly #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #ended = false;
+  #broken: SoloError | undefined;
+  #wakeReader: (() => void) | undefined;
+  #sendCredit: (bytes: number) => void = () => {};
+  #room = WINDOW_BYTES;
+  #wakeSender: (() => void) | undefined;
+  #unwanted = false;
+
+  constructor(options: { body: AsyncIterable<Uint8Array> | undefined; abort: () => void }) {
+    this.#requestBody = options.body;
+    this.#abort = options.abort;
+    this.#response.promise.catch(() => {});
+  }
+
+  /** Resolves with the head; the body follows in it. */
+  get response(): Promise<IngressResponse> {
+    return this.#response.promise;
+  }
+
+  fail(error: SoloError): void {
+    this.#response.reject(error);
+    this.broke(error);
+  }
+
+  sent(send: (bytes: Uint8Array) => void, credit: (bytes: number) => void): void {
+    this.#sendCredit = credit;
+    if (this.#requestBody !== undefined) void this.#upload(this.#requestBody, send);
+  }
+
+  responded(head: ResponseHead): void {
+    const { status, headers, body } = head;
+    if (!Number.isInteger(status) || status < 200 || status > 599) {
+      return this.fail(new SoloError("service_error", "The service answered with an impossible status."));
+    }
+    this.#response.resolve({ status, headers, body: body ? this.#download() : undefined });
+  }
+
+  chunk(bytes: Buffer): void {
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    if (this.#queuedBytes > FLOOD_BYTES) {
+      this.broke(new SoloError("service_error", "The service's response ignored its window."));
+      this.#abort();
+    }
+    this.#wakeReader?.();
+  }
+
+  ended(): void {
+    this.#ended = true;
+    this.#wakeReader?.();
+  }
+
+  broke(error: SoloError): void {
+    this.#broken ??= error;
+    this.#unwanted = true;
+    this.#wakeReader?.();
+    this.#wakeSender?.();
+  }
+
+  credit(bytes: number): void {
+    if (bytes < 0) this.#unwanted = true;
+    this.#room += Math.max(0, bytes);
+    this.#wakeSender?.();
+  }
+
+  async #upload(body: AsyncIterable<Uint8Array>, send: (bytes: Uint8Array) => void): Promise<void> {
+    try {
+      for await (const bytes of body) {
+        for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
+          const piece = bytes.subarray(start, start + CHUNK_BYTES);
+          while (this.#room < piece.length && !this.#unwanted) {
+            await new Promise<void>((resolve) => (this.#wakeSender = resolve));
+          }
+          if (this.#unwanted) return;
+          this.#room -= piece.length;
+          send(piece);
+        }
+      }
+      send(new Uint8Array(0));
+    } catch {
+      // The client broke off: the service hears of it as its request's signal.
+      this.#abort();
+    }
+  }
+
+  async *#download(): AsyncGenerator<Uint8Array> {
+    let whole = false;
+    try {
+      for (;;) {
+        const bytes = this.#queue.shift();
+        if (bytes !== undefined) {
+          this.#queuedBytes -= bytes.length;
+          yield bytes;
+          this.#sendCredit(bytes.length);
+        } else if (this.#broken !== undefined) {
+          throw this.#broken;
+        } else if (this.#ended) {
+          whole = true;
+          return;
+        } else {
+          await new Promise<void>((resolve) => (this.#wakeReader = resolve));
+        }
+      }
+    } finally {
+      if (!whole) this.#abort();
+    }
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * What a guest may ask of the kernel. Every method checks its arguments: they come from
+ * hostile code.
+ *
+ * 1. Who asks is known from the slot the request came from, never from its content.
+ * 2. Every request gets exactly one answer, unless the instance has ended.
+ */
+import { SoloError, toSoloError } from "#base/errors.ts";
+import { isName, type ServiceId, type ServiceKey } from "#base/ids.ts";
+import type { EventLog } from "#events/event-log.ts";
+import type { Instance } from "#kernel/services/instance.ts";
+import type { ServiceKv } from "#kernel/services/service-kv.ts";
+import type { Message, Service } from "#kernel/services/service.ts";
+import { Exchange } from "#kernel/services/exchange.ts";
+
+export interface HostRequest {
+  readonly service: Service;
+  readonly instance: Instance;
+  readonly request: number;
+  readonly method: string;
+  readonly args: readonly unknown[];
+}
+
+export interface HostApiOptions {
+  readonly find: (key: ServiceKey) => Service | undefined;
+  readonly kv: ServiceKv;
+  readonly events: EventLog;
+}
+
+const MAX_MESSAGE_CHARS = 8 * 1024 * 1024;
+const NOTHING = "null";
+
+type Method = (from: HostRequest) => Promise<string> | string;
+
+export class HostApi {
+  readonly #options: HostApiOptions;
+  readonly #methods: Readonly<Record<string, Method>>;
+
+  constructor(options: HostApiOptions) {
+    this.#options = options;
+    const { kv } = options;
+    this.#methods = {
+      "kv.get": ({ service, args }) => kv.get(service.key, args[0]),
+      "kv.put": ({ service, args }) => kv.put(service.key, args[0], args[1]),
+      "kv.delete": ({ service, args }) => kv.delete(service.key, args[0]),
+      "kv.list": ({ service, args }) => kv.list(service.key, args[0]),
+      "services.call": (from) => this.#call(from),
+      "services.cast": (from) => this.#cast(from),
+      "services.fetch": (from) => this.#fetch(from),
+      "events.emit": (from) => this.#emit(from),
+      "timer.start": ({ service, args }) => String(service.timers.start(args[0], args[1], args[2])),
+      "timer.cancel": ({ service, args }) => {
+        service.timers.cancel(args[0]);
+        return NOTHING;
+      },
+    };
+  }
+
+  handle(from: HostRequest): void {
+    const method = Object.hasOwn(this.#methods, from.method) ? this.#methods[from.method] : undefined;
+    Promise.try(() => {
+      if (method === undefined) throw denied(from.method);
+      return method(from);
+    }).then(
+      (json) => from.instance.answer(from.request, `+${json}`),
+      (error: unknown) => from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`),
+    );
+  }
+
+  #target({ service, args }: HostRequest): Service {
+    const [name] = args;
+    if (typeof name === "string" && isName(name)) {
+      const target = this.#options.find({ tenant: service.key.tenant, service: name as ServiceId });
+      if (target !== undefined) return target;
+    }
+    throw new SoloError("service_not_found", `There is no service ${JSON.stringify(name)} in this tenant.`, {
+      hint: "Deploy it first, or check its service_id.",
+    });
+  }
+
+  #message(from: HostRequest, kind: "call" | "cast"): Omit<Message, "outcome"> {
+    const [, name, args = []] = from.args;
+    if (typeof name !== "string" || !Array.isArray(args)) {
+      throw new SoloError("invalid_argument", `services.${kind} takes a service, a handler's name and arguments.`);
+    }
+    const payload = JSON.stringify([name, args]);
+    if (payload.length > MAX_MESSAGE_CHARS) {
+      throw new SoloError("payload_too_large", `The message has ${payload.length} characters; at most ${MAX_MESSAGE_CHARS} are passed on.`);
+    }
+    return { kind, handler: `${kind}s.${name}`, payload };
+  }
+
+  #call(from: HostRequest): Promise<string> {
+    const target = this.#target(from);
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    target.send({ ...this.#message(from, "call"), outcome: { reply: resolve, fail: reject } });
+    return promise;
+  }
+
+  async #cast(from: HostRequest): Promise<string> {
+    let refused: SoloError | undefined;
+    const outcome = { reply: () => {}, fail: (error: SoloError) => void (refused = error) };
+    this.#target(from).send({ ...this.#message(from, "cast"), outcome });
+    // A refusal comes within `send`; what happens later to a cast is nobody's answer.
+    if (refused !== undefined) throw refused;
+    return NOTHING;
+  }
+
+  async #fetch(from: HostRequest): Promise<string> {
+    const target = this.#target(from);
+    const [, head, bodyText] = from.args;
+    const { method, url, headers } = (head ?? {}) as { method?: unknown; url?: unknown; headers?: unknown };
+    if (typeof method !== "string" || typeof url !== "string" || !Array.isArray(headers)) {
+      throw new SoloError("invalid_argument", "services.fetch takes a service and a request.");
+    }
+    const body = typeof bodyText === "string" ? Buffer.from(bodyText, "base64") : undefined;
+    const exchange = new Exchange({
+      body: body === undefined ? undefined : once(body),
+      abort: () => target.cancel(dispatch, new SoloError("cancelled", "The caller is gone.")),
+    });
+    const dispatch = target.send({
+      kind: "fetch",
+      handler: "fetch",
+      payload: JSON.stringify({ method, url, headers, body: body !== undefined }),
+      bodies: exchange,
+      outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
+    });
+    const response = await exchange.response;
+    void this.#relay(from, response.body);
+    return JSON.stringify({ $streaming: true, status: response.status, headers: response.headers });
+  }
+
+  /** The response's body to the guest that asked; its own memory limit is the bound. */
+  async #relay({ instance, request }: HostRequest, body: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+    try {
+      for await (const bytes of body ?? []) instance.answerBody(request, bytes);
+      instance.answerBody(request, "");
+    } catch (error) {
+      instance.answer(request, `-${JSON.stringify(toSoloError(error).toBody())}`);
+    }
+  }
+
+  async #emit({ service, args }: HostRequest): Promise<string> {
+    const [type, payload = {}] = args;
+    if (typeof type !== "string" || typeof payload !== "object" || payload === null || Array.isArray(payload)) {
+      throw new SoloError("invalid_argument", "events.emit takes a type and a JSON object.");
+    }
+    const { tenant, service: subject } = service.key;
+    this.#options.events.emit({
+      type: `service.${type.replace(/^service\./, "")}`,
+      tenantId: tenant,
+      subject,
+      payload: payload as Record<string, unknown>,
+    });
+    return NOTHING;
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function denied(method: string): SoloError {
+  if (method === "fetch") {
+    return new SoloError("permission_denied", "This service may not reach the network.", {
+      hint: "Outbound network is denied by default; no capability for it was granted.",
+    });
+  }
+  return new SoloError("permission_denied", `This service was not granted ${method.slice(0, 80)}.`);
+}

@@ -1,0 +1,397 @@
+/**
+ * One running copy of a service, as the kernel sees it: a slot on a cell.
+ *
+ * 1. Its end is reported once; every dispatch it had been given has an outcome then, or is
+ *    handed back because it had not begun.
+ * 2. In durable mode a reply leaves only after the state it is based on is on disk.
+ * 3. What the cell says is checked: unknown ids are ignored, floods end the cell.
+ */
+import { within } from "#base/deadline.ts";
+import { isErrorCode, SoloError, type ErrorBody } from "#base/errors.ts";
+import type { InstanceId } from "#base/ids.ts";
+import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
+import type { Cell, SlotHandler } from "#kernel/cells/cell.ts";
+import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
+import {
+  FROM_CELL,
+  TO_CELL,
+  type Down,
+  type LogLine,
+  type ResponseHead,
+  type StartInstance,
+  type Started,
+} from "#wire/messages.ts";
+
+/** Why an instance ended when nobody asked it to. */
+export class InstanceCrash extends Error {
+  readonly down: Down;
+  /** The cell died and this instance had nothing to do with it. */
+  readonly innocent: boolean;
+  /** The dispatches that were being handled. */
+  readonly handlers: readonly string[];
+  constructor(down: Down, options: { innocent: boolean; handlers: readonly string[] }) {
+    super(down.message);
+    this.down = down;
+    this.innocent = options.innocent;
+    this.handlers = options.handlers;
+  }
+}
+
+export interface InstanceEvents {
+  readonly request: (instance: Instance, id: number, method: string, args: unknown[]) => void;
+  readonly log: (instance: Instance, line: LogLine) => void;
+  /** Stores the state that the guest sent by itself; resolves when it is on disk. */
+  readonly state: (instance: Instance, state: string) => Promise<void>;
+  /** Room for another dispatch. */
+  readonly room: (instance: Instance) => void;
+  /** These had not begun when the instance ended. */
+  readonly handBack: (instance: Instance, dispatches: readonly Dispatch[]) => void;
+}
+
+export interface InstanceOptions {
+  readonly id: InstanceId;
+  readonly cell: Cell;
+  readonly start: StartInstance;
+  readonly events: InstanceEvents;
+  readonly now: () => number;
+}
+
+/** Dispatches an instance may be given ahead of the one it handles. */
+export const WINDOW = 64;
+/** After `drop`, the cell has this long to report the end before it is killed. */
+const DROP_GRACE_MS = 1000;
+const STARTUP_GRACE_MS = 1000;
+
+export class Instance implements Child, SlotHandler {
+  readonly id: InstanceId;
+  readonly cell: Cell;
+  readonly durable: boolean;
+  readonly exited: Promise<ExitReason>;
+  started: Started = { handlers: [] };
+  cpuMs = 0;
+  heapBytes = 0;
+  /** Whether something may have changed the state since the last snapshot. */
+  dirty = false;
+  /** Monotonic ms of the last sign that the instance gets on with its work. */
+  progressAt: number;
+  readonly #options: InstanceOptions;
+  readonly #slot: number;
+  readonly #open = new Map<number, Dispatch>();
+  /** Fetches whose head is out and whose bodies still flow. */
+  readonly #streaming = new Map<number, Dispatch>();
+  readonly #starting = Promise.withResolvers<Started>();
+  readonly #exit = Promise.withResolvers<ExitReason>();
+  #snapshots: { resolve(state: string | undefined): void; reject(error: unknown): void }[] = [];
+  /** The last state that the guest sent by itself, on its way to disk. */
+  #barrier: Promise<void> | undefined;
+  #nextId = 1;
+  #ready = false;
+  #ended = false;
+  #overdue: string | undefined;
+  #stopping: string | undefined;
+  #dropTimer: NodeJS.Timeout | undefined;
+
+  private constructor(options: InstanceOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.cell = options.cell;
+    this.durable = options.start.durable;
+    this.exited = this.#exit.promise;
+    this.progressAt = options.now();
+    this.#slot = options.cell.attach(this);
+  }
+
+  /** Resolves once `init` has run; rejects with an InstanceCrash when it does not get there. */
+  static async start(options: InstanceOptions, signal: AbortSignal): Promise<Instance> {
+    const instance = new Instance(options);
+    const { cell, start } = options;
+    cell.send(TO_CELL.start, instance.#slot, 0, JSON.stringify(start));
+    cell.flush();
+    const abandon = () => instance.kill();
+    signal.addEventListener("abort", abandon, { once: true });
+    try {
+      // The cell keeps the startup timeout; this one is for a cell that does not.
+      const ms = start.startupTimeoutMs + STARTUP_GRACE_MS;
+      instance.started = await within(instance.#starting.promise, { ms, what: "the service to start", code: "startup_timeout" });
+      return instance;
+    } catch (error) {
+      if (error instanceof SoloError) cell.kill("a start in it did not end");
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", abandon);
+    }
+  }
+
+  get busy(): boolean {
+    return this.#open.size > 0 || !this.#ready;
+  }
+
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  get hasRoom(): boolean {
+    return this.#open.size < WINDOW && !this.#ended && this.#stopping === undefined;
+  }
+
+  /** Gives the instance a message; there must be room. */
+  dispatch(dispatch: Dispatch): void {
+    const id = this.#nextId;
+    this.#nextId = (this.#nextId % 0xffff_fff0) + 1;
+    dispatch.id = id;
+    dispatch.sentAt = this.#options.now();
+    if (this.#open.size === 0) this.progressAt = dispatch.sentAt;
+    this.#open.set(id, dispatch);
+    this.dirty = true;
+    this.#send(FRAME_OF[dispatch.kind], id, dispatch.payload);
+    dispatch.bodies?.sent(
+      (bytes) => this.#send(TO_CELL.body, id, bytes),
+      (bytes) => this.#send(TO_CELL.credit, id, String(bytes)),
+    );
+  }
+
+  /** The sender of a dispatch is gone; the guest is told and may stop early. */
+  cancel(dispatch: Dispatch): void {
+    if (this.#open.has(dispatch.id) || this.#streaming.delete(dispatch.id)) {
+      this.#send(TO_CELL.cancel, dispatch.id);
+    }
+  }
+
+  answer(id: number, text: string): void {
+    this.#send(TO_CELL.answer, id, text);
+  }
+
+  answerBody(id: number, bytes: Uint8Array | ""): void {
+    this.#send(TO_CELL.answerBody, id, bytes);
+  }
+
+  /** The present state, encoded; undefined when it has not changed and `always` is not set. */
+  snapshot({ always }: { always: boolean }): Promise<string | undefined> {
+    if (this.#ended) return Promise.reject(gone());
+    this.dirty = false;
+    return new Promise((resolve, reject) => {
+      this.#snapshots.push({ resolve, reject });
+      this.#send(TO_CELL.snapshot, always ? 1 : 0);
+    });
+  }
+
+  async stop({ timeoutMs }: StopOptions): Promise<void> {
+    if (this.#stopping === undefined && !this.#ended) {
+      this.#stopping = "stop";
+      this.#send(TO_CELL.stop, 0, "stop");
+    }
+    if (timeoutMs === "infinity") await this.exited;
+    else await within(this.exited, { ms: timeoutMs, what: "the service to terminate" });
+  }
+
+  kill(): void {
+    if (this.#ended) return;
+    this.#stopping ??= "kill";
+    this.#send(TO_CELL.drop, 0);
+    this.cell.flush();
+    this.#end(down("dropped", "It was killed."), false);
+  }
+
+  /** Ends an instance that holds a thread for too long; the cell too, if it cannot. */
+  overdue(message: string): void {
+    if (this.#ended || this.#dropTimer !== undefined) return;
+    this.#overdue = message;
+    this.#send(TO_CELL.drop, 0);
+    this.#dropTimer = setTimeout(() => this.cell.kill(message), DROP_GRACE_MS);
+  }
+
+  usage(cpuMs: number, heapBytes: number): void {
+    this.cpuMs = cpuMs;
+    this.heapBytes = heapBytes;
+  }
+
+  cellGone(why: string, suspect: boolean): void {
+    const message = this.#overdue ?? `The process around it ended: ${why}.`;
+    const reason = this.#overdue === undefined ? "cell" : "timeout";
+    this.#end(down(reason, message), !suspect && this.#overdue === undefined);
+  }
+
+  frame(kind: number, id: number, payload: Buffer): void {
+    switch (kind) {
+      case FROM_CELL.reply:
+        return this.#settle(id, (dispatch, text) => dispatch.reply(text), payload.toString());
+      case FROM_CELL.failed:
+        return this.#settle(id, (dispatch, text) => dispatch.fail(refusalFrom(text)), payload.toString());
+      case FROM_CELL.head: {
+        const dispatch = this.#open.get(id);
+        if (dispatch !== undefined) this.#streaming.set(id, dispatch);
+        return this.#settle(id, (each, text) => responded(each, text), payload.toString());
+      }
+      case FROM_CELL.body: {
+        const dispatch = this.#streaming.get(id);
+        if (payload.length > 0) return dispatch?.bodies?.chunk(Buffer.from(payload));
+        this.#streaming.delete(id);
+        return dispatch?.bodies?.ended();
+      }
+      case FROM_CELL.bodyFailed:
+        this.#streaming.get(id)?.bodies?.broke(
+          new SoloError("service_error", "The service's response broke off."),
+        );
+        return void this.#streaming.delete(id);
+      case FROM_CELL.credit: {
+        const dispatch = this.#open.get(id) ?? this.#streaming.get(id);
+        return dispatch?.bodies?.credit(Number(payload.toString()) || 0);
+      }
+      case FROM_CELL.state:
+        return this.#stateArrived(payload.toString());
+      case FROM_CELL.unchanged:
+        return this.#snapshots.shift()?.resolve(undefined);
+      default:
+        return this.#untrusted(kind, id, payload);
+    }
+  }
+
+  /** Frames with JSON in them: what does not parse ends the cell. */
+  #untrusted(kind: number, id: number, payload: Buffer): void {
+    try {
+      const value: unknown = JSON.parse(payload.toString());
+      const { events } = this.#options;
+      if (kind === FROM_CELL.request && Array.isArray(value) && typeof value[0] === "string") {
+        events.request(this, id, value[0], Array.isArray(value[1]) ? value[1] : [value[1]]);
+      } else if (kind === FROM_CELL.log) {
+        const { level, text } = value as LogLine;
+        events.log(this, { level, text: String(text) });
+      } else if (kind === FROM_CELL.started) {
+        this.#ready = true;
+        this.#starting.resolve(value as Started);
+      } else if (kind === FROM_CELL.down) {
+        this.#end(value as Down, false);
+      } else {
+        this.cell.kill("it sent a frame of no known kind");
+      }
+    } catch {
+      this.cell.kill("it sent a malformed message");
+    }
+  }
+
+  #send(kind: number, id: number, payload?: string | Uint8Array): void {
+    if (!this.#ended) this.cell.send(kind, this.#slot, id, payload);
+  }
+
+  #settle(id: number, act: (dispatch: Dispatch, text: string) => void, text: string): void {
+    const dispatch = this.#open.get(id);
+    if (dispatch === undefined) return;
+    const barrier = this.#barrier;
+    const done = () => {
+      this.#open.delete(id);
+      this.progressAt = this.#options.now();
+      act(dispatch, text);
+      this.#options.events.room(this);
+    };
+    if (barrier === undefined) done();
+    else {
+      barrier.then(done, (error: unknown) => {
+        this.#open.delete(id);
+        dispatch.fail(error instanceof SoloError ? error : new SoloError("unavailable", "The state could not be stored.", { cause: error }));
+        this.#options.events.room(this);
+      });
+    }
+  }
+
+  #stateArrived(state: string): void {
+    const asked = this.#snapshots.shift();
+    if (asked !== undefined) return asked.resolve(state);
+    const saved = this.#options.events.state(this, state);
+    this.#barrier = saved;
+    const clear = () => {
+      if (this.#barrier === saved) this.#barrier = undefined;
+    };
+    saved.then(clear, clear);
+  }
+
+  #end(report: Down, innocent: boolean): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#dropTimer);
+    this.cell.detach(this.#slot);
+    const reason = this.#overdue !== undefined && report.reason === "dropped" ? "timeout" : report.reason;
+    const ended = { ...report, reason, ...(this.#overdue !== undefined && { message: this.#overdue }) };
+    const unstarted = new Set(report.unstarted);
+    const back: Dispatch[] = [];
+    const handlers: string[] = [];
+    for (const [id, dispatch] of this.#open) {
+      if (unstarted.has(id)) back.push(dispatch);
+      else {
+        handlers.push(dispatch.handler);
+        dispatch.fail(outcomeOf(ended, id));
+      }
+    }
+    this.#open.clear();
+    for (const { bodies } of this.#streaming.values()) {
+      bodies?.broke(new SoloError("service_crashed", "The service ended before its response did."));
+    }
+    this.#streaming.clear();
+    for (const { reject } of this.#snapshots) reject(gone());
+    const crash = new InstanceCrash(ended, { innocent, handlers });
+    this.#starting.promise.catch(() => {});
+    this.#starting.reject(crash);
+    this.#options.events.handBack(this, back);
+    const exit = () => this.#exit.resolve(exitOf(ended.reason, crash));
+    // The state it sent last is part of its end: nobody may start from an older one.
+    if (this.#barrier === undefined) exit();
+    else this.#barrier.then(exit, exit);
+  }
+}
+
+const gone = (): SoloError => new SoloError("service_not_running", "The instance has ended.");
+
+function exitOf(reason: Down["reason"], crash: InstanceCrash): ExitReason {
+  if (reason === "stopped") return { kind: "normal" };
+  if (reason === "dropped") return { kind: "killed" };
+  return { kind: "crashed", error: crash };
+}
+
+const down = (reason: Down["reason"], message: string): Down => ({
+  reason,
+  name: "",
+  message,
+  stack: "",
+  unstarted: [],
+});
+
+/** What the sender of a dispatch hears when the instance ended under it. */
+function outcomeOf({ reason, name, message, current }: Down, id: number): SoloError {
+  const hint = "The service is restarted by its supervisor; look at its last_crash, then decide whether to send it again.";
+  if (reason === "exception" && current === id) {
+    return new SoloError("service_crashed", `The handler threw ${name}: ${message}`, { hint });
+  }
+  if (reason === "stopped" || reason === "dropped") {
+    return new SoloError("outcome_unknown", "The service was stopped while it handled this.", { hint: "Check whether it took effect before you send it again." });
+  }
+  if (reason === "cell") {
+    return new SoloError("outcome_unknown", `${message} Whether this was handled is not known.`, { hint });
+  }
+  const what = { timeout: "ran for too long", memory: "passed its memory limit" } as const;
+  const text = reason === "timeout" || reason === "memory" ? what[reason] : "crashed";
+  return new SoloError("service_crashed", `The instance ${text} while it handled this: ${message}`, { hint });
+}
+
+function responded(dispatch: Dispatch, text: string): void {
+  let head: ResponseHead;
+  try {
+    head = JSON.parse(text) as ResponseHead;
+  } catch {
+    return dispatch.fail(new SoloError("service_error", "The service's response is malformed."));
+  }
+  dispatch.bodies?.responded(head);
+  dispatch.reply("");
+}
+
+/** An error that a guest sent: only codes that a guest may cause are passed on. */
+function refusalFrom(text: string): SoloError {
+  try {
+    const body = JSON.parse(text) as ErrorBody;
+    return SoloError.fromBody({
+      ...body,
+      code: isErrorCode(body.code) ? body.code : "service_error",
+      detail: String(body.detail).slice(0, 16 * 1024),
+    });
+  } catch {
+    return new SoloError("service_error", "The service answered with a malformed error.");
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * The life of a service as one table: a transition that is not in it cannot happen.
+ */
+import { SoloError } from "#base/errors.ts";
+
+export type ServiceState =
+  | "starting"
+  | "running"
+  | "crashed"
+  | "restarting"
+  | "draining"
+  | "stopped"
+  | "quarantined"
+  | "deployment_failed"
+  | "hibernated";
+
+const NEXT: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
+  starting: ["running", "crashed", "draining", "deployment_failed", "quarantined"],
+  running: ["crashed", "draining", "hibernated"],
+  crashed: ["restarting", "quarantined", "stopped", "draining"],
+  restarting: ["running", "crashed", "quarantined", "draining"],
+  draining: ["stopped", "starting"],
+  stopped: ["starting"],
+  quarantined: ["starting", "draining", "stopped"],
+  hibernated: ["starting", "draining"],
+  deployment_failed: [],
+};
+
+export class Lifecycle {
+  #state: ServiceState = "starting";
+  readonly #changed: (from: ServiceState, to: ServiceState) => void;
+
+  constructor(changed: (from: ServiceState, to: ServiceState) => void) {
+    this.#changed = changed;
+  }
+
+  get state(): ServiceState {
+    return this.#state;
+  }
+
+  can(to: ServiceState): boolean {
+    return NEXT[this.#state].includes(to);
+  }
+
+  move(to: ServiceState): void {
+    if (!this.can(to)) throw new SoloError("internal", `A service cannot go from ${this.#state} to ${to}.`);
+    const from = this.#state;
+    this.#state = to;
+    this.#changed(from, to);
+  }
+}

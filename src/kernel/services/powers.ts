@@ -1,0 +1,20 @@
+/** What services are given to live with: clocks, cells, and where things are written. */
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/log.ts";
+import type { Snapshots } from "#deploy/snapshots.ts";
+import type { EventLog } from "#events/event-log.ts";
+import type { CellPool } from "#kernel/cells/pool.ts";
+import type { Compiler } from "#kernel/compiler.ts";
+import type { ServiceLogs } from "#events/service-logs.ts";
+import type { Metrics } from "#kernel/metrics.ts";
+
+export interface ServicePowers {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: EventLog;
+  readonly cells: CellPool;
+  readonly compiler: Compiler;
+  readonly snapshots: Snapshots;
+  readonly logs: ServiceLogs;
+  readonly metrics: Metrics;
+}

@@ -1,0 +1,63 @@
+/**
+ * What a service's supervisor supervises: the instance that runs now.
+ *
+ * 1. An instance whose cell died through no fault of its own is replaced here, at once and
+ *    without counting against the restart intensity; every other end is the supervisor's.
+ */
+import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
+import { Instance, InstanceCrash } from "#kernel/services/instance.ts";
+
+/** So many innocent ends in a row are a problem of the host, which the supervisor must see. */
+const MAX_INNOCENT = 5;
+
+export interface RunnerOptions {
+  readonly start: (signal: AbortSignal) => Promise<Instance>;
+  /** The instance that runs has changed; undefined while there is none. */
+  readonly current: (instance: Instance | undefined) => void;
+  readonly relocated: (crash: InstanceCrash) => void;
+}
+
+export class Runner implements Child {
+  readonly exited: Promise<ExitReason>;
+  readonly #options: RunnerOptions;
+  readonly #abort = new AbortController();
+  #instance: Instance;
+
+  private constructor(options: RunnerOptions, instance: Instance) {
+    this.#options = options;
+    this.#instance = instance;
+    options.current(instance);
+    this.exited = this.#run();
+  }
+
+  static async start(options: RunnerOptions, signal: AbortSignal): Promise<Runner> {
+    return new Runner(options, await options.start(signal));
+  }
+
+  stop(options: StopOptions): Promise<void> {
+    this.#abort.abort();
+    return this.#instance.stop(options);
+  }
+
+  kill(): void {
+    this.#abort.abort();
+    this.#instance.kill();
+  }
+
+  async #run(): Promise<ExitReason> {
+    for (let innocent = 0; ; innocent += 1) {
+      const reason = await this.#instance.exited;
+      this.#options.current(undefined);
+      const crash = reason.kind === "crashed" ? reason.error : undefined;
+      const relocate = crash instanceof InstanceCrash && crash.innocent && innocent < MAX_INNOCENT;
+      if (!relocate || this.#abort.signal.aborted) return reason;
+      this.#options.relocated(crash);
+      try {
+        this.#instance = await this.#options.start(this.#abort.signal);
+        this.#options.current(this.#instance);
+      } catch (error) {
+        return { kind: "crashed", error };
+      }
+    }
+  }
+}

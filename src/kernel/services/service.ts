@@ -1,0 +1,356 @@
+/**
+ * A deployed service: its mailbox, the supervisor of its instance, and what is known of it.
+ *
+ * 1. Messages reach the instance in the order in which they were sent.
+ * 2. While the instance restarts, messages wait; their deadlines run on.
+ * 3. Every message ends: with a reply, or with an error that says what became of it.
+ */
+import { SoloError } from "#base/errors.ts";
+import { keyText, newInstanceId, type RevisionId, type ServiceKey } from "#base/ids.ts";
+import type { ServiceSpec } from "#deploy/spec.ts";
+import { Dispatch, type DispatchBodies, type DispatchKind, type Outcome } from "#kernel/services/dispatch.ts";
+import type { HostApi } from "#kernel/services/host-api.ts";
+import { Instance, InstanceCrash } from "#kernel/services/instance.ts";
+import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
+import { Mailbox } from "#kernel/services/mailbox.ts";
+import { MessageTimers } from "#kernel/services/message-timers.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import { ServiceRecord } from "#kernel/services/record.ts";
+import { Runner } from "#kernel/services/runner.ts";
+import { isOrderly, type ChildSpec } from "#supervisor/child.ts";
+import type { SupervisorEvent } from "#supervisor/events.ts";
+import { Supervisor } from "#supervisor/supervisor.ts";
+import type { CompiledModule } from "#wire/compiler.ts";
+import type { StartInstance, StateSource } from "#wire/messages.ts";
+
+const BACKOFF = { baseMs: 50, factor: 2, maxMs: 5000 };
+/** Beyond its own time limit a message has this long before the instance is stopped. */
+const OVERDUE_GRACE_MS = 500;
+
+export interface ServiceOptions {
+  readonly key: ServiceKey;
+  readonly revision: RevisionId;
+  readonly spec: ServiceSpec;
+  readonly modules: readonly CompiledModule[];
+  readonly deployedAtMs: number;
+  readonly powers: ServicePowers;
+  readonly hostApi: HostApi;
+}
+
+export interface Message {
+  readonly kind: DispatchKind;
+  /** `calls.get`, `casts.reset`, `info`, `fetch`. */
+  readonly handler: string;
+  readonly payload: string;
+  readonly outcome: Outcome;
+  readonly bodies?: DispatchBodies;
+  readonly timeoutMs?: number | undefined;
+}
+
+export class Service {
+  readonly key: ServiceKey;
+  readonly revision: RevisionId;
+  readonly spec: ServiceSpec;
+  readonly deployedAtMs: number;
+  readonly record: ServiceRecord;
+  readonly timers: MessageTimers;
+  readonly #options: ServiceOptions;
+  readonly #powers: ServicePowers;
+  readonly #mailbox: Mailbox;
+  readonly #lifecycle: Lifecycle;
+  #supervisor: Supervisor | undefined;
+  #instance: Instance | undefined;
+  #fastLane = true;
+
+  constructor(options: ServiceOptions) {
+    const { key, revision, spec, powers } = options;
+    this.key = key;
+    this.revision = revision;
+    this.spec = spec;
+    this.deployedAtMs = options.deployedAtMs;
+    this.#options = options;
+    this.#powers = powers;
+    this.record = new ServiceRecord({ key, revision, powers, modules: options.modules });
+    this.#lifecycle = new Lifecycle((_, to) => powers.metrics.stateChanged(key, to));
+    this.#mailbox = new Mailbox({
+      limit: spec.limits.mailbox,
+      policy: spec.limits.mailboxPolicy,
+      overflow: () => this.#instance?.overdue("Its mailbox was full and its policy is kill."),
+    });
+    this.timers = new MessageTimers((json) => this.#info(json));
+  }
+
+  get state(): ServiceState {
+    return this.#lifecycle.state;
+  }
+
+  get instance(): Instance | undefined {
+    return this.#instance;
+  }
+
+  /** The instance runs or will soon: messages are taken. */
+  get isUp(): boolean {
+    return this.state === "running" || this.state === "restarting" || this.state === "starting" || this.state === "crashed";
+  }
+
+  get mailboxLength(): number {
+    return this.#mailbox.length + (this.#instance?.openCount ?? 0);
+  }
+
+  /** The service is known but left alone, as before the kernel's restart. */
+  holdInQuarantine(): void {
+    this.#lifecycle.move("quarantined");
+  }
+
+  /** Starts the supervisor of the instance; rejects when the first start fails. */
+  async start(signal?: AbortSignal): Promise<Supervisor> {
+    if (this.state !== "starting") this.#lifecycle.move("starting");
+    const { restartLimits, restart } = this.spec;
+    const child: ChildSpec = {
+      id: "instance",
+      restart,
+      shutdown: restartLimits.shutdownTimeoutMs,
+      type: "worker",
+      start: (abort) => this.#startRunner(abort),
+    };
+    try {
+      this.#supervisor = await Supervisor.start({
+        id: keyText(this.key),
+        strategy: "one_for_one",
+        clock: this.#powers.clock,
+        children: [child],
+        maxRestarts: restartLimits.maxRestarts,
+        maxSeconds: restartLimits.maxSeconds,
+        backoff: BACKOFF,
+        onEvent: (event) => this.#supervised(event),
+        log: this.#powers.log,
+        ...(signal !== undefined && { signal }),
+      });
+    } catch (error) {
+      this.#mailbox.failAll(this.#refusal());
+      throw error;
+    }
+    return this.#supervisor;
+  }
+
+  send(message: Message): Dispatch {
+    this.record.messages += 1;
+    const dispatch = new Dispatch({ ...message, failed: () => void (this.record.errors += 1) });
+    if (!this.isUp) {
+      dispatch.fail(this.#refusal());
+      return dispatch;
+    }
+    const unknown = this.#unknownHandler(message);
+    if (unknown !== undefined) {
+      dispatch.fail(unknown);
+      return dispatch;
+    }
+    const { callTimeoutMs } = this.spec.limits;
+    const timeoutMs = Math.min(message.timeoutMs ?? callTimeoutMs, callTimeoutMs);
+    if (message.kind === "call" || message.kind === "fetch") {
+      dispatch.expireAfter(timeoutMs, () => this.#expired(dispatch, timeoutMs));
+    }
+    const instance = this.#instance;
+    if (instance?.hasRoom && this.#mailbox.length === 0 && instance.openCount < this.spec.limits.mailbox) {
+      instance.dispatch(dispatch);
+    } else this.#mailbox.push(dispatch, instance?.openCount ?? 0);
+    return dispatch;
+  }
+
+  /** The sender no longer waits. */
+  cancel(dispatch: Dispatch, error: SoloError): void {
+    dispatch.fail(error);
+    this.#instance?.cancel(dispatch);
+  }
+
+  /** Hybrid state to disk, if something may have changed it. */
+  async flush(): Promise<void> {
+    const instance = this.#instance;
+    if (this.spec.persistence !== "hybrid" || !instance?.dirty) return;
+    const state = await instance.snapshot({ always: false });
+    if (state === undefined) return;
+    try {
+      await this.#powers.snapshots.save(this.key, { state, version: instance.started.version });
+    } catch (error) {
+      instance.dirty = true;
+      throw error;
+    }
+  }
+
+  /** Called now and then: an instance that makes no headway is ended. */
+  checkProgress(now: number): void {
+    const instance = this.#instance;
+    if (instance === undefined || instance.openCount === 0) return;
+    const limit = this.spec.limits.callTimeoutMs + OVERDUE_GRACE_MS;
+    if (now - instance.progressAt > limit) {
+      instance.overdue(`A message was not handled within ${this.spec.limits.callTimeoutMs} ms.`);
+    }
+  }
+
+  /** Orderly end: no new messages, what is in flight is finished, `terminate` runs. */
+  async stop(options: { force: boolean; timeoutMs: number }): Promise<{ forced: boolean }> {
+    const deadline = this.#powers.clock.now() + options.timeoutMs;
+    if (this.#lifecycle.can("draining")) this.#lifecycle.move("draining");
+    this.timers.clear();
+    const stopped = new SoloError("service_not_running", "The service was stopped.", { hint: "Deploy it again to use it." });
+    let forced = options.force;
+    if (!forced) forced = !(await this.#drained(deadline));
+    this.#mailbox.failAll(stopped);
+    const instance = this.#instance;
+    if (forced) instance?.kill();
+    const timeoutMs = Math.max(1, deadline - this.#powers.clock.now());
+    await this.#supervisor?.stop({ timeoutMs });
+    const reason = await instance?.exited;
+    if (this.#lifecycle.can("stopped")) this.#lifecycle.move("stopped");
+    return { forced: forced || (reason !== undefined && !isOrderly(reason)) };
+  }
+
+  async #drained(deadline: number): Promise<boolean> {
+    while (this.mailboxLength > 0) {
+      if (this.#instance === undefined || this.#powers.clock.now() >= deadline) return false;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return true;
+  }
+
+  #info(json: string): void {
+    const nobody = { reply: () => {}, fail: () => {} };
+    this.send({ kind: "info", handler: "info", payload: json, outcome: nobody });
+  }
+
+  async #startRunner(signal: AbortSignal): Promise<Runner> {
+    if (this.#lifecycle.can("restarting")) this.#lifecycle.move("restarting");
+    const runner = await Runner.start(
+      {
+        start: (abort) => this.#startInstance(abort),
+        current: (instance) => this.#currentChanged(instance),
+        relocated: (crash) => this.record.relocated(crash),
+      },
+      signal,
+    );
+    return runner;
+  }
+
+  async #startInstance(signal: AbortSignal): Promise<Instance> {
+    const { spec, key } = this;
+    const { cells, snapshots, clock } = this.#powers;
+    const id = newInstanceId();
+    const keeps = spec.persistence === "hybrid" || spec.persistence === "durable";
+    const [cell, snapshot] = await Promise.all([
+      spec.isolation === "dedicated" ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
+      keeps ? snapshots.load(key) : undefined,
+    ]);
+    const state: StateSource = snapshot === undefined ? { from: "init" } : { from: "stored", state: snapshot.state };
+    const start: StartInstance = {
+      tenant: key.tenant,
+      service: key.service,
+      instance: id,
+      entry: spec.entry,
+      modules: this.#options.modules.map(({ path, code }) => ({ path, code })),
+      env: spec.env,
+      args: spec.args,
+      state,
+      durable: spec.persistence === "durable",
+      keepState: keeps,
+      memoryMb: spec.limits.memoryMb,
+      startupTimeoutMs: spec.restartLimits.startupTimeoutMs,
+      callTimeoutMs: spec.limits.callTimeoutMs,
+      stateBytes: spec.limits.stateBytes,
+      fastLane: this.#fastLane,
+    };
+    const instance = await Instance.start(
+      {
+        id,
+        cell,
+        start,
+        now: () => clock.now(),
+        events: {
+          request: (from, request, method, args) => this.#options.hostApi.handle({ service: this, instance: from, request, method, args }),
+          log: (from, line) => this.#powers.logs.write({ key, instance: from.id, ...line }),
+          state: (from, text) => snapshots.save(key, { state: text, version: from.started.version }),
+          room: () => this.#pump(),
+          handBack: (_, dispatches) => this.#mailbox.unshift(dispatches),
+        },
+      },
+      signal,
+    );
+    void instance.exited.then(() => cells.release(cell));
+    return instance;
+  }
+
+  #currentChanged(instance: Instance | undefined): void {
+    this.#instance = instance;
+    if (instance === undefined) {
+      this.timers.clear();
+      return;
+    }
+    if (this.#lifecycle.can("running")) this.#lifecycle.move("running");
+    this.record.started(instance);
+    this.#pump();
+  }
+
+  #pump(): void {
+    const instance = this.#instance;
+    while (instance?.hasRoom) {
+      const dispatch = this.#mailbox.shift();
+      if (dispatch === undefined) return;
+      instance.dispatch(dispatch);
+    }
+  }
+
+  #expired(dispatch: Dispatch, timeoutMs: number): void {
+    this.cancel(
+      dispatch,
+      new SoloError("deadline_exceeded", `${dispatch.handler} did not answer within ${timeoutMs} ms.`, {
+        hint: "It may still take effect. Give a longer timeout_ms, or look at the service's logs.",
+      }),
+    );
+  }
+
+  #supervised(event: SupervisorEvent): void {
+    if (event.kind === "child_exited" && !event.asked) this.#exited(event.reason);
+    else if (event.kind === "child_start_failed") this.#crashed(event.error);
+    else if (event.kind === "gave_up") {
+      if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
+      this.#mailbox.failAll(this.#refusal());
+      this.record.quarantined(event.failures);
+    }
+  }
+
+  #exited(reason: { kind: string; error?: unknown }): void {
+    if (reason.kind === "crashed") this.#crashed(reason.error);
+    else if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
+  }
+
+  #crashed(error: unknown): void {
+    // A first start that fails is the deployer's news; the service was never there.
+    if (this.state === "starting") return;
+    if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
+    if (!(error instanceof InstanceCrash)) return this.record.startFailed(error);
+    if (error.down.fastLane) this.#fastLane = false;
+    this.record.crashed(error);
+  }
+
+  #unknownHandler({ kind, handler }: Message): SoloError | undefined {
+    const handlers = this.record.handlers;
+    // Before the first start there is nothing to check against; the guest refuses then.
+    if (handlers === undefined || kind === "info" || handlers.has(handler)) return undefined;
+    const [table, name] = [handler.split(".", 1)[0]!, handler.slice(handler.indexOf(".") + 1)];
+    if (kind === "fetch") {
+      return new SoloError("handler_not_found", `${this.key.service} does not answer HTTP: it has no fetch.`, { hint: "Add fetch(request) to the service." });
+    }
+    const known = [...handlers].filter((each) => each.startsWith(`${table}.`)).map((each) => each.slice(table.length + 1));
+    return new SoloError("handler_not_found", `${this.key.service} has no ${table.slice(0, -1)} named ${JSON.stringify(name)}.`, {
+      hint: known.length === 0 ? `It defines no ${table}.` : `It has: ${known.slice(0, 20).join(", ")}.`,
+    });
+  }
+
+  #refusal(): SoloError {
+    if (this.state === "quarantined") {
+      return new SoloError("service_quarantined", `${this.key.service} crashed too often and is quarantined.`, {
+        hint: `See last_crash in its status; then update it, or restart it with POST /services/${this.key.service}/restart.`,
+      });
+    }
+    return new SoloError("service_not_running", `${this.key.service} is ${this.state}.`, { hint: "Restart it, or deploy it again." });
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The running services: tenant supervisors, made on demand, and the services under them.
+ *
+ * 1. `(tenant, service)` names at most one service; finding it is one look-up (R1).
+ * 2. A service that gave up is quarantined: it keeps its name and takes nothing.
+ */
+import { SoloError } from "#base/errors.ts";
+import { keyText, type ServiceId, type ServiceKey, type TenantId } from "#base/ids.ts";
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/log.ts";
+import type { Service } from "#kernel/services/service.ts";
+import type { ChildSpec } from "#supervisor/child.ts";
+import { Supervisor, supervisorSpec } from "#supervisor/supervisor.ts";
+
+interface Tenant {
+  readonly services: Map<ServiceId, Service>;
+  readonly supervisor: Promise<Supervisor>;
+}
+
+export class Tenants {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #tenants = new Map<TenantId, Tenant>();
+  #root: Supervisor | undefined;
+  #total = 0;
+
+  constructor(options: { clock: Clock; log: Logger }) {
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** The child spec of the tenant supervisor, for the kernel's tree. */
+  spec(): ChildSpec {
+    const spec = supervisorSpec({
+      id: "tenants",
+      strategy: "one_for_one",
+      dynamic: true,
+      clock: this.#clock,
+      log: this.#log,
+      restart: "permanent",
+    });
+    return {
+      ...spec,
+      start: async (signal) => {
+        this.#tenants.clear();
+        this.#total = 0;
+        return (this.#root = await spec.start(signal));
+      },
+    };
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  get tenantCount(): number {
+    return this.#tenants.size;
+  }
+
+  count(tenant: TenantId): number {
+    return this.#tenants.get(tenant)?.services.size ?? 0;
+  }
+
+  has(tenant: TenantId): boolean {
+    return this.#tenants.has(tenant);
+  }
+
+  find({ tenant, service }: ServiceKey): Service | undefined {
+    return this.#tenants.get(tenant)?.services.get(service);
+  }
+
+  get(key: ServiceKey): Service {
+    const service = this.find(key);
+    if (service !== undefined) return service;
+    const near = [...(this.#tenants.get(key.tenant)?.services.keys() ?? [])].slice(0, 5);
+    throw new SoloError("service_not_found", `There is no service ${key.service} in tenant ${key.tenant}.`, {
+      hint: near.length === 0 ? "The tenant has no services; deploy one first." : `There are: ${near.join(", ")}.`,
+    });
+  }
+
+  /** A tenant's services in order of their names. */
+  list(tenant: TenantId): Service[] {
+    const services = [...(this.#tenants.get(tenant)?.services.values() ?? [])];
+    return services.sort((a, b) => (a.key.service < b.key.service ? -1 : 1));
+  }
+
+  *all(): Generator<Service> {
+    for (const { services } of this.#tenants.values()) yield* services.values();
+  }
+
+  *metrics() {
+    for (const service of this.all()) {
+      yield {
+        key: service.key,
+        state: service.state,
+        memoryBytes: service.instance?.heapBytes ?? 0,
+        mailboxLength: service.mailboxLength,
+        cpuMs: service.record.cpuMs,
+      };
+    }
+  }
+
+  /** Starts the service under its tenant's supervisor; its name is taken from now on. */
+  async start(service: Service): Promise<void> {
+    const { key } = service;
+    const tenant = this.#tenant(key.tenant);
+    if (tenant.services.has(key.service)) throw exists(key);
+    tenant.services.set(key.service, service);
+    this.#total += 1;
+    try {
+      await this.#supervise(tenant, service);
+    } catch (error) {
+      this.#forget(service);
+      throw error;
+    }
+  }
+
+  /** Holds a place for a service that does not run, such as a quarantined one. */
+  keep(service: Service): void {
+    const tenant = this.#tenant(service.key.tenant);
+    if (tenant.services.has(service.key.service)) throw exists(service.key);
+    tenant.services.set(service.key.service, service);
+    this.#total += 1;
+  }
+
+  /** Starts a service that is stopped or quarantined again. */
+  async resume(service: Service): Promise<void> {
+    await this.#supervise(this.#tenant(service.key.tenant), service);
+  }
+
+  remove(service: Service): void {
+    this.#forget(service);
+  }
+
+  async #supervise(tenant: Tenant, service: Service): Promise<void> {
+    const supervisor = await tenant.supervisor;
+    await supervisor.startChild({
+      id: service.key.service,
+      restart: "temporary",
+      shutdown: service.spec.restartLimits.shutdownTimeoutMs,
+      type: "supervisor",
+      start: (signal) => service.start(signal),
+    });
+  }
+
+  #tenant(id: TenantId): Tenant {
+    const existing = this.#tenants.get(id);
+    if (existing !== undefined) return existing;
+    if (this.#root === undefined) throw new SoloError("unavailable", "The kernel is starting.");
+    const spec = supervisorSpec({
+      id,
+      strategy: "one_for_one",
+      dynamic: true,
+      clock: this.#clock,
+      log: this.#log,
+      restart: "permanent",
+    });
+    const tenant = { services: new Map(), supervisor: this.#root.startChild(spec) };
+    this.#tenants.set(id, tenant);
+    return tenant;
+  }
+
+  #forget({ key }: Service): void {
+    const tenant = this.#tenants.get(key.tenant);
+    if (tenant?.services.delete(key.service)) this.#total -= 1;
+  }
+}
+
+const exists = (key: ServiceKey): SoloError =>
+  new SoloError("already_exists", `${keyText(key)} is deployed already.`, {
+    hint: `Update it with PUT /services/${key.service}, or kill it first.`,
+  });

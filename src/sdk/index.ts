@@ -1,0 +1,112 @@
+/**
+ * What a service author imports: types that complete and check a service's definition.
+ * At run time `defineService` returns its argument; the same object without it works too.
+ */
+
+/** Anything JSON can hold; arguments and replies are JSON on every way in. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+type MaybePromise<T> = T | Promise<T>;
+
+/**
+ * An error meant for the caller: it becomes the reply `service_error` with this message and
+ * code, and the service goes on. Any other exception from a call, cast or info is a crash:
+ * the instance is replaced, as in Erlang.
+ */
+export class ServiceError extends Error {
+  override readonly name = "ServiceError";
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** What a rejected `solo.*` request throws: `code` is one of Solo's error codes. */
+export interface SoloRequestError extends Error {
+  readonly code: string;
+  readonly hint?: string;
+}
+
+export interface Kv {
+  /** The value, or undefined. Keys are at most 512 characters, values 1 MiB of JSON. */
+  get<T = Json>(key: string): Promise<T | undefined>;
+  /** Resolves when the value is on disk. */
+  put(key: string, value: unknown): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** Entries in key order. */
+  list<T = Json>(options?: {
+    prefix?: string;
+    after?: string;
+    limit?: number;
+  }): Promise<{ key: string; value: T }[]>;
+}
+
+export interface Services {
+  /** A request to another service of the tenant; waits for its reply. */
+  call<T = Json>(target: string, name: string, ...args: unknown[]): Promise<T>;
+  /** A one-way message; resolves when it is in the target's mailbox. */
+  cast(target: string, name: string, ...args: unknown[]): Promise<void>;
+  /** An HTTP request to another service's `fetch`; only the path of the URL matters. */
+  fetch(target: string, request: Request | string | URL, init?: RequestInit): Promise<Response>;
+}
+
+export interface Log {
+  debug(...items: unknown[]): void;
+  info(...items: unknown[]): void;
+  warn(...items: unknown[]): void;
+  error(...items: unknown[]): void;
+}
+
+export interface Solo<State = any> {
+  readonly tenant: string;
+  readonly service: string;
+  readonly instance: string;
+  /** The service's memory: persisted and migrated according to its persistence mode. */
+  state: State;
+  /** True in `init` when a stored state replaces what `init` returns. */
+  readonly restored: boolean;
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: Log;
+  readonly kv: Kv;
+  readonly services: Services;
+  readonly events: {
+    /** An event of the service's own in the audit log; `type` gets the prefix `service.`. */
+    emit(type: string, payload?: { [key: string]: Json }): Promise<void>;
+  };
+  /** Sends `message` to this service's `info` after `ms`. Survives nothing but the instance. */
+  after(ms: number, message: Json): Promise<TimerHandle>;
+  every(ms: number, message: Json): Promise<TimerHandle>;
+  sleep(ms: number): Promise<void>;
+  /** Fires when the caller of the current message is gone or its deadline has passed. */
+  readonly signal: AbortSignal;
+}
+
+export interface TimerHandle {
+  cancel(): Promise<void>;
+}
+
+export interface FetchContext {
+  waitUntil(promise: Promise<unknown>): void;
+  passThroughOnException(): void;
+}
+
+export interface ServiceDefinition<State = any> {
+  /** The author's own name for this version; `codeChange` of the next one is told it. */
+  version?: string;
+  /** Lets `fetch` and calls interleave; otherwise one message at a time, in arrival order. */
+  concurrent?: boolean;
+  /** Runs at every start, before the first message; what it returns is the state. */
+  init?(solo: Solo<State>, args: any): MaybePromise<State>;
+  calls?: Record<string, (solo: Solo<State>, ...args: any[]) => unknown>;
+  casts?: Record<string, (solo: Solo<State>, ...args: any[]) => unknown>;
+  /** Timers, monitors, subscriptions. */
+  info?(solo: Solo<State>, message: any): unknown;
+  fetch?(request: Request, solo: Solo<State>, ctx: FetchContext): MaybePromise<Response>;
+  codeChange?(oldState: any, from: string | undefined): MaybePromise<State>;
+  terminate?(solo: Solo<State>, reason: string): unknown;
+}
+
+export const defineService = <State>(
+  definition: ServiceDefinition<State>,
+): ServiceDefinition<State> => definition;

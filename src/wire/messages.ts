@@ -1,0 +1,163 @@
+/**
+ * The closed set of messages between the kernel and a cell.
+ *
+ * 1. The kernel learns the tenant from the socket; no message names one to it.
+ * 2. `slot` names an instance within the cell; the kernel chooses it and never reuses it.
+ * 3. `id` names a dispatch (kernel → cell) or a request (guest → kernel) within its slot.
+ * 4. Arguments and replies are JSON text that the kernel passes through unread.
+ */
+import type { ErrorBody } from "#base/errors.ts";
+
+/** Kernel → cell. */
+export const TO_CELL = {
+  /** Prepare and start an instance. Payload: StartInstance. */
+  start: 1,
+  /** Messages for a guest's mailbox; the payload of call and cast is `[name, args]`. */
+  call: 2,
+  cast: 3,
+  info: 4,
+  /** Payload: FetchHead. */
+  fetch: 5,
+  /** A piece of a request's body; empty payload ends it. */
+  body: 6,
+  /** The kernel took `id`'s body bytes: payload is their number. */
+  credit: 7,
+  /** The caller of dispatch `id` is gone. */
+  cancel: 8,
+  /** Answer to a guest's request: `+json` or `-ErrorBody`. */
+  answer: 9,
+  /** A piece of the body of an answer's response; empty payload ends it. */
+  answerBody: 10,
+  /** Run `terminate` with the reason in the payload, then end. */
+  stop: 11,
+  /** Dispose of the instance at once. */
+  drop: 12,
+  /** Send the encoded state if it has changed. */
+  snapshot: 13,
+} as const;
+
+/** Cell → kernel. */
+export const FROM_CELL = {
+  /** The cell can take work. */
+  ready: 1,
+  /** The instance has run `init`. Payload: Started. */
+  started: 2,
+  /** Reply of dispatch `id`, JSON. An empty payload: handled, nothing to say. */
+  reply: 3,
+  /** Dispatch `id` failed, the instance goes on. Payload: ErrorBody. */
+  failed: 4,
+  /** Head of the response to fetch `id`. Payload: ResponseHead. */
+  head: 5,
+  body: 6,
+  credit: 7,
+  /** The body of `id` broke off. Payload: ErrorBody. */
+  bodyFailed: 8,
+  /** A guest's request. Payload: `[method, args]`. */
+  request: 9,
+  /** Payload: LogLine. */
+  log: 10,
+  /** Encoded state; a later reply of the slot is based on it. */
+  state: 11,
+  /** Answer to `snapshot` when nothing has changed. */
+  unchanged: 12,
+  /** The instance is gone. Payload: Down. */
+  down: 13,
+  /** Payload: Heartbeat. */
+  heartbeat: 14,
+} as const;
+
+export type FromCellKind = (typeof FROM_CELL)[keyof typeof FROM_CELL];
+
+export interface Module {
+  readonly path: string;
+  readonly code: string;
+}
+
+/** How an instance comes by its state. */
+export type StateSource =
+  | { readonly from: "init" }
+  /** `init` runs; then this state replaces what it returned. */
+  | { readonly from: "stored"; readonly state: string }
+  /** `codeChange` migrates this state; `init` does not run. */
+  | { readonly from: "revision"; readonly state: string; readonly version?: string };
+
+export interface StartInstance {
+  readonly tenant: string;
+  readonly service: string;
+  readonly instance: string;
+  readonly entry: string;
+  readonly modules: readonly Module[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly args: unknown;
+  readonly state: StateSource;
+  /** Encode the state after every message. */
+  readonly durable: boolean;
+  /** Encode the state when the instance ends in an orderly way. */
+  readonly keepState: boolean;
+  readonly memoryMb: number;
+  readonly startupTimeoutMs: number;
+  readonly callTimeoutMs: number;
+  readonly stateBytes: number;
+  /** False once this service has overrun the fast lane. */
+  readonly fastLane: boolean;
+}
+
+export interface Started {
+  readonly version?: string;
+  readonly handlers: readonly string[];
+}
+
+export interface FetchHead {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: boolean;
+}
+
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: boolean;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
+/** Why an instance is gone. */
+export type DownReason =
+  | "stopped" // terminate ran
+  | "dropped" // the kernel said so
+  | "exception" // the guest's code threw
+  | "timeout" // it did not give the thread back in time
+  | "memory" // it passed its memory limit
+  | "load_failed" // it never started: the module or init threw
+  | "startup_timeout"
+  | "cell"; // the process around it died
+
+export interface Down {
+  readonly reason: DownReason;
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+  /** The dispatch that was being handled, if any. */
+  readonly current?: number;
+  /** Dispatches that had not begun: safe to give to the next instance. */
+  readonly unstarted: readonly number[];
+  /** The instance was in the fast lane and overran it. */
+  readonly fastLane?: boolean;
+}
+
+export interface Heartbeat {
+  readonly rssBytes: number;
+  readonly instances: readonly {
+    readonly slot: number;
+    readonly cpuMs: number;
+    readonly heapBytes: number;
+  }[];
+}
+
+export type Refusal = ErrorBody;

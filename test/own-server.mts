@@ -1,0 +1,21 @@
+import http2 from "node:http2";
+import { operationCodecs } from "../src/api/proto.ts";
+import { contextOf } from "../src/gateway/grpc/request.ts";
+const { request, response } = operationCodecs.Call;
+let calls=0; let last=process.cpuUsage(), lastN=0; setInterval(()=>{const u=process.cpuUsage(last); if(calls>lastN) console.log("server us/call", ((u.user+u.system)/(calls-lastN)).toFixed(1), calls-lastN); last=process.cpuUsage(); lastN=calls;},1000).unref();
+const kernel = { async call(i:any,ctx:any){ return { reply: i.args[0] }; } };
+const s = http2.createServer({ settings:{maxConcurrentStreams:1024}});
+const TR={ "grpc-status":"0", "grpc-message":"OK" };
+s.on("stream",(st,h)=>{
+  const chunks:Buffer[]=[]; let n=0; let done=false;
+  const abort=new AbortController();
+  const auth=h["authorization"], tenant=h["x-solo-tenant"], to=h["grpc-timeout"];
+  st.on("data",(d:Buffer)=>{ chunks.push(d); n+=d.length; });
+  st.on("error",()=>{});
+  st.on("close",()=>{ if(!done) abort.abort(); });
+  st.on("end", async ()=>{ calls++; const b=chunks.length===1?chunks[0]!:Buffer.concat(chunks); const input=request.decode(b.subarray(5));
+    const ans=await kernel.call(input,{credentials:{},signal:abort.signal}); const bytes=response.encode(ans);
+    const out=Buffer.allocUnsafe(bytes.length+5); out[0]=0; out.writeUInt32BE(bytes.length,1); out.set(bytes,5); done=true;
+    st.respond({":status":200,"content-type":"application/grpc+proto"},{waitForTrailers:true}); st.on("wantTrailers",()=>st.sendTrailers(TR)); st.end(out); });
+});
+s.listen(50999,"127.0.0.1",()=>console.log("own")); process.once("SIGTERM",()=>process.exit());
