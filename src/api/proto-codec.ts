@@ -100,7 +100,13 @@ function planner(closed: boolean): (message: ProtoMessage) => Plan {
       const value = valueCodec(field.type, planOf);
       const packed = field.presence === "repeated" && value.wireType !== WireType.LengthDelimited;
       const wireType = packed ? WireType.LengthDelimited : value.wireType;
-      const codec = { field, packed, value, tag: (field.number << 3) | wireType, zero: zeroOf(field) };
+      const codec = {
+        field,
+        packed,
+        value,
+        tag: (field.number << 3) | wireType,
+        zero: zeroOf(field),
+      };
       plan.fields.push(codec);
       plan.byNumber.set(field.number, codec);
       plan.names.add(field.name);
@@ -127,7 +133,11 @@ function writeMessage(writer: BinaryWriter, plan: Plan, message: Plain): void {
   }
 }
 
-function writeField(writer: BinaryWriter, { field, packed, tag, value: codec }: FieldCodec, value: unknown): void {
+function writeField(
+  writer: BinaryWriter,
+  { field, packed, tag, value: codec }: FieldCodec,
+  value: unknown,
+): void {
   if (field.type.kind === "map") return writeMapEntries(writer, tag, value);
   if (field.presence !== "repeated") {
     if (field.presence === "plain" && field.oneof === undefined && codec.isZero(value)) return;
@@ -166,11 +176,18 @@ function readMessage(reader: BinaryReader, end: Limit, plan: Plan, into?: Plain)
   return message;
 }
 
-function readField(reader: BinaryReader, end: Limit, codec: FieldCodec, wireType: WireType, message: Plain): void {
+function readField(
+  reader: BinaryReader,
+  end: Limit,
+  codec: FieldCodec,
+  wireType: WireType,
+  message: Plain,
+): void {
   const { field, value } = codec;
   const { name } = field;
   if (field.presence !== "repeated") {
-    if (wireType !== value.wireType) throw new WireError(`has wire type ${wireType}, not ${value.wireType}`);
+    if (wireType !== value.wireType)
+      throw new WireError(`has wire type ${wireType}, not ${value.wireType}`);
     message[name] = value.read(reader, end, message[name] ?? undefined);
     return;
   }
@@ -187,7 +204,11 @@ function readField(reader: BinaryReader, end: Limit, codec: FieldCodec, wireType
 const HINT = "See the message in proto/solo.proto.";
 
 /** What a field's writer or reader refused, as the error that the caller is to see. */
-function refusal({ path, message: why }: WireError, name: string, fault: CodecOptions["fault"]): SoloError {
+function refusal(
+  { path, message: why }: WireError,
+  name: string,
+  fault: CodecOptions["fault"],
+): SoloError {
   return new SoloError(fault, `${path ?? name} ${why}.`, {
     hint: HINT,
     ...(path !== undefined && { fields: [{ field: path, message: why }] }),

@@ -102,7 +102,11 @@ class Deriver {
       name,
       number,
       type,
-      presence: repeated ? "repeated" : (optional || nullable) && type.kind !== "map" ? "optional" : "plain",
+      presence: repeated
+        ? "repeated"
+        : (optional || nullable) && type.kind !== "map"
+          ? "optional"
+          : "plain",
       absent: nullable ? "null" : optional || !hasZero ? "omitted" : "zero",
       ...this.#comment(schema, inner, element),
     };
@@ -112,7 +116,8 @@ class Deriver {
     const { def } = (element as z.core.$ZodTypes)._zod;
     // An object's own description stands at its message.
     const text = describe(schema) ?? (def.type === "object" ? undefined : describe(inner));
-    const values = def.type === "enum" ? `One of: ${Object.values(def.entries).join(", ")}.` : undefined;
+    const values =
+      def.type === "enum" ? `One of: ${Object.values(def.entries).join(", ")}.` : undefined;
     const lines = [text, values].filter((line) => line !== undefined);
     return lines.length === 0 ? {} : { comment: lines.join("\n") };
   }

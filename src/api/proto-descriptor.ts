@@ -61,7 +61,9 @@ const stringField = (name: string, number: number) => ({
 });
 
 function messageOf(pkg: string, owner: ProtoMessage) {
-  const real = [...new Set(owner.fields.map(({ oneof }) => oneof).filter((name) => name !== undefined))];
+  const real = [
+    ...new Set(owner.fields.map(({ oneof }) => oneof).filter((name) => name !== undefined)),
+  ];
   // proto3 `optional` is a oneof of one field; those come after the real ones.
   const synthetic = owner.fields.filter(({ presence }) => presence === "optional");
   return {

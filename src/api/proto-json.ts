@@ -5,7 +5,7 @@
  * 2. Keys are data: `__proto__` becomes an own property and touches no prototype.
  * 3. What JSON cannot say (NaN, a value of no kind) is refused, not guessed.
  */
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { WireType, type BinaryReader, type BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { Json } from "#api/operation.ts";
 import { WireError, endOfNested, mustBeAt, type Limit } from "#api/proto-wire.ts";
 
@@ -142,7 +142,8 @@ export function readStruct(
     while (reader.pos < entryEnd) {
       const found = reader.uint32();
       if (found === KEY) key = reader.string(true);
-      else if (found === ENTRY_VALUE) value = readValue(reader, endOfNested(reader, entryEnd), depth);
+      else if (found === ENTRY_VALUE)
+        value = readValue(reader, endOfNested(reader, entryEnd), depth);
       else throw new WireError("holds an entry with more than a key and a value");
     }
     mustBeAt(reader, entryEnd);
@@ -156,6 +157,11 @@ export function readStruct(
 /** Assignment, except that the key `__proto__` becomes an own property like any other. */
 export function setOwn<T>(target: Record<string, T>, key: string, value: T): void {
   if (key === "__proto__")
-    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
+    Object.defineProperty(target, key, {
+      value,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
   else target[key] = value;
 }

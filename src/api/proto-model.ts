@@ -83,7 +83,10 @@ export function message(
       number,
       type: typeof type === "string" ? { kind: "scalar", scalar: type } : type,
       presence: "plain",
-      absent: rest?.oneof !== undefined || (typeof type === "object" && type.kind === "message") ? "omitted" : "zero",
+      absent:
+        rest?.oneof !== undefined || (typeof type === "object" && type.kind === "message")
+          ? "omitted"
+          : "zero",
       ...rest,
     })),
     ...(enums !== undefined && { enums }),

@@ -1,5 +1,12 @@
 /** A ProtoFile as the text that client authors compile. */
-import { STRUCT_PROTO, usesStruct, type ProtoField, type ProtoFile, type ProtoMessage, type ProtoService } from "#api/proto-model.ts";
+import {
+  STRUCT_PROTO,
+  usesStruct,
+  type ProtoField,
+  type ProtoFile,
+  type ProtoMessage,
+  type ProtoService,
+} from "#api/proto-model.ts";
 
 const COMMENT_WIDTH = 96;
 
@@ -42,7 +49,10 @@ function messageText({ name, fields, comment: text }: ProtoMessage): string[] {
   if (fields.length === 0) return [...comment(text), `message ${name} {}`];
   const lines = fields.flatMap((field) => {
     const label = field.presence === "plain" ? "" : `${field.presence} `;
-    return [...comment(field.comment, "  "), `  ${label}${typeText(field)} ${field.name} = ${field.number};`];
+    return [
+      ...comment(field.comment, "  "),
+      `  ${label}${typeText(field)} ${field.name} = ${field.number};`,
+    ];
   });
   return [...comment(text), `message ${name} {`, ...lines, "}"];
 }
@@ -59,7 +69,9 @@ function serviceText({ name, methods, comment: text }: ProtoService): string[] {
 /** Files with oneofs or enums are not written as text; Solo's own has none. */
 export function protoText(file: ProtoFile): string {
   const blocks = [
-    comment("Derived from Solo's operation catalogue; do not edit. `node scripts/emit-proto.ts` writes it."),
+    comment(
+      "Derived from Solo's operation catalogue; do not edit. `node scripts/emit-proto.ts` writes it.",
+    ),
     [`syntax = "proto3";`],
     [`package ${file.package};`],
     ...(usesStruct(file) ? [[`import "${STRUCT_PROTO}";`]] : []),

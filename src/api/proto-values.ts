@@ -45,16 +45,65 @@ function readInt64(reader: BinaryReader): number {
   return number;
 }
 
-export const INT32 = scalar(WireType.Varint, 0, isInt32, "a whole number of 32 bits", (w, v) => w.int32(v), (r) => r.int32());
+export const INT32 = scalar(
+  WireType.Varint,
+  0,
+  isInt32,
+  "a whole number of 32 bits",
+  (w, v) => w.int32(v),
+  (r) => r.int32(),
+);
 
 export const SCALARS: Readonly<Record<Scalar, ValueCodec & { zero: unknown }>> = {
-  string: scalar(WireType.LengthDelimited, "", (v) => typeof v === "string", "a string", (w, v) => w.string(v), (r) => r.string(true)),
-  bool: scalar(WireType.Varint, false, (v) => typeof v === "boolean", "true or false", (w, v) => w.bool(v), (r) => r.bool()),
+  string: scalar(
+    WireType.LengthDelimited,
+    "",
+    (v) => typeof v === "string",
+    "a string",
+    (w, v) => w.string(v),
+    (r) => r.string(true),
+  ),
+  bool: scalar(
+    WireType.Varint,
+    false,
+    (v) => typeof v === "boolean",
+    "true or false",
+    (w, v) => w.bool(v),
+    (r) => r.bool(),
+  ),
   int32: INT32,
-  uint32: scalar(WireType.Varint, 0, isUint32, "a whole number of 32 bits, not negative", (w, v) => w.uint32(v), (r) => r.uint32()),
-  int64: scalar(WireType.Varint, 0, Number.isSafeInteger, "a whole number within 2^53", (w, v) => w.int64(v), readInt64),
-  double: scalar(WireType.Bit64, 0, isNumber, "a number", (w, v) => w.double(v), (r) => r.double()),
-  bytes: scalar<Uint8Array>(WireType.LengthDelimited, new Uint8Array(0), (v) => v instanceof Uint8Array, "bytes", (w, v) => w.bytes(v), (r) => r.bytes()),
+  uint32: scalar(
+    WireType.Varint,
+    0,
+    isUint32,
+    "a whole number of 32 bits, not negative",
+    (w, v) => w.uint32(v),
+    (r) => r.uint32(),
+  ),
+  int64: scalar(
+    WireType.Varint,
+    0,
+    Number.isSafeInteger,
+    "a whole number within 2^53",
+    (w, v) => w.int64(v),
+    readInt64,
+  ),
+  double: scalar(
+    WireType.Bit64,
+    0,
+    isNumber,
+    "a number",
+    (w, v) => w.double(v),
+    (r) => r.double(),
+  ),
+  bytes: scalar<Uint8Array>(
+    WireType.LengthDelimited,
+    new Uint8Array(0),
+    (v) => v instanceof Uint8Array,
+    "bytes",
+    (w, v) => w.bytes(v),
+    (r) => r.bytes(),
+  ),
 };
 
 export const isObject = (value: unknown): value is object =>
@@ -75,7 +124,8 @@ export function nested(
       write(writer, value);
       writer.join();
     },
-    read: (reader, end, before) => read(reader, endOfNested(reader, end), before as Plain | undefined),
+    read: (reader, end, before) =>
+      read(reader, endOfNested(reader, end), before as Plain | undefined),
   };
 }
 

@@ -17,6 +17,7 @@ import {
 } from "#cell/engine.ts";
 import { SDK_SPECIFIER, importRefusal, resolveModule } from "#wire/modules.ts";
 import type { GuestImage } from "#cell/image.ts";
+import { segmentsFor, type SegmentName } from "#cell/prelude/segments.ts";
 import type { Module } from "#wire/messages.ts";
 
 const ivm = createRequire(import.meta.url)("isolated-vm") as typeof IVM;
@@ -59,10 +60,19 @@ class IsolateGuest implements Guest {
   readonly #context: IVM.Context;
   readonly #api: Api;
   readonly #adoptor: IVM.Reference<any>;
+  readonly #prepare: (segment: SegmentName) => void;
 
-  constructor(isolate: IVM.Isolate, context: IVM.Context, api: IVM.Reference<any>) {
+  constructor(options: {
+    isolate: IVM.Isolate;
+    context: IVM.Context;
+    api: IVM.Reference<any>;
+    /** Compiles a part of the platform before the guest touches it. */
+    prepare: (segment: SegmentName) => void;
+  }) {
+    const { isolate, context, api } = options;
     this.#isolate = isolate;
     this.#context = context;
+    this.#prepare = options.prepare;
     const get = (name: string) => api.getSync(name, { reference: true }) as IVM.Reference<any>;
     this.#api = {
       turn: get("turn"),
@@ -77,6 +87,8 @@ class IsolateGuest implements Guest {
   async load(modules: readonly Module[], entry: string, options: RunOptions): Promise<void> {
     const isolate = this.#isolate;
     try {
+      const wanted = new Set(modules.flatMap(({ code }) => segmentsFor(code)));
+      for (const segment of wanted) this.#prepare(segment);
       const compiled = new Map<string, IVM.Module>();
       const pathOf = new Map<IVM.Module, string>();
       const add = async (path: string, code: string) => {
@@ -234,13 +246,14 @@ export function createIsolateEngine(options: IsolateEngineOptions): Engine {
     const host = parts.getSync("host", { reference: true });
     const given = await context.eval("({})", { reference: true });
     // `core` runs now; the rest waits as text, which isolates share, until it is touched.
-    for (const segment of segments) {
-      const value = segment.name === "core" ? undefined : segment.code;
-      if (value !== undefined) given.setSync(segment.name, value);
-    }
-    const core = segments.find(({ name }) => name === "core")!;
-    evaluate(core).applySync(undefined, [host.derefInto(), given.derefInto()]);
-    return new IsolateGuest(isolate, context, parts.getSync("api", { reference: true }));
+    for (const { name, code } of segments) if (name !== "core") given.setSync(name, code);
+    const prepare = (name: SegmentName) =>
+      given.setSync(name, evaluate(segments.find((each) => each.name === name)!).derefInto());
+    evaluate(segments.find(({ name }) => name === "core")!).applySync(undefined, [
+      host.derefInto(),
+      given.derefInto(),
+    ]);
+    return new IsolateGuest({ isolate, context, prepare, api: parts.getSync("api", { reference: true }) });
   }
 
   return {

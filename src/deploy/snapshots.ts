@@ -13,6 +13,8 @@ const NAMESPACE = "state";
 const DIGEST_BYTES = 32;
 
 export interface Snapshot {
+  /** Of the source that wrote it; other source must migrate it. */
+  readonly sourceHash: string;
   /** The encoded state; only guests read it. */
   readonly state: string;
   /** What the service called its version when it wrote this. */
@@ -30,7 +32,7 @@ export class Snapshots {
 
   /** Resolves when it is on disk. */
   async save(key: ServiceKey, snapshot: Snapshot): Promise<void> {
-    const body = Buffer.from(JSON.stringify([snapshot.version ?? null, snapshot.state]));
+    const body = Buffer.from(JSON.stringify([snapshot.sourceHash, snapshot.version ?? null, snapshot.state]));
     const value = Buffer.concat([digest(body), body]);
     await this.#kv.batch([{ op: "put", ns: NAMESPACE, key: keyText(key), value }]);
   }
@@ -45,8 +47,8 @@ export class Snapshots {
         hint: "Kill the service and deploy it again to start with fresh state.",
       });
     }
-    const [version, state] = JSON.parse(body.toString()) as [string | null, string];
-    return { state, version: version ?? undefined };
+    const [source, version, state] = JSON.parse(body.toString()) as [string, string | null, string];
+    return { sourceHash: source, state, version: version ?? undefined };
   }
 
   async remove(key: ServiceKey): Promise<void> {

@@ -81,6 +81,8 @@ export interface SpecDefaults {
   readonly limits: Limits;
   readonly restartLimits: RestartLimits;
   readonly maxSourceBytes: number;
+  /** Of an update: settings that it does not name stay as they are. */
+  readonly current?: ServiceSpec | undefined;
 }
 
 const MAX_FILES = 512;
@@ -102,28 +104,31 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
   }
   if (problems.length > 0) throw invalidSpec(problems);
   const { restart_limits: restarts, limits } = input;
+  const { current } = defaults;
+  const otherLimits = current?.limits ?? defaults.limits;
+  const otherRestarts = current?.restartLimits ?? defaults.restartLimits;
   return Object.freeze({
     ...source,
-    restart: input.restart ?? "permanent",
+    restart: input.restart ?? current?.restart ?? "permanent",
     restartLimits: Object.freeze({
-      maxRestarts: restarts?.max_restarts ?? defaults.restartLimits.maxRestarts,
-      maxSeconds: restarts?.max_seconds ?? defaults.restartLimits.maxSeconds,
-      startupTimeoutMs: restarts?.startup_timeout_ms ?? defaults.restartLimits.startupTimeoutMs,
-      shutdownTimeoutMs: restarts?.shutdown_timeout_ms ?? defaults.restartLimits.shutdownTimeoutMs,
+      maxRestarts: restarts?.max_restarts ?? otherRestarts.maxRestarts,
+      maxSeconds: restarts?.max_seconds ?? otherRestarts.maxSeconds,
+      startupTimeoutMs: restarts?.startup_timeout_ms ?? otherRestarts.startupTimeoutMs,
+      shutdownTimeoutMs: restarts?.shutdown_timeout_ms ?? otherRestarts.shutdownTimeoutMs,
     }),
     limits: Object.freeze({
-      memoryMb: limits?.memory_mb ?? defaults.limits.memoryMb,
-      callTimeoutMs: limits?.call_timeout_ms ?? defaults.limits.callTimeoutMs,
-      mailbox: limits?.mailbox ?? defaults.limits.mailbox,
-      mailboxPolicy: limits?.mailbox_policy ?? defaults.limits.mailboxPolicy,
-      stateBytes: limits?.state_bytes ?? defaults.limits.stateBytes,
+      memoryMb: limits?.memory_mb ?? otherLimits.memoryMb,
+      callTimeoutMs: limits?.call_timeout_ms ?? otherLimits.callTimeoutMs,
+      mailbox: limits?.mailbox ?? otherLimits.mailbox,
+      mailboxPolicy: limits?.mailbox_policy ?? otherLimits.mailboxPolicy,
+      stateBytes: limits?.state_bytes ?? otherLimits.stateBytes,
     }),
-    persistence: input.persistence ?? "stateless",
-    isolation: input.isolation ?? "shared",
-    ingress: input.ingress ?? "token",
-    env: Object.freeze({ ...input.env }),
-    args: input.args ?? null,
-    metadata: Object.freeze({ ...input.metadata }),
+    persistence: input.persistence ?? current?.persistence ?? "stateless",
+    isolation: input.isolation ?? current?.isolation ?? "shared",
+    ingress: input.ingress ?? current?.ingress ?? "token",
+    env: Object.freeze({ ...(input.env ?? current?.env) }),
+    args: input.args ?? current?.args ?? null,
+    metadata: Object.freeze({ ...(input.metadata ?? current?.metadata) }),
   });
 }
 

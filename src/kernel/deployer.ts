@@ -23,6 +23,9 @@ import { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
 
+/** An update waits so long for the messages that the old revision has in hand. */
+const SWAP_IDLE_MS = 5000;
+
 export interface AdmissionLimits {
   readonly maxTenants: number;
   readonly maxTotal: number;
@@ -62,7 +65,7 @@ export class Deployer {
       try {
         this.#admit(key);
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
-        const modules = await this.#compile(spec);
+        const modules = await this.#compile(spec, { fresh: true });
         const service = this.#service(key, spec, modules, clock.wallMs());
         await this.#start(service);
         const startedInMs = clock.now() - begun;
@@ -71,6 +74,34 @@ export class Deployer {
         return { service, startedInMs };
       } catch (error) {
         this.#refused(key, error);
+        throw error;
+      }
+    });
+  }
+
+  /** Replaces a running service's code and keeps its state, its messages and its name. */
+  async update(key: ServiceKey, input: SpecInput): Promise<{ service: Service; startedInMs: number }> {
+    const { clock, tenants, events } = this.#options;
+    const begun = clock.now();
+    return this.#exclusively(key, async () => {
+      const old = tenants.get(key);
+      const spec = resolveSpec(input, { ...this.#options.defaults(key.tenant), current: old.spec });
+      if (old.state !== "running") {
+        throw new SoloError("service_not_running", `${key.service} is ${old.state}; only a running service is updated in place.`, { hint: "Restart it, or kill it and deploy the new source." });
+      }
+      if (revisionOf(spec) === old.revision) return { service: old, startedInMs: 0 };
+      const modules = await this.#compile(spec, { fresh: true });
+      const told = { tenantId: key.tenant, subject: key.service };
+      const payload = { from_revision: old.revision, revision: revisionOf(spec) };
+      const causationId = events.emit({ ...told, type: "hot_swap_started", payload });
+      try {
+        const service = await this.#swap(old, spec, modules);
+        await events.append({ ...told, type: "hot_swap_succeeded", causationId, payload: { ...payload, took_ms: clock.now() - begun } });
+        return { service, startedInMs: clock.now() - begun };
+      } catch (error) {
+        old.release();
+        const { code, message } = toSoloError(error);
+        events.emit({ ...told, type: "hot_swap_rolled_back", causationId, payload: { ...payload, code, detail: message.slice(0, 2000) } });
         throw error;
       }
     });
@@ -127,7 +158,7 @@ export class Deployer {
   /** Brings a recorded service back after the kernel was started. */
   async revive(deployment: Deployment): Promise<Service> {
     const { key, spec, deployedAtMs } = deployment;
-    const modules = await this.#compile(spec);
+    const modules = await this.#compile(spec, { fresh: false });
     const service = this.#service(key, spec, modules, deployedAtMs);
     if (deployment.quarantined) {
       service.holdInQuarantine();
@@ -155,11 +186,12 @@ export class Deployer {
     }
   }
 
-  async #compile(spec: ServiceSpec): Promise<readonly CompiledModule[]> {
+  /** `fresh`: hardly compiled before, so that looking on the disk costs more than compiling. */
+  async #compile(spec: ServiceSpec, { fresh }: { fresh: boolean }): Promise<readonly CompiledModule[]> {
     const { cache, compiler } = this.#options;
     const hash = sourceHash(spec);
     const request = { files: spec.files, entry: spec.entry };
-    let result: CompileResult | undefined = await cache.load(hash);
+    let result: CompileResult | undefined = fresh ? cache.recall(hash) : await cache.load(hash);
     if (result === undefined) {
       result = await compiler.compile(request);
       if (result.modules.length > 0) cache.save(hash, result);
@@ -176,6 +208,29 @@ export class Deployer {
   #service(key: ServiceKey, spec: ServiceSpec, modules: readonly CompiledModule[], deployedAtMs: number): Service {
     const { powers, hostApi } = this.#options;
     return new Service({ key, spec, modules, deployedAtMs, powers, hostApi, revision: revisionOf(spec) });
+  }
+
+  /** Nothing of the old service has changed when this rejects. */
+  async #swap(old: Service, spec: ServiceSpec, modules: readonly CompiledModule[]): Promise<Service> {
+    const { tenants, deployments, powers, hostApi } = this.#options;
+    const state = await old.hold(SWAP_IDLE_MS);
+    const { key, deployedAtMs } = old;
+    const successor = new Service({ key, spec, modules, deployedAtMs, powers, hostApi, revision: revisionOf(spec), predecessor: { service: old, state } });
+    try {
+      await tenants.startBeside(successor);
+    } catch (error) {
+      throw await this.#startError(successor, error);
+    }
+    try {
+      await deployments.put(deploymentOf(successor));
+    } catch (error) {
+      await successor.retire();
+      throw error;
+    }
+    tenants.replace(successor);
+    successor.takeOver(old);
+    await old.retire();
+    return successor;
   }
 
   async #start(service: Service): Promise<void> {

@@ -128,6 +128,17 @@ export class Tenants {
     await this.#supervise(this.#tenant(service.key.tenant), service);
   }
 
+  /** Starts the successor beside the service; its name still means the service. */
+  async startBeside(successor: Service): Promise<void> {
+    await this.#supervise(this.#tenant(successor.key.tenant), successor);
+  }
+
+  /** The name means the successor from now on. */
+  replace(successor: Service): void {
+    const { tenant, service } = successor.key;
+    this.#tenants.get(tenant)?.services.set(service, successor);
+  }
+
   remove(service: Service): void {
     this.#forget(service);
   }
@@ -135,7 +146,8 @@ export class Tenants {
   async #supervise(tenant: Tenant, service: Service): Promise<void> {
     const supervisor = await tenant.supervisor;
     await supervisor.startChild({
-      id: service.key.service,
+      // Two revisions stand side by side during an update.
+      id: `${service.key.service}@${service.revision}`,
       restart: "temporary",
       shutdown: service.spec.restartLimits.shutdownTimeoutMs,
       type: "supervisor",

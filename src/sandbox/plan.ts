@@ -13,8 +13,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   INNER_WALLS_VARIABLE,
-  type HostWalls,
   type InnerWallsOrder,
+  type PlanWalls,
   type Room,
 } from "#sandbox/walls.ts";
 
@@ -27,6 +27,7 @@ export const CHAIN_FAILED = 125;
 
 /** Where setpriv stands in the room when the uid is dropped inside. */
 const SETPRIV_INSIDE = "/.solo/setpriv";
+const CODE_CACHE_INSIDE = "/.solo/code";
 
 /** Node raises its own walls before it loads anything else. */
 const INNER_WALLS_FILE = fileURLToPath(import.meta.resolve("#sandbox/inner-walls.ts"));
@@ -51,12 +52,15 @@ unset PWD OLDPWD
 exec "$@"`;
 
 export interface PlanInput {
-  readonly walls: Pick<HostWalls, "strategy" | "tools" | "libraries" | "setprivFiles">;
+  readonly walls: PlanWalls;
   readonly command: string;
   readonly args: readonly string[];
   /** Files and directories to show at their own place, read-only. */
   readonly readOnly: readonly string[];
+  /** The uid to drop to. */
   readonly uid: number;
+  /** The uid that this process has, and a cell without a uid of its own keeps. */
+  readonly ownUid: number;
   readonly openFiles: number;
   /** RLIMIT_NPROC, which counts per uid; null where a cgroup counts, or the uid is shared. */
   readonly maxProcesses: number | null;
@@ -78,7 +82,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   if (walls.tools.sh === null) return { file: command, args, env: {} };
   return {
     file: walls.tools.sh,
-    env: innerOrder(input),
+    env: { ...innerOrder(input), ...codeCacheEnv(input) },
     args: [
       "-c",
       CHAIN_SCRIPT,
@@ -103,6 +107,11 @@ function innerOrder({ walls, command, readOnly }: PlanInput): Record<string, str
   const order: InnerWallsOrder = { ...inner, readOnly: shown };
   return { [INNER_WALLS_VARIABLE]: JSON.stringify(order) };
 }
+
+const codeCacheEnv = ({ walls }: PlanInput): Record<string, string> =>
+  walls.codeCache !== null && walls.strategy.room !== null
+    ? { NODE_COMPILE_CACHE: CODE_CACHE_INSIDE }
+    : {};
 
 const drop = (uid: number): string[] => [
   `--reuid=${uid}`,
@@ -159,7 +168,8 @@ function namespaces({ namespaces: names, disableUserns }: Room): string[] {
 }
 
 /** Directories first: bwrap would make them for itself alone, closed to the tenant's uid. */
-function binds({ walls, command, readOnly }: PlanInput, inside: boolean): string[] {
+function binds(input: PlanInput, inside: boolean): string[] {
+  const { walls, command, readOnly } = input;
   const [setpriv, ...setprivLibraries] = inside ? walls.setprivFiles : [];
   const shown = new Map(
     outermost([command, ...readOnly, ...walls.libraries, ...setprivLibraries]).map((file) => [
@@ -168,6 +178,10 @@ function binds({ walls, command, readOnly }: PlanInput, inside: boolean): string
     ]),
   );
   if (setpriv !== undefined) shown.set(SETPRIV_INSIDE, setpriv);
+  if (walls.codeCache !== null) {
+    const uid = walls.strategy.uid === "none" ? input.ownUid : input.uid;
+    shown.set(`${CODE_CACHE_INSIDE}/${walls.codeCache.tag}-${uid}`, walls.codeCache.path);
+  }
   return [
     ...ancestors([...shown.keys()]).flatMap((directory) => ["--dir", directory]),
     ...[...shown].flatMap(([at, file]) => ["--ro-bind", file, at]),

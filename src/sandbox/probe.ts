@@ -3,7 +3,8 @@
  * the real command over the real files wins. Nothing is concluded from a version.
  *
  * 1. What did not work is recorded with the words of the program that refused.
- * 2. The result is a plain value; one probe at the kernel's start serves every launch.
+ * 2. A file that is missing is an error, never a reason for weaker walls.
+ * 3. The result is a plain value; one probe at the kernel's start serves every launch.
  */
 import { constants } from "node:fs";
 import { access, realpath } from "node:fs/promises";
@@ -13,6 +14,8 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { candidates } from "#sandbox/candidates.ts";
 import { programFor, seccompFd, startChain, type CellFd } from "#sandbox/chain.ts";
+import { SoloError } from "#base/errors.ts";
+import type { CodeCache } from "#sandbox/code-cache.ts";
 import { leakedDescriptors } from "#sandbox/descriptors.ts";
 import { describeWalls, tierOf } from "#sandbox/describe.ts";
 import { sharedLibraries } from "#sandbox/libraries.ts";
@@ -20,7 +23,7 @@ import { DEFAULT_OPEN_FILES, planLaunch } from "#sandbox/plan.ts";
 import { probeCgroup } from "#sandbox/probe-cgroup.ts";
 import { isSeccompArch } from "#sandbox/seccomp.ts";
 import { DEFAULT_UID_RANGE, type UidRange } from "#sandbox/tenant-uid.ts";
-import type { Failure, HostWalls, ProbedHost, Strategy, Tools } from "#sandbox/walls.ts";
+import type { Failure, HostWalls, PlanWalls, ProbedHost, Strategy, Tools } from "#sandbox/walls.ts";
 
 const TRIAL_TIMEOUT_MS = 5_000;
 const TOOL_DIRECTORIES = ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin"];
@@ -37,6 +40,7 @@ export interface ProbeOptions {
   readonly readOnly: readonly string[];
   /** Native addons (.node files, within readOnly) whose libraries a cell needs as well. */
   readonly addons?: readonly string[];
+  readonly codeCache?: CodeCache | null;
   readonly uidRange?: UidRange;
   /** Where bwrap, setpriv and sh are looked for. */
   readonly toolDirectories?: readonly string[];
@@ -51,7 +55,13 @@ const thisHost = (): ProbedHost => ({
 });
 
 export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
-  const { host = thisHost(), uidRange = DEFAULT_UID_RANGE, addons = [] } = options;
+  const {
+    host = thisHost(),
+    uidRange = DEFAULT_UID_RANGE,
+    addons = [],
+    codeCache = null,
+  } = options;
+  await Promise.all([options.node, ...options.readOnly, ...addons].map(mustBeThere));
   const node = await realpath(options.node);
   const tools = await findTools(options.toolDirectories ?? TOOL_DIRECTORIES, host);
   const linux = host.platform === "linux";
@@ -72,7 +82,7 @@ export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
     tools: { ...tools, sh: null },
   };
   for (const strategy of candidates({ isRoot: host.isRoot, tools, seccomp: arch !== null })) {
-    const walls = { strategy, tools, libraries, setprivFiles, arch };
+    const walls = { strategy, tools, libraries, setprivFiles, codeCache, arch };
     const whyNot = await trial({
       walls,
       node,
@@ -92,6 +102,7 @@ export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
     ...chosen,
     libraries,
     setprivFiles,
+    codeCache,
     arch,
     uidRange,
     cgroup: cgroup.host,
@@ -105,6 +116,13 @@ const NOT_LINUX = "not Linux";
 interface Candidate {
   readonly strategy: Strategy;
   readonly tools: Tools;
+}
+
+/** Or else every chain would fail, and a wrong path would look like a host without walls. */
+async function mustBeThere(file: string): Promise<void> {
+  await access(file).catch((cause: unknown) => {
+    throw new SoloError("internal", "A file that cells need is not there.", { cause });
+  });
 }
 
 function isAlive(pid: number): boolean {
@@ -145,7 +163,7 @@ async function filesOf(program: string): Promise<string[]> {
 }
 
 interface Trial {
-  readonly walls: Pick<HostWalls, "strategy" | "tools" | "libraries" | "setprivFiles" | "arch">;
+  readonly walls: PlanWalls & Pick<HostWalls, "arch">;
   readonly node: string;
   readonly addons: readonly string[];
   readonly readOnly: readonly string[];
@@ -161,6 +179,7 @@ async function trial({ walls, node, addons, readOnly, uid }: Trial): Promise<str
       args: ["-e", TRIAL_SCRIPT, JSON.stringify([readOnly, addons])],
       readOnly,
       uid,
+      ownUid: process.geteuid?.() ?? 0,
       openFiles: DEFAULT_OPEN_FILES,
       maxProcesses: null,
       join: [],

@@ -3,6 +3,7 @@
  * found. Shared by the probe (which fills them), the plan and the doctor (which read them).
  */
 import type { CgroupHost } from "#sandbox/cgroup.ts";
+import type { CodeCache } from "#sandbox/code-cache.ts";
 import type { SeccompArch } from "#sandbox/seccomp.ts";
 import type { UidRange } from "#sandbox/tenant-uid.ts";
 
@@ -99,6 +100,12 @@ export interface Failure {
   readonly whyNot: string;
 }
 
+/** What a plan needs to know of the host. */
+export type PlanWalls = Pick<
+  HostWalls,
+  "strategy" | "tools" | "libraries" | "setprivFiles" | "codeCache"
+>;
+
 /** What the kernel learned at its start; the launcher does only what is written here. */
 export interface HostWalls {
   readonly tier: Tier;
@@ -108,6 +115,8 @@ export interface HostWalls {
   readonly libraries: readonly string[];
   /** setpriv and its own libraries; bound when the uid is dropped inside. */
   readonly setprivFiles: readonly string[];
+  /** Shown to cells in a room; null if none was given. */
+  readonly codeCache: CodeCache | null;
   /** Null where there is no seccomp program for this processor. */
   readonly arch: SeccompArch | null;
   readonly uidRange: UidRange;

@@ -76,8 +76,8 @@ export interface Module {
 /** How an instance comes by its state. */
 export type StateSource =
   | { readonly from: "init" }
-  /** `init` runs; then this state replaces what it returned. */
-  | { readonly from: "stored"; readonly state: string }
+  /** `init` runs; then this state replaces what it returned, migrated if other code wrote it. */
+  | { readonly from: "stored"; readonly state: string; readonly migrate: boolean; readonly version?: string }
   /** `codeChange` migrates this state; `init` does not run. */
   | { readonly from: "revision"; readonly state: string; readonly version?: string };
 

@@ -29,8 +29,13 @@ describe("proto/solo.proto", () => {
   });
 
   test("loads in stock proto-loader with every operation", () => {
-    const service = loadSync(protoFile)["solo.v1.Solo"] as unknown as Record<string, { responseStream: boolean }>;
-    const found = Object.fromEntries(Object.entries(service).map(([name, { responseStream }]) => [name, responseStream]));
+    const service = loadSync(protoFile)["solo.v1.Solo"] as unknown as Record<
+      string,
+      { responseStream: boolean }
+    >;
+    const found = Object.fromEntries(
+      Object.entries(service).map(([name, { responseStream }]) => [name, responseStream]),
+    );
     const expected = Object.entries(catalogue).map(([name, { streaming }]) => [name, streaming]);
     expect(found).toEqual(Object.fromEntries(expected));
   });
@@ -41,12 +46,27 @@ describe("proto/solo.proto", () => {
 
   test("compiles in buf to the very descriptor that the gateway serves", async () => {
     const options = { encoding: "buffer", maxBuffer: 1 << 24 } as const;
-    const args = ["build", protoFile, "--as-file-descriptor-set", "--exclude-source-info", "-o", "-"];
+    const args = [
+      "build",
+      protoFile,
+      "--as-file-descriptor-set",
+      "--exclude-source-info",
+      "-o",
+      "-",
+    ];
     const { stdout } = await run(buf, args, options);
-    const theirs = fromBinary(FileDescriptorSetSchema, stdout).file.find(({ package: name }) => name === "solo.v1")!;
+    const theirs = fromBinary(FileDescriptorSetSchema, stdout).file.find(
+      ({ package: name }) => name === "solo.v1",
+    )!;
     const ours = soloDescriptor();
-    expect({ ...theirs, name: "", $unknown: undefined }).toEqual({ ...ours, name: "", $unknown: undefined });
-    expect(createFileRegistry(fromBinary(FileDescriptorSetSchema, stdout)).getService("solo.v1.Solo")).toBeDefined();
+    expect({ ...theirs, name: "", $unknown: undefined }).toEqual({
+      ...ours,
+      name: "",
+      $unknown: undefined,
+    });
+    expect(
+      createFileRegistry(fromBinary(FileDescriptorSetSchema, stdout)).getService("solo.v1.Solo"),
+    ).toBeDefined();
   });
 });
 
@@ -60,7 +80,7 @@ const operation = (input: z.ZodObject): Record<string, Operation> => ({
     resource: () => "kernel",
     errors: [],
     http: { method: "GET", path: "/op" },
-  }) as unknown as Operation,
+  }),
 });
 const derive = (input: z.ZodObject) => deriveProto(operation(input));
 
@@ -87,7 +107,10 @@ describe("deriving protobuf", () => {
         }),
       ),
     );
-    const lines = text.slice(text.indexOf("message OpRequest")).split("\n").map((line) => line.trim());
+    const lines = text
+      .slice(text.indexOf("message OpRequest"))
+      .split("\n")
+      .map((line) => line.trim());
     expect(lines.filter((line) => / = \d+;$/.test(line))).toEqual([
       "string text = 1;",
       "optional bool flag = 2;",
@@ -107,18 +130,74 @@ describe("deriving protobuf", () => {
   });
 
   test.each([
-    ["a field without a number", z.strictObject({ a: z.string() }), "OpRequest.a: it has no field number"],
-    ["a number used twice", z.strictObject({ a: field(1, z.string()), b: field(1, z.string()) }), "OpRequest.b: a has number 1 too"],
-    ["a number that protobuf reserves", z.strictObject({ a: field(19_000, z.string()) }), "OpRequest.a: 19000 is not a field number"],
-    ["a zod type without a mapping", z.strictObject({ a: field(1, z.date()) }), "OpRequest.a: zod's date is not mapped"],
-    ["a union", z.strictObject({ a: field(1, z.union([z.string(), z.int32()])) }), "OpRequest.a: zod's union is not mapped"],
-    ["a number of another format", z.strictObject({ a: field(1, z.float32()) }), "OpRequest.a: numbers of format float32 are not mapped"],
-    ["a record of numbers", z.strictObject({ a: field(1, z.record(z.string(), z.number())) }), "OpRequest.a: values of a record must be strings or JSON"],
-    ["a list of lists", z.strictObject({ a: field(1, z.array(z.array(z.string()))) }), "OpRequest.a: zod's array is not mapped"],
-    ["a list of optional values", z.strictObject({ a: field(1, z.array(z.string().optional())) }), "OpRequest.a: zod's optional is not mapped"],
-    ["an object that is not strict", z.strictObject({ a: field(1, z.object({})) }), "A: objects must be strict"],
-    ["a lazy schema that is not JSON", z.strictObject({ a: field(1, z.lazy(() => z.string())) }), "OpRequest.a: only z.json() may be lazy"],
-    ["two messages of one name", z.strictObject({ item: field(1, z.strictObject({})), items: field(2, z.array(z.strictObject({}))) }), "Item: two different messages would have this name"],
+    [
+      "a field without a number",
+      z.strictObject({ a: z.string() }),
+      "OpRequest.a: it has no field number",
+    ],
+    [
+      "a number used twice",
+      z.strictObject({ a: field(1, z.string()), b: field(1, z.string()) }),
+      "OpRequest.b: a has number 1 too",
+    ],
+    [
+      "a number that protobuf reserves",
+      z.strictObject({ a: field(19_000, z.string()) }),
+      "OpRequest.a: 19000 is not a field number",
+    ],
+    [
+      "a zod type without a mapping",
+      z.strictObject({ a: field(1, z.date()) }),
+      "OpRequest.a: zod's date is not mapped",
+    ],
+    [
+      "a union",
+      z.strictObject({ a: field(1, z.union([z.string(), z.int32()])) }),
+      "OpRequest.a: zod's union is not mapped",
+    ],
+    [
+      "a number of another format",
+      z.strictObject({ a: field(1, z.float32()) }),
+      "OpRequest.a: numbers of format float32 are not mapped",
+    ],
+    [
+      "a record of numbers",
+      z.strictObject({ a: field(1, z.record(z.string(), z.number())) }),
+      "OpRequest.a: values of a record must be strings or JSON",
+    ],
+    [
+      "a list of lists",
+      z.strictObject({ a: field(1, z.array(z.array(z.string()))) }),
+      "OpRequest.a: zod's array is not mapped",
+    ],
+    [
+      "a list of optional values",
+      z.strictObject({ a: field(1, z.array(z.string().optional())) }),
+      "OpRequest.a: zod's optional is not mapped",
+    ],
+    [
+      "an object that is not strict",
+      z.strictObject({ a: field(1, z.object({})) }),
+      "A: objects must be strict",
+    ],
+    [
+      "a lazy schema that is not JSON",
+      z.strictObject({
+        a: field(
+          1,
+          z.lazy(() => z.string()),
+        ),
+      }),
+      "OpRequest.a: only z.json() may be lazy",
+    ],
+    [
+      "two messages of one name",
+      z.strictObject({
+        item: field(1, z.strictObject({})),
+        items: field(2, z.array(z.strictObject({}))),
+      }),
+      "Item: two different messages would have this name",
+    ],
   ])("refuses %s", (_, input, why) => {
     expect(() => derive(input)).toThrow(`No protobuf for ${why}.`);
   });

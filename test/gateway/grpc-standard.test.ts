@@ -34,14 +34,18 @@ const readReflection = reader(standardCodec(reflectionResponse));
 
 const start = () =>
   GrpcGateway.start({
-    kernel: fakeKernel({ calls: { Call: (input) => ({ reply: (input["args"] as unknown[])[0] ?? null }) } }),
+    kernel: fakeKernel({
+      calls: { Call: (input) => ({ reply: (input["args"] as unknown[])[0] ?? null }) },
+    }),
     host: "127.0.0.1",
     port: 0,
     log: silentLogger,
   });
 
 const connect = ({ address }: GrpcGateway) =>
-  new Client(`${address.host}:${address.port}`, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
+  new Client(`${address.host}:${address.port}`, credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1,
+  });
 
 let gateway: GrpcGateway;
 let client: Client;
@@ -73,7 +77,9 @@ describe("health", () => {
   test("that is watched says when the gateway stops, and ends", async () => {
     const other = await start();
     const watcher = connect(other);
-    const stream = watcher.makeServerStreamRequest(WATCH, askHealth, readHealth, { service: "solo.v1.Solo" });
+    const stream = watcher.makeServerStreamRequest(WATCH, askHealth, readHealth, {
+      service: "solo.v1.Solo",
+    });
     const seen: unknown[] = [];
     stream.on("data", (message) => seen.push(message));
     await once(stream, "data");
@@ -85,29 +91,39 @@ describe("health", () => {
   });
 
   test("that is watched for an unknown service says so and stays open", async () => {
-    const stream = client.makeServerStreamRequest(WATCH, askHealth, readHealth, { service: "other" });
+    const stream = client.makeServerStreamRequest(WATCH, askHealth, readHealth, {
+      service: "other",
+    });
     stream.on("error", () => {});
     expect((await once(stream, "data"))[0]).toEqual({ status: 3 });
     stream.cancel();
   });
 });
 
+/** A ServerReflectionResponse: one of these, as reflection answers it. */
+interface Answer {
+  readonly original_request: object;
+  readonly file_descriptor_response?: { readonly file_descriptor_proto: readonly Uint8Array[] };
+  readonly list_services_response?: { readonly service: readonly { readonly name: string }[] };
+  readonly error_response?: { readonly error_code: number };
+}
+
 describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
   const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
 
   /** Answers to `requests`, asked one after the other on one stream. */
-  async function reflect(...requests: object[]): Promise<Record<string, any>[]> {
+  async function reflect(...requests: object[]): Promise<Answer[]> {
     const stream = client.makeBidiStreamRequest(path, askReflection, readReflection);
-    const answers: Record<string, any>[] = [];
+    const answers: Answer[] = [];
     for (const request of requests) stream.write(request);
     stream.end();
-    for await (const answer of stream) answers.push(answer as Record<string, any>);
+    for await (const answer of stream) answers.push(answer as Answer);
     return answers;
   }
 
   test("lists every service", async () => {
     const [answer] = await reflect({ list_services: "" });
-    expect(answer!["list_services_response"].service.map(({ name }: { name: string }) => name).sort()).toEqual([
+    expect(answer!.list_services_response!.service.map(({ name }) => name).sort()).toEqual([
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
       "grpc.reflection.v1alpha.ServerReflection",
@@ -122,11 +138,13 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     ["a file name", { file_by_filename: "solo.proto" }],
   ])("answers %s with a file that stands alone with its imports", async (_, request) => {
     const [answer] = await reflect(request);
-    const file = answer!["file_descriptor_response"].file_descriptor_proto.map((bytes: Uint8Array) =>
+    const file = answer!.file_descriptor_response!.file_descriptor_proto.map((bytes) =>
       fromBinary(FileDescriptorProtoSchema, bytes),
     );
     // Imports come before what needs them in a descriptor set.
-    const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: file.toReversed() }));
+    const registry = createFileRegistry(
+      create(FileDescriptorSetSchema, { file: file.toReversed() }),
+    );
     const methods = registry.getService("solo.v1.Solo")!.methods.map(({ name }) => name);
     expect(methods).toEqual(Object.keys(catalogue));
   });
@@ -136,12 +154,22 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
       { file_containing_symbol: "no.such.Thing" },
       { file_by_filename: "google/protobuf/struct.proto" },
       { all_extension_numbers_of_type: "solo.v1.CallRequest" },
-      { file_containing_extension: { containing_type: "solo.v1.CallRequest", extension_number: 5 } },
+      {
+        file_containing_extension: { containing_type: "solo.v1.CallRequest", extension_number: 5 },
+      },
       {},
     );
-    expect(answers.map((answer) => answer["error_response"]?.error_code)).toEqual([5, undefined, undefined, 5, 3]);
-    expect(answers[1]!["file_descriptor_response"].file_descriptor_proto).toHaveLength(1);
-    expect(answers[0]!["original_request"]).toMatchObject({ file_containing_symbol: "no.such.Thing" });
+    expect(answers.map((answer) => answer.error_response?.error_code)).toEqual([
+      5,
+      undefined,
+      undefined,
+      5,
+      3,
+    ]);
+    expect(answers[1]?.file_descriptor_response?.file_descriptor_proto).toHaveLength(1);
+    expect(answers[0]?.original_request).toMatchObject({
+      file_containing_symbol: "no.such.Thing",
+    });
   });
 
   test("ends a stream of bad bytes with invalid argument", async () => {
@@ -167,7 +195,19 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
 
 test("buf curl calls an operation through reflection alone", async () => {
   const url = `http://127.0.0.1:${gateway.address.port}/solo.v1.Solo/Call`;
-  const body = JSON.stringify({ service_id: "counter", name: "echo", args: [{ a: [1, null, "é"] }] });
-  const { stdout } = await run(buf, ["curl", "--protocol", "grpc", "--http2-prior-knowledge", "-d", body, url]);
+  const body = JSON.stringify({
+    service_id: "counter",
+    name: "echo",
+    args: [{ a: [1, null, "é"] }],
+  });
+  const { stdout } = await run(buf, [
+    "curl",
+    "--protocol",
+    "grpc",
+    "--http2-prior-knowledge",
+    "-d",
+    body,
+    url,
+  ]);
   expect(JSON.parse(stdout)).toEqual({ reply: { a: [1, null, "é"] } });
 });

@@ -27,6 +27,12 @@ describe("the probe", () => {
     }
   });
 
+  test("refuses to judge a host by files that are not there", async () => {
+    await expect(probeHere({ readOnly: ["/nonexistent/cell"] })).rejects.toMatchObject({
+      code: "internal",
+    });
+  });
+
   test("on a host without any tool promises nothing, and cells still start", async () => {
     await using empty = await temporaryDirectory();
     const walls = await probeWith([empty.path]);

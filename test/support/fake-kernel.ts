@@ -12,7 +12,8 @@ export interface FakeOperations {
 }
 
 export function fakeKernel({ calls = {}, streams = {} }: FakeOperations): KernelPort {
-  const missing = (name: string) => new SoloError("unimplemented", `The fake kernel has no ${name}.`);
+  const missing = (name: string) =>
+    new SoloError("unimplemented", `The fake kernel has no ${name}.`);
   return {
     async call<N extends OperationName>(name: N, input: unknown, context: RequestContext) {
       const operation = calls[name];

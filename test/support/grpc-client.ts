@@ -28,7 +28,11 @@ export interface CallOptions {
 export interface StockClient {
   readonly raw: Client;
   unary(name: string, request: object, options?: CallOptions): Promise<Record<string, unknown>>;
-  stream(name: string, request: object, options?: CallOptions): ClientReadableStream<Record<string, unknown>>;
+  stream(
+    name: string,
+    request: object,
+    options?: CallOptions,
+  ): ClientReadableStream<Record<string, unknown>>;
   close(): void;
 }
 
@@ -43,16 +47,23 @@ export function stockClient(address: { host: string; port: number }): StockClien
   const invoke = (name: string, request: object, options: CallOptions = {}, callback?: unknown) => {
     const metadata = new Metadata();
     for (const [key, value] of Object.entries(options.metadata ?? {})) metadata.set(key, value);
-    const deadline = options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
+    const deadline =
+      options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
     const method = (raw as unknown as Record<string, Method>)[name]!.bind(raw);
-    return callback === undefined ? method(request, metadata, deadline) : method(request, metadata, deadline, callback);
+    return callback === undefined
+      ? method(request, metadata, deadline)
+      : method(request, metadata, deadline, callback);
   };
   return {
     raw,
     unary: (name, request, options) =>
       new Promise((resolve, reject) => {
-        invoke(name, request, options, (error: ServiceError | null, answer: Record<string, unknown>) =>
-          error === null ? resolve(answer) : reject(error),
+        invoke(
+          name,
+          request,
+          options,
+          (error: ServiceError | null, answer: Record<string, unknown>) =>
+            error === null ? resolve(answer) : reject(error),
         );
       }),
     stream: (name, request, options) =>

@@ -99,17 +99,19 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
         if (durable) sendState();
       },
     });
+    const migrated = (old: unknown, from: string | undefined): unknown =>
+      service.codeChange ? service.codeChange(old, from) : old;
     if (state.from === "revision") {
-      const old = decodeState(state.state);
-      holder.state = service.codeChange ? await service.codeChange(old, state.version) : old;
+      holder.state = await migrated(decodeState(state.state), state.version);
     } else {
       holder.restored = state.from === "stored";
       const made = service.init ? await service.init(solo, args) : undefined;
       if (made !== undefined) holder.state = made;
-      if (state.from === "stored") {
-        holder.state = decodeState(state.state);
-        lastState = state.state;
-      }
+    }
+    if (state.from === "stored") {
+      const stored = decodeState(state.state);
+      holder.state = state.migrate ? await migrated(stored, state.version) : stored;
+      if (!state.migrate) lastState = state.state;
     }
     if (durable) sendState();
     definition = service;

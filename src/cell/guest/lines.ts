@@ -7,6 +7,8 @@
  * 2. What the guest says is hostile: the cell checks every op and id before it acts.
  */
 
+import type { StateSource } from "../../wire/messages.ts";
+
 /** Host → guest. */
 export const IN = {
   setup: "S", // rest: GuestSetup
@@ -69,10 +71,7 @@ export interface GuestSetup {
   readonly instance: string;
   readonly env: Readonly<Record<string, string>>;
   readonly args: unknown;
-  readonly state:
-    | { readonly from: "init" }
-    | { readonly from: "stored"; readonly state: string }
-    | { readonly from: "revision"; readonly state: string; readonly version?: string };
+  readonly state: StateSource;
   readonly durable: boolean;
   readonly keepState: boolean;
   readonly stateBytes: number;

@@ -55,7 +55,8 @@ export function createMailbox(options: MailboxOptions): Mailbox {
   const running = new Set<Message>();
   let current: Message | undefined;
   let dead = false;
-  const never = new AbortController();
+  // Made when it is asked for: most services never touch the web's classes.
+  let never: AbortController | undefined;
 
   function crash(error: unknown, message: Message | undefined = current): void {
     if (dead) return;
@@ -182,7 +183,7 @@ export function createMailbox(options: MailboxOptions): Mailbox {
     },
     crash: (error) => crash(error),
     get signal() {
-      return current === undefined ? never.signal : signalOf(current);
+      return current === undefined ? (never ??= new AbortController()).signal : signalOf(current);
     },
     get pending() {
       return running.size;

@@ -64,7 +64,9 @@ async function readSources(): Promise<string[]> {
     SOURCE_DIRS.map(async (dir) => (await readdir(join(HERE, dir))).map((name) => join(dir, name))),
   );
   const names = [...SOURCE_FILES, ...listed.flat()].sort();
-  return Promise.all(names.map(async (name) => `${name}\0${await readFile(join(HERE, name), "utf8")}\0`));
+  return Promise.all(
+    names.map(async (name) => `${name}\0${await readFile(join(HERE, name), "utf8")}\0`),
+  );
 }
 
 async function versionOf(name: string): Promise<string> {
@@ -76,7 +78,10 @@ async function versionOf(name: string): Promise<string> {
 }
 
 async function keyOf(): Promise<string> {
-  const [sources, versions] = await Promise.all([readSources(), Promise.all(PACKAGES.map(versionOf))]);
+  const [sources, versions] = await Promise.all([
+    readSources(),
+    Promise.all(PACKAGES.map(versionOf)),
+  ]);
   const engine = `${process.version}\0${process.arch}\0${cachedDataVersionTag()}`;
   return sha256(...sources, ...versions, engine).toString("hex");
 }
@@ -105,7 +110,9 @@ function unpack(file: Buffer): Prelude | undefined {
     at = start + body.readUInt32LE(at);
     return body.subarray(start, at);
   };
-  return assemble(SEGMENT_NAMES.map((name) => ({ name, code: next().toString("latin1"), cachedData: next() })));
+  return assemble(
+    SEGMENT_NAMES.map((name) => ({ name, code: next().toString("latin1"), cachedData: next() })),
+  );
 }
 
 const assemble = (segments: readonly Omit<PreludeSegment, "filename">[]): Prelude =>

@@ -61,7 +61,8 @@ const replaceModules: Plugin = {
   setup({ onResolve, onLoad, resolve }) {
     onResolve({ filter: /^node:|\/core\/util$|\/runtime-features\.js$/ }, ({ path, importer }) => {
       const found = REPLACEMENTS.find(([pattern]) => pattern.test(path));
-      if (found === undefined) throw new Error(`The prelude has no replacement for ${path}, wanted by ${importer}`);
+      if (found === undefined)
+        throw new Error(`The prelude has no replacement for ${path}, wanted by ${importer}`);
       return { path: found[1] };
     });
     // Legacy multi-byte decoders are 150 kB of tables in every isolate: left out.
@@ -92,8 +93,8 @@ export interface Bundle {
 function wrap(name: SegmentName, script: string): string {
   const body = `${script.trim()}return ${EXPORTS}.default`;
   return name === "core"
-    ? `(function(${HOST},${SEGMENTS}){const ${PLATFORM}=Object.create(null);${body}})`
-    : `(function(${HOST},${PLATFORM}){${body}})`;
+    ? `(function(${HOST},${SEGMENTS}){"use strict";const ${PLATFORM}=Object.create(null);${body}})`
+    : `(function(${HOST},${PLATFORM}){"use strict";${body}})`;
 }
 
 export async function bundleSegments(): Promise<Bundle[]> {
@@ -102,7 +103,9 @@ export async function bundleSegments(): Promise<Bundle[]> {
     [`globalThis.${name}`, `${PLATFORM}.${name}`],
   ]);
   const { outputFiles, metafile } = await build({
-    entryPoints: Object.fromEntries(SEGMENT_NAMES.map((name) => [name, join(HERE, "guest", `${name}.ts`)])),
+    entryPoints: Object.fromEntries(
+      SEGMENT_NAMES.map((name) => [name, join(HERE, "guest", `${name}.ts`)]),
+    ),
     outdir: "/",
     bundle: true,
     write: false,
@@ -137,7 +140,9 @@ export async function bundleSegments(): Promise<Bundle[]> {
     return {
       name,
       code: wrap(name, file.text),
-      inputs: Object.fromEntries(Object.entries(inputs).map(([path, { bytesInOutput }]) => [path, bytesInOutput])),
+      inputs: Object.fromEntries(
+        Object.entries(inputs).map(([path, { bytesInOutput }]) => [path, bytesInOutput]),
+      ),
     };
   });
 }

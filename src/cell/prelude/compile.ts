@@ -52,16 +52,25 @@ export function compileAfterRun(sources: readonly Source[]): Buffer[] {
   try {
     const context = isolate.createContextSync();
     const evaluate = (code: string, filename?: string): ivm.Reference =>
-      isolate.compileScriptSync(code, filename === undefined ? {} : { filename }).runSync(context, { reference: true });
-    const functions = sources.map(({ name, code }) => [name, evaluate(code, filenameOf(name))] as const);
+      isolate
+        .compileScriptSync(code, filename === undefined ? {} : { filename })
+        .runSync(context, { reference: true });
+    const functions = sources.map(
+      ({ name, code }) => [name, evaluate(code, filenameOf(name))] as const,
+    );
     const segments = evaluate("({})");
     for (const [name, segment] of functions) segments.setSync(name, segment.derefInto());
     const core = functions.find(([name]) => name === "core")![1];
     core.applySync(undefined, [evaluate(IDLE_HOST).derefInto(), segments.derefInto()]);
     isolate.compileScriptSync(EVERYDAY).runSync(context);
     return sources.map(({ name, code }) => {
-      const script = isolate.compileScriptSync(code, { filename: filenameOf(name), produceCachedData: true });
-      return Buffer.from((script as unknown as { cachedData: ivm.ExternalCopy<ArrayBuffer> }).cachedData.copy());
+      const script = isolate.compileScriptSync(code, {
+        filename: filenameOf(name),
+        produceCachedData: true,
+      });
+      return Buffer.from(
+        (script as unknown as { cachedData: ivm.ExternalCopy<ArrayBuffer> }).cachedData.copy(),
+      );
     });
   } finally {
     isolate.dispose();

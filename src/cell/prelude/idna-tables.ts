@@ -16,7 +16,8 @@ const COMPUTED = 8;
 const MAPPED = 1;
 const RADIX = 36;
 
-const compute = (code: number): string => String.fromCodePoint(code).normalize("NFKC").toLowerCase().normalize("NFKC");
+const compute = (code: number): string =>
+  String.fromCodePoint(code).normalize("NFKC").toLowerCase().normalize("NFKC");
 
 interface Range {
   first: number;
@@ -38,7 +39,10 @@ function toRanges(table: readonly Entry[]): Range[] {
         mapping: computed ? undefined : mapping,
       };
       const before = ranges.at(-1);
-      const joins = before?.last === code - 1 && before.status === next.status && before.mapping === next.mapping;
+      const joins =
+        before?.last === code - 1 &&
+        before.status === next.status &&
+        before.mapping === next.mapping;
       if (joins) before.last = code;
       else ranges.push(next);
     }
@@ -114,10 +118,16 @@ function packClass(body: string): string {
 }
 
 function packExpressions(source: string): string {
-  const packed = source.replaceAll(/\/((?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\])+)\/u/g, (_, body: string) => {
-    const classes = body.replaceAll(/\[((?:\\.|[^\]\\])*)\]/g, (_class, inner: string) => `[${packClass(inner)}]`);
-    return `expression(${JSON.stringify(classes)})`;
-  });
+  const packed = source.replaceAll(
+    /\/((?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\])+)\/u/g,
+    (_, body: string) => {
+      const classes = body.replaceAll(
+        /\[((?:\\.|[^\]\\])*)\]/g,
+        (_class, inner: string) => `[${packClass(inner)}]`,
+      );
+      return `expression(${JSON.stringify(classes)})`;
+    },
+  );
   return `
 const expression = (text) => new RegExp(text.replace(/\\[(.*?)\\]/g, (_, packed) => {
   let at = 0;

@@ -55,8 +55,16 @@ async function decodeKey(wire: WireKey): Promise<Key> {
   if (format === undefined) throw new TypeError("The key is malformed");
   const bytes = Buffer.from(String(wire.data), "base64");
   const algorithm = (await decode(wire.algorithm, 1)) as webcrypto.AlgorithmIdentifier;
-  const extractable = !DERIVATION.test(String((algorithm as Dictionary | null)?.["name"]));
-  return subtle.importKey(format, bytes, algorithm, extractable, wire.usages as webcrypto.KeyUsage[]);
+  const extractable = !DERIVATION.test(
+    String((algorithm as Partial<webcrypto.Algorithm> | null)?.name),
+  );
+  return subtle.importKey(
+    format,
+    bytes,
+    algorithm,
+    extractable,
+    wire.usages as webcrypto.KeyUsage[],
+  );
 }
 
 async function decode(value: unknown, depth: number): Promise<unknown> {
@@ -64,7 +72,8 @@ async function decode(value: unknown, depth: number): Promise<unknown> {
   if (depth > MAX_DEPTH) throw new TypeError("The arguments are nested too deeply");
   if (Array.isArray(value)) return Promise.all(value.map((each) => decode(each, depth + 1)));
   const dictionary = value as Dictionary;
-  if (typeof dictionary["$bytes"] === "string") return new Uint8Array(Buffer.from(dictionary["$bytes"], "base64"));
+  if (typeof dictionary["$bytes"] === "string")
+    return new Uint8Array(Buffer.from(dictionary["$bytes"], "base64"));
   if (typeof dictionary["$key"] === "object" && dictionary["$key"] !== null) {
     return decodeKey(dictionary["$key"] as WireKey);
   }
@@ -101,14 +110,17 @@ async function encodeKey(key: Key, { extractable, imported }: Made): Promise<{ $
 function encodePlain(value: unknown): unknown {
   if (value instanceof ArrayBuffer) return { $bytes: Buffer.from(value).toString("base64") };
   if (ArrayBuffer.isView(value)) {
-    return { $bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64") };
+    return {
+      $bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64"),
+    };
   }
   if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(encodePlain);
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, encodePlain(each)]));
 }
 
 async function encode(value: unknown, made: Made): Promise<unknown> {
-  if (value instanceof webcrypto.CryptoKey) return encodeKey(value, made);
+  if (value instanceof CryptoKey) return encodeKey(value, made);
   if (typeof value === "object" && value !== null && "privateKey" in value) {
     const pair = value as webcrypto.CryptoKeyPair;
     return {
@@ -138,7 +150,8 @@ async function perform(operation: Operation, args: unknown[]): Promise<unknown> 
   const made: Made = { extractable: at !== undefined && Boolean(args[at]), imported: args[1] };
   if (at === undefined) return encode(await run.apply(subtle, args), made);
   const algorithm = args[at - 1];
-  const name = typeof algorithm === "string" ? algorithm : (algorithm as Dictionary | null)?.["name"];
+  const name =
+    typeof algorithm === "string" ? algorithm : (algorithm as Dictionary | null)?.["name"];
   const derivation = DERIVATION.test(String(name));
   const asked = [...args];
   if (!derivation) asked[at] = true;
@@ -148,7 +161,7 @@ async function perform(operation: Operation, args: unknown[]): Promise<unknown> 
 function checkExport(operation: Operation, wireArgs: readonly unknown[]): void {
   const at = operation === "exportKey" || operation === "wrapKey" ? 1 : -1;
   const key = (wireArgs[at] as { $key?: WireKey } | undefined)?.$key;
-  if (key !== undefined && key.extractable !== true) {
+  if (key !== undefined && !key.extractable) {
     throw failure("InvalidAccessError", "key is not extractable");
   }
 }
@@ -163,7 +176,17 @@ export async function answerSubtle(request: unknown): Promise<SubtleAnswer> {
     return { value: await perform(operation, (await decode(args, 0)) as unknown[]) };
   } catch (thrown) {
     const error = thrown as Partial<Error> | null;
-    const name = thrown instanceof DOMException ? thrown.name : thrown instanceof TypeError ? "TypeError" : "OperationError";
-    return { error: { name, message: typeof error?.message === "string" ? error.message : "The operation failed" } };
+    const name =
+      thrown instanceof DOMException
+        ? thrown.name
+        : thrown instanceof TypeError
+          ? "TypeError"
+          : "OperationError";
+    return {
+      error: {
+        name,
+        message: typeof error?.message === "string" ? error.message : "The operation failed",
+      },
+    };
   }
 }

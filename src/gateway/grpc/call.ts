@@ -7,10 +7,22 @@
  *    never after the call has ended.
  * 3. Reading stops while a message is being handled; `writable` says when to write on.
  */
-import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { once } from "node:events";
 import { SoloError } from "#base/errors.ts";
-import { ACCEPTED_ENCODINGS, Deframer, decompress, frame, type Allowance, type Frame } from "#gateway/grpc/frames.ts";
+import {
+  ACCEPTED_ENCODINGS,
+  Deframer,
+  decompress,
+  frame,
+  type Allowance,
+  type Frame,
+} from "#gateway/grpc/frames.ts";
 import { MAX_DISCARD_MS, type GrpcLimits } from "#gateway/grpc/limits.ts";
 import { timeoutOf } from "#gateway/grpc/request.ts";
 import { OK_TRAILERS, statusOf } from "#gateway/grpc/status.ts";
@@ -52,7 +64,9 @@ export class GrpcCall {
     // A stream that breaks also closes, and that is where it is dealt with.
     stream.on("error", () => {});
     stream.once("close", () => {
-      if (!this.#ended) this.#end(goneAway());
+      if (this.#ended) return;
+      this.abort(goneAway());
+      this.#end();
     });
   }
 
@@ -61,8 +75,11 @@ export class GrpcCall {
     const timeoutMs = timeoutOf(this.headers);
     if (timeoutMs === undefined) return;
     this.#timeoutMs = timeoutMs;
-    const late = () => this.fail(new SoloError("deadline_exceeded", `The call's ${timeoutMs} ms have passed.`));
-    this.#deadline = setTimeout(late, timeoutMs);
+    this.#deadline = setTimeout(() => {
+      const late = new SoloError("deadline_exceeded", `The call's ${timeoutMs} ms have passed.`);
+      this.abort(late);
+      this.fail(late);
+    }, timeoutMs);
   }
 
   /** Milliseconds the client gave the call. */
@@ -77,7 +94,9 @@ export class GrpcCall {
   /** Resolves when the signal has fired. */
   get gone(): Promise<void> {
     if (this.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.signal.addEventListener("abort", () => resolve(), { once: true }));
+    return new Promise((resolve) =>
+      this.signal.addEventListener("abort", () => resolve(), { once: true }),
+    );
   }
 
   /** Gives every message to `onMessage`, one after the other; resolves at the last one's end. */
@@ -85,6 +104,7 @@ export class GrpcCall {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const stream = this.#stream;
     const deframer = new Deframer(this.#limits.maxReceiveBytes);
+    let busy: Promise<void> | undefined;
     let held = 0;
     const hold = (bytes: number) => {
       const before = held;
@@ -95,7 +115,7 @@ export class GrpcCall {
       try {
         const frames = deframer.push(chunk);
         hold(deframer.unfinished);
-        const busy = this.#deliver(frames, onMessage);
+        busy = this.#deliver(frames, onMessage);
         if (busy === undefined) return;
         stream.pause();
         busy.then(() => stream.resume(), reject);
@@ -105,7 +125,8 @@ export class GrpcCall {
     });
     stream.once("end", () => {
       if (held > 0) reject(new SoloError("invalid_argument", "The request ends within a message."));
-      else resolve();
+      // A paused stream still says "end" when nothing is left in it.
+      else resolve(busy);
     });
     stream.once("close", () => {
       hold(0);
@@ -118,7 +139,8 @@ export class GrpcCall {
   async readOne(): Promise<Buffer> {
     let request: Buffer | undefined;
     await this.read((message) => {
-      if (request !== undefined) throw new SoloError("invalid_argument", "The call takes one message, not several.");
+      if (request !== undefined)
+        throw new SoloError("invalid_argument", "The call takes one message, not several.");
       request = message;
       return undefined;
     });
@@ -168,7 +190,7 @@ export class GrpcCall {
   /** Ends the call with `error`, after what was written before. */
   fail(error: SoloError): void {
     if (this.#over) return;
-    this.#end(error);
+    this.#end();
     this.#trailers = statusOf(error);
     if (this.#stream.headersSent) this.#stream.end();
     else this.#stream.respond({ ...RESPONSE_HEADERS, ...this.#trailers }, { endStream: true });
@@ -180,7 +202,10 @@ export class GrpcCall {
   #discard(): void {
     const stream = this.#stream;
     stream.removeAllListeners("data").resume();
-    const enough = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), MAX_DISCARD_MS).unref();
+    const enough = setTimeout(
+      () => stream.close(constants.NGHTTP2_NO_ERROR),
+      MAX_DISCARD_MS,
+    ).unref();
     stream.once("close", () => clearTimeout(enough));
   }
 
@@ -200,10 +225,8 @@ export class GrpcCall {
     this.#stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
   }
 
-  #end(reason?: SoloError): void {
-    if (this.#ended) return;
+  #end(): void {
     this.#ended = true;
     clearTimeout(this.#deadline);
-    if (reason !== undefined) this.#abort.abort(reason);
   }
 }

@@ -5,8 +5,14 @@
  * 2. `failed` resolves when the listener died without having been closed.
  * 3. After `close` no socket of the gateway is left.
  */
-import { once } from "node:events";
-import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { once, type EventEmitter } from "node:events";
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
@@ -38,12 +44,16 @@ function limitPings(session: ServerHttp2Session, limits: GrpcLimits, clock: Cloc
       pings = 0;
     }
     pings += 1;
-    if (pings > limits.maxPingsPerSecond) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (pings > limits.maxPingsPerSecond)
+      session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
 }
 
 /** Pings the session every `keepaliveMs`; one whose answer does not come in time is closed. */
-function keepAlive(session: ServerHttp2Session, { keepaliveMs, keepaliveTimeoutMs }: GrpcLimits): void {
+function keepAlive(
+  session: ServerHttp2Session,
+  { keepaliveMs, keepaliveTimeoutMs }: GrpcLimits,
+): void {
   let overdue: NodeJS.Timeout | undefined;
   const interval = setInterval(() => {
     if (overdue !== undefined || session.destroyed) return;
@@ -60,11 +70,17 @@ function keepAlive(session: ServerHttp2Session, { keepaliveMs, keepaliveTimeoutM
   });
 }
 
+/** Unlike events.once, an error on the way there does not matter. */
+const closeOf = (emitter: EventEmitter): Promise<void> =>
+  new Promise((resolve) => emitter.once("close", () => resolve()));
+
 function cannotListen(error: unknown, { host, port }: ConnectionsOptions): SoloError {
   const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
   const taken = reason === "EADDRINUSE";
   return new SoloError("cannot_listen", `gRPC cannot listen on ${host}:${port} (${reason}).`, {
-    hint: taken ? "Choose another listen_port, or stop what uses this one." : "Check listen_port and the host.",
+    hint: taken
+      ? "Choose another listen_port, or stop what uses this one."
+      : "Check listen_port and the host.",
     cause: error,
   });
 }
@@ -106,7 +122,9 @@ export class Connections {
     });
     server.on("stream", (stream, headers) => router.serve(stream as ServerHttp2Stream, headers));
     server.on("drop", () =>
-      log.warn("A gRPC connection was dropped: there are too many.", { limit: limits.maxConnections }),
+      log.warn("A gRPC connection was dropped: there are too many.", {
+        limit: limits.maxConnections,
+      }),
     );
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.failed = promise;
@@ -124,8 +142,8 @@ export class Connections {
 
   async #close(graceMs: number): Promise<void> {
     const sessions = [...this.#sessions];
-    const closed = sessions.map((session) => (session.destroyed ? undefined : once(session, "close")));
-    if (this.#server.listening) closed.push(once(this.#server, "close"));
+    const closed = sessions.map(closeOf);
+    if (this.#server.listening) closed.push(closeOf(this.#server));
     this.#server.close();
     // GOAWAY: no new call on this session, and its end after the last one.
     for (const session of sessions) session.close();

@@ -22,7 +22,10 @@ export function frame(message: Uint8Array): Buffer {
 }
 
 const tooLarge = (maxBytes: number): SoloError =>
-  new SoloError("payload_too_large", `The message has more than the ${maxBytes} bytes that are read over gRPC.`);
+  new SoloError(
+    "payload_too_large",
+    `The message has more than the ${maxBytes} bytes that are read over gRPC.`,
+  );
 
 export class Deframer {
   readonly #maxBytes: number;
@@ -78,7 +81,9 @@ export class Allowance {
   change(before: number, now: number): void {
     this.#held += now - before;
     if (now > before && this.#held > this.#maxBytes)
-      throw new SoloError("overloaded", "Too much is being received at once.", { retryAfterMs: 1000 });
+      throw new SoloError("overloaded", "Too much is being received at once.", {
+        retryAfterMs: 1000,
+      });
   }
 }
 
@@ -90,7 +95,11 @@ const decompressors = new Map([
 export const ACCEPTED_ENCODINGS = ["identity", ...decompressors.keys()].join(",");
 
 /** A compressed message as it was; never more than `maxBytes`, however small it came. */
-export async function decompress(bytes: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
+export async function decompress(
+  bytes: Buffer,
+  encoding: string,
+  maxBytes: number,
+): Promise<Buffer> {
   const decompressor = decompressors.get(encoding);
   if (decompressor === undefined)
     throw new SoloError("unimplemented", `Messages compressed with ${encoding} are not read.`, {
@@ -100,6 +109,8 @@ export async function decompress(bytes: Buffer, encoding: string, maxBytes: numb
     return await decompressor(bytes, { maxOutputLength: maxBytes });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(maxBytes);
-    throw new SoloError("invalid_argument", `The message is not well-formed ${encoding}.`, { cause: error });
+    throw new SoloError("invalid_argument", `The message is not well-formed ${encoding}.`, {
+      cause: error,
+    });
   }
 }

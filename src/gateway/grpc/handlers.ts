@@ -20,7 +20,11 @@ export interface HandlerParts {
   readonly streams: OpenStreams;
 }
 
-function encodeAnswer(codec: MessageCodec, answer: object, { maxSendBytes }: GrpcLimits): Uint8Array {
+function encodeAnswer(
+  codec: MessageCodec,
+  answer: object,
+  { maxSendBytes }: GrpcLimits,
+): Uint8Array {
   const bytes = codec.encode(answer);
   if (bytes.length <= maxSendBytes) return bytes;
   throw new SoloError(
@@ -39,7 +43,10 @@ export function unaryHandler(name: OperationName, { kernel, limits }: HandlerPar
   };
 }
 
-export function streamHandler(name: OperationName, { kernel, limits, streams }: HandlerParts): Handler {
+export function streamHandler(
+  name: OperationName,
+  { kernel, limits, streams }: HandlerParts,
+): Handler {
   const { request, response } = operationCodecs[name];
   return (call) =>
     streams.during(call, async () => {

@@ -43,7 +43,8 @@ export class Health {
 
   async #watch(call: GrpcCall): Promise<void> {
     const { service } = requests.decode(await call.readOne());
-    const status = () => (KNOWN.has(service as string) ? this.#status : SERVING_STATUS.SERVICE_UNKNOWN);
+    const status = () =>
+      KNOWN.has(service as string) ? this.#status : SERVING_STATUS.SERVICE_UNKNOWN;
     const first = status();
     call.write(responses.encode({ status: first }));
     await Promise.race([this.#stopped.promise, call.gone]);

@@ -54,7 +54,12 @@ export const healthFile: ProtoFile = {
       name: "Health",
       methods: [
         { name: "Check", input: healthCheckRequest, output: healthCheckResponse },
-        { name: "Watch", input: healthCheckRequest, output: healthCheckResponse, serverStreaming: true },
+        {
+          name: "Watch",
+          input: healthCheckRequest,
+          output: healthCheckResponse,
+          serverStreaming: true,
+        },
       ],
     },
   ],

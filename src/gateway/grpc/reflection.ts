@@ -122,7 +122,9 @@ function answer(descriptors: Descriptors, request: ReflectionRequest): object {
   if (name !== undefined) return filesOr(descriptors.byName(name), name);
   if (symbol !== undefined) return filesOr(descriptors.bySymbol(symbol), symbol);
   if (request.list_services !== undefined)
-    return { list_services_response: { service: descriptors.services().map((item) => ({ name: item })) } };
+    return {
+      list_services_response: { service: descriptors.services().map((item) => ({ name: item })) },
+    };
   if (extended !== undefined && descriptors.hasSymbol(extended))
     return { all_extension_numbers_response: { base_type_name: extended, extension_number: [] } };
   if (extended !== undefined || request.file_containing_extension !== undefined)

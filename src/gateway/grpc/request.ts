@@ -6,7 +6,14 @@ import type { GrpcCall } from "#gateway/grpc/call.ts";
 
 const BEARER = /^bearer +(\S+)$/i;
 const TIMEOUT = /^(\d{1,8})([HMSmun])$/;
-const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
+const UNIT_MS: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 1e-3,
+  n: 1e-6,
+};
 /** The longest that a timer waits: some 25 days. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -29,7 +36,10 @@ export function credentialsOf(headers: IncomingHttpHeaders): Credentials {
     throw new SoloError("unauthenticated", "The metadata authorization holds no bearer token.", {
       hint: "Send `authorization: Bearer <token>`.",
     });
-  return { ...(token !== undefined && { token }), ...(tenant !== undefined && { tenant: String(tenant) }) };
+  return {
+    ...(token !== undefined && { token }),
+    ...(tenant !== undefined && { tenant: String(tenant) }),
+  };
 }
 
 export function contextOf({ headers, signal, timeoutMs }: GrpcCall): RequestContext {

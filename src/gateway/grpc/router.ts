@@ -39,11 +39,16 @@ export class Router {
   /** Serves one stream of HTTP/2; never throws. */
   serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     if (headers[":method"] !== "POST" || !headers["content-type"]?.startsWith("application/grpc")) {
-      stream.on("error", () => {});
+      stream.on("error", () => {}).resume();
       stream.respond({ ":status": 415 }, { endStream: true });
       return;
     }
-    const call = new GrpcCall({ stream, headers, limits: this.#limits, allowance: this.#allowance });
+    const call = new GrpcCall({
+      stream,
+      headers,
+      limits: this.#limits,
+      allowance: this.#allowance,
+    });
     void this.#run(String(headers[":path"]), call);
   }
 

@@ -8,13 +8,18 @@
  */
 import type { OutgoingHttpHeaders } from "node:http2";
 import { ERRORS, type ErrorBody, type SoloError } from "#base/errors.ts";
-import type { MessageCodec } from "#api/proto-codec.ts";
 import {
   MAX_ERROR_DETAILS_BYTES,
   MAX_ERROR_JSON_BYTES,
   MAX_ERROR_MESSAGE_LENGTH,
 } from "#gateway/grpc/limits.ts";
-import { badRequest, errorInfo, retryInfo, rpcStatus, standardCodec } from "#gateway/grpc/protocols.ts";
+import {
+  badRequest,
+  errorInfo,
+  retryInfo,
+  rpcStatus,
+  standardCodec,
+} from "#gateway/grpc/protocols.ts";
 
 const ERROR_DOMAIN = "solo";
 
@@ -31,7 +36,8 @@ const halfText = (text: string): string => text.slice(0, text.length >> 1).toWel
 /** The body with what is needed least cut: long lists and stacks first, the text last. */
 function shorter(body: ErrorBody): ErrorBody {
   const { diagnostics, stack, fields, service_code: _, ...rest } = body;
-  if (diagnostics !== undefined && diagnostics.length > 1) return { ...body, diagnostics: half(diagnostics) };
+  if (diagnostics !== undefined && diagnostics.length > 1)
+    return { ...body, diagnostics: half(diagnostics) };
   if (stack !== undefined && stack.length > 400) return { ...body, stack: halfText(stack) };
   if (fields !== undefined && fields.length > 1) return { ...body, fields: half(fields) };
   if (diagnostics !== undefined || stack !== undefined)
@@ -94,6 +100,8 @@ export function statusOf(error: SoloError): OutgoingHttpHeaders {
     "grpc-message": messageOf(error.message),
     "solo-code": error.code,
     "solo-error-bin": binary(fitBody(whole, MAX_ERROR_JSON_BYTES).json),
-    "grpc-status-details-bin": binary(statusDetails(code, fitBody(brief, MAX_ERROR_DETAILS_BYTES).body)),
+    "grpc-status-details-bin": binary(
+      statusDetails(code, fitBody(brief, MAX_ERROR_DETAILS_BYTES).body),
+    ),
   };
 }

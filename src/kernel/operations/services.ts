@@ -19,7 +19,7 @@ type ServiceHandlers = Pick<Handlers, "Deploy" | "Update" | "Validate" | "Kill" 
 
 export const serviceHandlers = ({ clock, tenants, deployer }: ServiceParts): ServiceHandlers => ({
   Deploy: async (input, asked) => deployed(await deployer.deploy(keyOf(input, asked), input)),
-  Update: async () => { throw new SoloError("unimplemented", "x") },
+  Update: async (input, asked) => deployed(await deployer.update(keyOf(input, asked), input)),
   Validate: async (input, asked) => {
     const { revision, diagnostics, problems } = await deployer.validate(keyOf(input, asked), input);
     const ok = problems.length === 0 && !diagnostics.some(({ severity }) => severity === "error");

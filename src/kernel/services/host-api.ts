@@ -30,7 +30,8 @@ export interface HostApiOptions {
 const MAX_MESSAGE_CHARS = 8 * 1024 * 1024;
 const NOTHING = "null";
 
-type Method = (from: HostRequest) => Promise<string> | string;
+/** The answer as JSON text; undefined when the method has answered by itself. */
+type Method = (from: HostRequest) => Promise<string | undefined> | string;
 
 export class HostApi {
   readonly #options: HostApiOptions;
@@ -62,7 +63,9 @@ export class HostApi {
       if (method === undefined) throw denied(from.method);
       return method(from);
     }).then(
-      (json) => from.instance.answer(from.request, `+${json}`),
+      (json) => {
+        if (json !== undefined) from.instance.answer(from.request, `+${json}`);
+      },
       (error: unknown) => from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`),
     );
   }
@@ -106,7 +109,7 @@ export class HostApi {
     return NOTHING;
   }
 
-  async #fetch(from: HostRequest): Promise<string> {
+  async #fetch(from: HostRequest): Promise<undefined> {
     const target = this.#target(from);
     const [, head, bodyText] = from.args;
     const { method, url, headers } = (head ?? {}) as { method?: unknown; url?: unknown; headers?: unknown };
@@ -125,9 +128,10 @@ export class HostApi {
       bodies: exchange,
       outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
     });
-    const response = await exchange.response;
-    void this.#relay(from, response.body);
-    return JSON.stringify({ $streaming: true, status: response.status, headers: response.headers });
+    const { status, headers: received, body: stream } = await exchange.response;
+    // The head before the body: the guest drops chunks of a response it does not know yet.
+    from.instance.answer(from.request, `+${JSON.stringify({ $streaming: true, status, headers: received })}`);
+    void this.#relay(from, stream);
   }
 
   /** The response's body to the guest that asked; its own memory limit is the bound. */

@@ -59,10 +59,15 @@ export class Mailbox {
     return undefined;
   }
 
+  takeAll(): Dispatch[] {
+    const taken = this.#queue.slice(this.#first).filter((dispatch) => !dispatch.settled);
+    this.#queue = [];
+    this.#first = 0;
+    return taken;
+  }
+
   failAll(error: SoloError): void {
-    for (let dispatch = this.shift(); dispatch !== undefined; dispatch = this.shift()) {
-      dispatch.fail(error);
-    }
+    for (const dispatch of this.takeAll()) dispatch.fail(error);
   }
 
   #oldestCast(): Dispatch | undefined {

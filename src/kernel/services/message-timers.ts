@@ -6,11 +6,16 @@ const MIN_INTERVAL_MS = 10;
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 export class MessageTimers {
-  readonly #deliver: (messageJson: string) => void;
+  #deliver: (messageJson: string) => void;
   readonly #timers = new Map<number, NodeJS.Timeout>();
   #last = 0;
 
   constructor(deliver: (messageJson: string) => void) {
+    this.#deliver = deliver;
+  }
+
+  /** The timers run on for another receiver: the service's next revision. */
+  redirect(deliver: (messageJson: string) => void): void {
     this.#deliver = deliver;
   }
 

@@ -17,6 +17,8 @@ export interface RecordOptions {
   readonly revision: RevisionId;
   readonly powers: ServicePowers;
   readonly modules: readonly CompiledModule[];
+  /** Of the revision before this one: its counters go on. */
+  readonly before?: ServiceRecord | undefined;
 }
 
 export class ServiceRecord {
@@ -38,6 +40,13 @@ export class ServiceRecord {
 
   constructor(options: RecordOptions) {
     this.#options = options;
+    const { before } = options;
+    if (before === undefined) return;
+    this.restarts = before.restarts;
+    this.messages = before.messages;
+    this.errors = before.errors;
+    this.lastCrash = before.lastCrash;
+    this.#spentCpuMs = before.cpuMs;
   }
 
   get cpuMs(): number {

@@ -7,7 +7,8 @@
  */
 import { SoloError } from "#base/errors.ts";
 import { keyText, newInstanceId, type RevisionId, type ServiceKey } from "#base/ids.ts";
-import type { ServiceSpec } from "#deploy/spec.ts";
+import { sourceHash, type ServiceSpec } from "#deploy/spec.ts";
+import type { Snapshot } from "#deploy/snapshots.ts";
 import { Dispatch, type DispatchBodies, type DispatchKind, type Outcome } from "#kernel/services/dispatch.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import { Instance, InstanceCrash } from "#kernel/services/instance.ts";
@@ -35,6 +36,8 @@ export interface ServiceOptions {
   readonly deployedAtMs: number;
   readonly powers: ServicePowers;
   readonly hostApi: HostApi;
+  /** The service that this one replaces, held and idle, and its state. */
+  readonly predecessor?: { readonly service: Service; readonly state: string };
 }
 
 export interface Message {
@@ -61,6 +64,9 @@ export class Service {
   #supervisor: Supervisor | undefined;
   #instance: Instance | undefined;
   #fastLane = true;
+  /** Messages wait in the mailbox although the instance runs: its successor is being made. */
+  #held = false;
+  readonly #sourceHash: string;
 
   constructor(options: ServiceOptions) {
     const { key, revision, spec, powers } = options;
@@ -70,14 +76,16 @@ export class Service {
     this.deployedAtMs = options.deployedAtMs;
     this.#options = options;
     this.#powers = powers;
-    this.record = new ServiceRecord({ key, revision, powers, modules: options.modules });
+    this.#sourceHash = sourceHash(spec);
+    const predecessor = options.predecessor?.service;
+    this.record = new ServiceRecord({ key, revision, powers, modules: options.modules, before: predecessor?.record });
     this.#lifecycle = new Lifecycle((_, to) => powers.metrics.stateChanged(key, to));
     this.#mailbox = new Mailbox({
       limit: spec.limits.mailbox,
       policy: spec.limits.mailboxPolicy,
       overflow: () => this.#instance?.overdue("Its mailbox was full and its policy is kill."),
     });
-    this.timers = new MessageTimers((json) => this.#info(json));
+    this.timers = predecessor?.timers ?? new MessageTimers((json) => this.#info(json));
   }
 
   get state(): ServiceState {
@@ -151,7 +159,7 @@ export class Service {
       dispatch.expireAfter(timeoutMs, () => this.#expired(dispatch, timeoutMs));
     }
     const instance = this.#instance;
-    if (instance?.hasRoom && this.#mailbox.length === 0 && instance.openCount < this.spec.limits.mailbox) {
+    if (!this.#held && instance?.hasRoom && this.#mailbox.length === 0 && instance.openCount < this.spec.limits.mailbox) {
       instance.dispatch(dispatch);
     } else this.#mailbox.push(dispatch, instance?.openCount ?? 0);
     return dispatch;
@@ -170,11 +178,51 @@ export class Service {
     const state = await instance.snapshot({ always: false });
     if (state === undefined) return;
     try {
-      await this.#powers.snapshots.save(this.key, { state, version: instance.started.version });
+      await this.#save(instance, state);
     } catch (error) {
       instance.dirty = true;
       throw error;
     }
+  }
+
+  /**
+   * Stops giving messages to the instance, waits until it has handled what it has, and
+   * returns its state. Messages that arrive wait, until `release` or a successor's `takeOver`.
+   */
+  async hold(timeoutMs: number): Promise<string> {
+    this.#held = true;
+    const deadline = this.#powers.clock.now() + timeoutMs;
+    while ((this.#instance?.openCount ?? 1) > 0) {
+      if (this.#powers.clock.now() >= deadline) {
+        throw new SoloError("conflict", `${this.key.service} did not finish its messages within ${timeoutMs} ms.`, {
+          hint: "Update it when it is less busy.",
+          retryAfterMs: 1000,
+        });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    const state = await this.#instance!.snapshot({ always: true });
+    return state!;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#pump();
+  }
+
+  /** Serves in the predecessor's place: its waiting messages and timers are this one's now. */
+  takeOver(predecessor: Service): void {
+    this.timers.redirect((json) => this.#info(json));
+    this.#mailbox.unshift(predecessor.#mailbox.takeAll());
+    if (this.#instance !== undefined) this.#instance.dirty = true;
+    this.#pump();
+  }
+
+  /** Ends a service whose successor has taken over: nothing of it is told or stored. */
+  async retire(): Promise<void> {
+    this.#lifecycle.move("draining");
+    this.#instance?.kill();
+    await this.#supervisor?.stop({ timeoutMs: 1000 });
   }
 
   /** Called now and then: an instance that makes no headway is ended. */
@@ -240,7 +288,7 @@ export class Service {
       spec.isolation === "dedicated" ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
       keeps ? snapshots.load(key) : undefined,
     ]);
-    const state: StateSource = snapshot === undefined ? { from: "init" } : { from: "stored", state: snapshot.state };
+    const state = this.#stateSource(snapshot);
     const start: StartInstance = {
       tenant: key.tenant,
       service: key.service,
@@ -267,7 +315,7 @@ export class Service {
         events: {
           request: (from, request, method, args) => this.#options.hostApi.handle({ service: this, instance: from, request, method, args }),
           log: (from, line) => this.#powers.logs.write({ key, instance: from.id, ...line }),
-          state: (from, text) => snapshots.save(key, { state: text, version: from.started.version }),
+          state: (from, text) => this.#save(from, text),
           room: () => this.#pump(),
           handBack: (_, dispatches) => this.#mailbox.unshift(dispatches),
         },
@@ -278,10 +326,27 @@ export class Service {
     return instance;
   }
 
+  #stateSource(snapshot: Snapshot | undefined): StateSource {
+    const { predecessor } = this.#options;
+    const versionOf = (version: string | undefined) => (version === undefined ? {} : { version });
+    if (predecessor !== undefined && this.record.handlers === undefined) {
+      return { from: "revision", state: predecessor.state, ...versionOf(predecessor.service.record.version) };
+    }
+    if (snapshot === undefined) return { from: "init" };
+    const migrate = snapshot.sourceHash !== this.#sourceHash;
+    return { from: "stored", state: snapshot.state, migrate, ...versionOf(snapshot.version) };
+  }
+
+  #save(instance: Instance, state: string): Promise<void> {
+    const { version } = instance.started;
+    return this.#powers.snapshots.save(this.key, { state, version, sourceHash: this.#sourceHash });
+  }
+
   #currentChanged(instance: Instance | undefined): void {
     this.#instance = instance;
     if (instance === undefined) {
-      this.timers.clear();
+      // A retired service's timers belong to its successor.
+      if (!this.#held) this.timers.clear();
       return;
     }
     if (this.#lifecycle.can("running")) this.#lifecycle.move("running");
@@ -291,7 +356,7 @@ export class Service {
 
   #pump(): void {
     const instance = this.#instance;
-    while (instance?.hasRoom) {
+    while (!this.#held && instance?.hasRoom) {
       const dispatch = this.#mailbox.shift();
       if (dispatch === undefined) return;
       instance.dispatch(dispatch);

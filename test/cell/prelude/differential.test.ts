@@ -13,7 +13,8 @@ async function inNode(snippet: string): Promise<Outcome> {
   }
 }
 
-const withoutMessage = ({ value, error }: Outcome): Outcome => (error === undefined ? { value } : { error });
+const withoutMessage = ({ value, error }: Outcome): Outcome =>
+  error === undefined ? { value } : { error };
 
 const engines = [
   ["an isolate, segments compiled beforehand", { engine: "isolate" }],
@@ -35,7 +36,7 @@ describe.each(engines)("The guest's globals in %s do what Node's do", (_name, op
   afterAll(() => guest[Symbol.dispose]());
 
   for (const [topic, snippets] of Object.entries(SNIPPETS)) {
-    describe(topic, () => {
+    describe(`${topic}:`, () => {
       test.each(snippets)("%s", async (snippet) => {
         const [theirs, ours] = [await inNode(snippet), await guest.run(snippet)];
         expect(withoutMessage(ours), ours.message).toEqual(withoutMessage(theirs));

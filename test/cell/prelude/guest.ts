@@ -84,22 +84,28 @@ interface Engine {
   close(): void;
 }
 
-function start(open: (name: SegmentName) => unknown, engine: { call(core: unknown, segments: Map<string, unknown>): void }): void {
-  const segments = new Map(SEGMENT_NAMES.filter((name) => name !== "core").map((name) => [name, open(name)]));
+function start(
+  open: (name: SegmentName) => unknown,
+  engine: { call(core: unknown, segments: Map<string, unknown>): void },
+): void {
+  const segments = new Map(
+    SEGMENT_NAMES.filter((name) => name !== "core").map((name) => [name, open(name)]),
+  );
   engine.call(open("core"), segments);
 }
 
-function openIsolate(prelude: Prelude, compiled: readonly SegmentName[]): Engine {
+function openIsolate(ready: Prelude, compiled: readonly SegmentName[]): Engine {
   const isolate = new ivm.Isolate({ memoryLimit: 128 });
   const context = isolate.createContextSync();
-  const evaluate = (code: string): unknown => isolate.compileScriptSync(code).runSync(context, { timeout: 10_000 });
+  const evaluate = (code: string): unknown =>
+    isolate.compileScriptSync(code).runSync(context, { timeout: 10_000 });
   const reference = (code: string, options = {}): ivm.Reference =>
     isolate.compileScriptSync(code, options).runSync(context, { reference: true });
   reference(`globalThis.__host = ${HOST}`);
   const host = reference("__host.host");
   start(
     (name) => {
-      const { code, filename, cachedData } = prelude[name];
+      const { code, filename, cachedData } = ready[name];
       if (name !== "core" && !compiled.includes(name)) return new ivm.ExternalCopy(code).copyInto();
       const data = new Uint8Array(cachedData).buffer;
       return reference(code, { filename, cachedData: new ivm.ExternalCopy(data) }).derefInto();
@@ -107,7 +113,7 @@ function openIsolate(prelude: Prelude, compiled: readonly SegmentName[]): Engine
     {
       call(core, segments) {
         const object = reference("({})");
-        for (const [name, segment] of segments) object.setSync(name, segment as never);
+        for (const [name, segment] of segments) object.setSync(name, segment);
         const run = reference("(core, host, segments) => core(host, segments)");
         run.applySync(undefined, [core as never, host.derefInto(), object.derefInto()]);
       },
@@ -117,12 +123,13 @@ function openIsolate(prelude: Prelude, compiled: readonly SegmentName[]): Engine
   return { evaluate, close: () => isolate.dispose() };
 }
 
-function openContext(prelude: Prelude): Engine {
+function openContext(ready: Prelude): Engine {
   const context = createContext({});
   const evaluate = (code: string): unknown => new Script(code).runInContext(context);
   const { host, driver } = evaluate(HOST) as { host: unknown; driver: unknown };
-  start((name) => evaluate(prelude[name].code), {
-    call: (core, segments) => (core as (host: unknown, segments: object) => void)(host, Object.fromEntries(segments)),
+  start((name) => evaluate(ready[name].code), {
+    call: (core, segments) =>
+      (core as (host: unknown, segments: object) => void)(host, Object.fromEntries(segments)),
   });
   (evaluate("(driver) => { globalThis.__driver = driver; }") as (driver: unknown) => void)(driver);
   return { evaluate, close: () => {} };
@@ -150,7 +157,10 @@ export class Guest implements Disposable {
     const refuse: Answerer = (method) => {
       throw new Error(`The host refuses ${method}`);
     };
-    return new Guest(engine === "isolate" ? openIsolate(ready, compiled) : openContext(ready), answer ?? refuse);
+    return new Guest(
+      engine === "isolate" ? openIsolate(ready, compiled) : openContext(ready),
+      answer ?? refuse,
+    );
   }
 
   evaluate(code: string): unknown {
@@ -162,13 +172,18 @@ export class Guest implements Disposable {
     this.evaluate("globalThis.__outcome = undefined");
     this.evaluate(body(snippet));
     for (let turn = 0; turn < MAX_TURNS; turn++) {
+      // A context shares this thread's microtasks: they run before the next turn.
+      await new Promise((resolve) => setImmediate(resolve));
       const outcome = this.evaluate("__outcome") as string | undefined;
       if (outcome !== undefined) return JSON.parse(outcome) as Outcome;
-      const requests = JSON.parse(this.evaluate("__driver.takeRequests()") as string) as [number, string, unknown][];
+      const requests = JSON.parse(this.evaluate("__driver.takeRequests()") as string) as [
+        number,
+        string,
+        unknown,
+      ][];
       for (const [id, method, args] of requests) await this.#reply(id, method, args);
       if (requests.length === 0 && this.evaluate("__driver.fire()") === false) {
-        await new Promise((resolve) => setImmediate(resolve));
-        if (this.evaluate("__outcome") === undefined) throw new Error(`Nothing will settle: ${snippet}`);
+        throw new Error(`Nothing will settle: ${snippet}`);
       }
     }
     throw new Error(`Still not settled: ${snippet}`);
@@ -177,7 +192,8 @@ export class Guest implements Disposable {
   /** The value, or a failure of the test when the snippet throws. */
   async value(snippet: string): Promise<unknown> {
     const outcome = await this.run(snippet);
-    if (outcome.error !== undefined) throw new Error(`${outcome.error}: ${outcome.message} in ${snippet}`);
+    if (outcome.error !== undefined)
+      throw new Error(`${outcome.error}: ${outcome.message} in ${snippet}`);
     return outcome.value;
   }
 

@@ -123,7 +123,7 @@ class Signal extends EventTarget {
     setEventAttributeValue(this, "abort", handler as never);
   }
 
-  get [Symbol.toStringTag](): string {
+  override get [Symbol.toStringTag](): string {
     return "AbortSignal";
   }
 }

@@ -5,7 +5,7 @@
  */
 import { platform } from "./platform.ts";
 
-type Part = BufferSource | Blob | string;
+type Part = ArrayBuffer | ArrayBufferView | Blob | string;
 
 interface BlobOptions {
   readonly type?: string;
@@ -167,7 +167,8 @@ class SoloFile extends SoloBlob {
     super(parts, options);
     this.#name = String(name).toWellFormed();
     const { lastModified } = toDictionary<FileOptions>(options);
-    this.#lastModified = lastModified === undefined ? Date.now() : Math.trunc(Number(lastModified)) || 0;
+    this.#lastModified =
+      lastModified === undefined ? Date.now() : Math.trunc(Number(lastModified)) || 0;
   }
 
   get name(): string {

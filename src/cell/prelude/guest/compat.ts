@@ -14,8 +14,15 @@ export default loadFrom([
   },
   {
     names: ["structuredClone"],
-    load: () => takeFromCoreJs("structuredClone", () => require("core-js/modules/web.structured-clone.js")),
+    load: () =>
+      takeFromCoreJs("structuredClone", () => require("core-js/modules/web.structured-clone.js")),
   },
-  { names: ["atob"], load: () => takeFromCoreJs("atob", () => require("core-js/modules/web.atob.js")) },
-  { names: ["btoa"], load: () => takeFromCoreJs("btoa", () => require("core-js/modules/web.btoa.js")) },
+  {
+    names: ["atob"],
+    load: () => takeFromCoreJs("atob", () => require("core-js/modules/web.atob.js")),
+  },
+  {
+    names: ["btoa"],
+    load: () => takeFromCoreJs("btoa", () => require("core-js/modules/web.btoa.js")),
+  },
 ]);

@@ -61,7 +61,11 @@ export const console = {
     if (condition) return;
     const [first, ...rest] = args;
     if (typeof first === "string") write("error", format([`Assertion failed: ${first}`, ...rest]));
-    else write("error", args.length === 0 ? "Assertion failed" : format(["Assertion failed:", ...args]));
+    else
+      write(
+        "error",
+        args.length === 0 ? "Assertion failed" : format(["Assertion failed:", ...args]),
+      );
   },
   dir: (value?: unknown, options?: InspectOptions): void => write("info", inspect(value, options)),
   dirxml: (...args: unknown[]): void => write("info", format(args)),
@@ -89,7 +93,8 @@ export const console = {
   },
   time: (label?: unknown): void => {
     const name = toLabel(label);
-    if (timers.has(name)) write("warn", `Warning: Label '${name}' already exists for console.time()`);
+    if (timers.has(name))
+      write("warn", `Warning: Label '${name}' already exists for console.time()`);
     else keep(timers, name, host.now());
   },
   timeLog: (label?: unknown, ...args: unknown[]): void => {

@@ -1,27 +1,37 @@
-/** Events: event-target-shim, plus CustomEvent, which it does not bring. */
-import {
-  Event,
-  EventTarget,
-  getEventAttributeValue,
-  setErrorHandler,
-  setEventAttributeValue,
-  setWarningHandler,
-} from "event-target-shim";
+/**
+ * Events: event-target-shim, made as strict about arguments as the standard is, plus
+ * CustomEvent, which it does not bring.
+ */
+import * as shim from "event-target-shim";
 import { platform } from "./platform.ts";
 
-// What a listener throws is reported, and never reaches whoever dispatches.
-setErrorHandler((error) => platform["reportError"](error));
-// It warns of calls that the standard lets pass in silence.
-setWarningHandler(() => {});
+export const { getEventAttributeValue, setEventAttributeValue } = shim;
 
-interface CustomEventOptions extends EventInit {
+// What a listener throws is reported, and never reaches whoever dispatches.
+shim.setErrorHandler((error) => platform["reportError"](error));
+// It warns of calls that the standard lets pass in silence.
+shim.setWarningHandler(() => {});
+
+export class Event extends shim.Event<string> {
+  constructor(type: string, options?: object) {
+    if (arguments.length === 0)
+      throw new TypeError("Failed to construct 'Event': 1 argument is required");
+    super(String(type), options);
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Event";
+  }
+}
+
+interface CustomEventOptions {
   readonly detail?: unknown;
 }
 
-export class CustomEvent extends Event<string> {
+export class CustomEvent extends Event {
   readonly #detail: unknown;
 
-  constructor(type: string, options: CustomEventOptions = {}) {
+  constructor(type: string, options?: CustomEventOptions) {
     super(type, options);
     this.#detail = options?.detail ?? null;
   }
@@ -30,16 +40,20 @@ export class CustomEvent extends Event<string> {
     return this.#detail;
   }
 
-  get [Symbol.toStringTag](): string {
+  override get [Symbol.toStringTag](): string {
     return "CustomEvent";
   }
 }
 
-for (const [constructor, tag] of [
-  [Event, "Event"],
-  [EventTarget, "EventTarget"],
-] as const) {
-  Object.defineProperty(constructor.prototype, Symbol.toStringTag, { value: tag, configurable: true });
-}
+export class EventTarget extends shim.EventTarget {
+  override dispatchEvent(event: shim.Event): boolean {
+    if (!(event instanceof Event)) {
+      throw new TypeError("Failed to execute 'dispatchEvent': the argument is not an Event");
+    }
+    return super.dispatchEvent(event);
+  }
 
-export { Event, EventTarget, getEventAttributeValue, setEventAttributeValue };
+  get [Symbol.toStringTag](): string {
+    return "EventTarget";
+  }
+}

@@ -18,7 +18,8 @@ async function describe(request: Request): Promise<FetchRequest> {
 function toResponse(answer: FetchAnswer, requested: string): Response {
   const headersList = new HeadersList();
   for (const [name, value] of answer.headers ?? []) headersList.append(name, value, false);
-  const urls = answer.redirected === true ? [requested, answer.url ?? requested] : [answer.url ?? requested];
+  const urls =
+    answer.redirected === true ? [requested, answer.url ?? requested] : [answer.url ?? requested];
   const bytes = answer.body === undefined || answer.body === null ? null : fromBase64(answer.body);
   return fromInnerResponse(
     makeResponse({
@@ -32,7 +33,7 @@ function toResponse(answer: FetchAnswer, requested: string): Response {
   );
 }
 
-export async function fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+export async function fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const request: Request = new platform["Request"](input, init);
   const { signal } = request;
   signal.throwIfAborted();

@@ -33,7 +33,12 @@ const load = (): Inspect => platform["formatter"] as Inspect;
 
 export function inspect(value: unknown, options: InspectOptions = {}): string {
   const depth = Math.min(options.depth ?? MAX_DEPTH, MAX_DEPTH);
-  return load().inspect(value, { ...BOUNDS, customInspect: false, showHidden: options.showHidden === true, depth });
+  return load().inspect(value, {
+    ...BOUNDS,
+    customInspect: false,
+    showHidden: options.showHidden === true,
+    depth,
+  });
 }
 
 export const quote = (value: unknown): string => load().inspect(value, BOUNDS);

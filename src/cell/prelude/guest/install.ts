@@ -21,7 +21,12 @@ export function provide(name: string, load: Load): void {
 }
 
 export function settle(name: string, value: unknown): void {
-  defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+  defineProperty(globalThis, name, {
+    value,
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
 }
 
 export function installLazily(name: string): void {

@@ -8,7 +8,7 @@
  */
 import type { GuestHost } from "../host.ts";
 
-// oxlint-disable-next-line typescript/no-explicit-any -- it holds classes of every shape
+/** It holds classes and functions of every shape; each user knows what it takes. */
 export type Platform = Record<string, any>;
 
 /** The parameters of every segment's outer function; bundle.ts writes it. */

@@ -10,11 +10,14 @@ export function randomBytes(count: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A whole number in [0, max), as node:crypto's randomInt; max is at most 2^32. */
+const RANDOM_BYTES = 6;
+const RANDOM_RANGE = 2 ** (8 * RANDOM_BYTES);
+
+/** A whole number in [0, max), evenly, as node:crypto's randomInt; max is below 2^48. */
 export function randomInt(max: number): number {
-  const limit = 2 ** 32 - (2 ** 32 % max);
+  const limit = RANDOM_RANGE - (RANDOM_RANGE % max);
   for (;;) {
-    const value = new DataView(randomBytes(4).buffer).getUint32(0);
+    const value = randomBytes(RANDOM_BYTES).reduce((sum, byte) => sum * 256 + byte, 0);
     if (value < limit) return value % max;
   }
 }

@@ -73,7 +73,10 @@ function fromWire(value: unknown): unknown {
 }
 
 async function call(operation: string, args: readonly unknown[]): Promise<unknown> {
-  const answer = (await host.request("crypto.subtle", { operation, args: args.map(toWire) })) as SubtleAnswer;
+  const answer = (await host.request("crypto.subtle", {
+    operation,
+    args: args.map(toWire),
+  })) as SubtleAnswer;
   if ("value" in answer) return fromWire(answer.value);
   const { name, message } = answer.error;
   throw name === "TypeError" ? new TypeError(message) : new platform["DOMException"](message, name);

@@ -55,5 +55,5 @@ export function clearInterval(id?: number): void {
 
 export function queueMicrotask(callback: () => void): void {
   checkCallback("queueMicrotask", callback);
-  apply(then, resolved, [() => callback()]);
+  void apply(then, resolved, [() => callback()]);
 }

@@ -95,7 +95,8 @@ export function declaresSharedMemory(bytes: Uint8Array): boolean {
       const id = reader.byte();
       const size = reader.integer();
       const end = reader.at + size;
-      if ((id === IMPORT_SECTION || id === MEMORY_SECTION) && sectionIsShared(id, reader)) return true;
+      if ((id === IMPORT_SECTION || id === MEMORY_SECTION) && sectionIsShared(id, reader))
+        return true;
       reader.at = end;
     }
     return false;

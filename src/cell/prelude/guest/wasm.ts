@@ -8,16 +8,22 @@
 import { platform } from "./platform.ts";
 import { declaresSharedMemory } from "./wasm-shared.ts";
 
-type Bytes = BufferSource;
-type Imports = WebAssembly.Imports;
+type Constructor = new (...args: unknown[]) => object;
 
+interface Engine {
+  readonly Module: Constructor;
+  readonly Memory: Constructor;
+  readonly Instance: Constructor;
+  readonly CompileError: new (message: string) => Error;
+  validate(bytes: Uint8Array): boolean;
+}
+
+/** The engine's own namespace, changed in place: its classes are what modules expect. */
+const engine = platform["EngineWebAssembly"] as Engine;
+const { Instance, CompileError, validate } = engine;
 const { defineProperty, setPrototypeOf } = Object;
 const { construct } = Reflect;
 const resolved = Promise.resolve();
-
-/** The engine's own namespace, changed in place: its classes are what modules expect. */
-const engine = platform["EngineWebAssembly"] as typeof WebAssembly;
-const { Instance, CompileError, validate } = engine;
 
 const define = (name: string, value: unknown): void => {
   defineProperty(engine, name, { value, writable: true, configurable: true, enumerable: false });
@@ -31,78 +37,86 @@ function toBytes(source: unknown): Uint8Array<ArrayBuffer> {
   throw new TypeError("WebAssembly: the first argument must be an ArrayBuffer or a view of one");
 }
 
-/** A subclass would show in stack traces and names; a replaced constructor does not. */
-function replaceConstructor(name: string, prepare: (args: unknown[]) => unknown[]): void {
-  const original = engine[name as "Module"] as unknown as abstract new () => object;
-  const replacement = {
-    [name]: function (...args: unknown[]): object {
-      if (new.target === undefined) throw new TypeError(`WebAssembly.${name} must be invoked with 'new'`);
-      return construct(original, prepare(args), new.target === replacement ? original : new.target);
-    },
-  }[name] as unknown as { prototype: object };
+/** Same name, same prototype, same instances; its arguments go through `prepare`. */
+function replaceConstructor(
+  name: "Module" | "Memory",
+  prepare: (args: unknown[]) => unknown[],
+): Constructor {
+  const original = engine[name];
+  function replacement(...args: unknown[]): object {
+    if (new.target === undefined)
+      throw new TypeError(`WebAssembly.${name} must be invoked with 'new'`);
+    return construct(original, prepare(args), new.target === replacement ? original : new.target);
+  }
   setPrototypeOf(replacement, original);
-  defineProperty(replacement, "prototype", { value: original.prototype, writable: false });
+  defineProperty(replacement, "name", { value: name, configurable: true });
   defineProperty(replacement, "length", { value: 1, configurable: true });
-  defineProperty(original.prototype, "constructor", {
-    value: replacement,
-    writable: true,
-    configurable: true,
-    enumerable: false,
+  defineProperty(replacement, "prototype", {
+    value: original.prototype as object,
+    writable: false,
   });
+  defineProperty(original.prototype, "constructor", { value: replacement });
   define(name, replacement);
+  return replacement as unknown as Constructor;
 }
 
+/** Reads each member once and passes on a copy, so that no getter can answer twice. */
 replaceConstructor("Memory", (args) => {
-  const { initial, minimum, maximum, shared } = (args[0] ?? {}) as Record<string, unknown>;
+  const [descriptor] = args;
+  if (typeof descriptor !== "object" || descriptor === null) return args;
+  const { initial, minimum, maximum, shared } = descriptor as Record<string, unknown>;
   if (shared) throw new TypeError("WebAssembly.Memory: shared memory is not available here");
-  if (args.length === 0 || typeof args[0] !== "object") return args;
-  return [
-    {
-      ...(initial !== undefined && { initial }),
-      ...(minimum !== undefined && { minimum }),
-      ...(maximum !== undefined && { maximum }),
-    },
-  ];
+  const members = Object.entries({ initial, minimum, maximum });
+  return [Object.fromEntries(members.filter(([, value]) => value !== undefined))];
 });
-replaceConstructor("Module", (args) => {
-  const bytes = toBytes(args[0]);
+
+const Module = replaceConstructor("Module", ([source]) => {
+  const bytes = toBytes(source);
   if (validate(bytes) && declaresSharedMemory(bytes)) {
     throw new CompileError("WebAssembly.Module: shared memory is not available here");
   }
   return [bytes];
 });
-const { Module } = engine;
 
-const compile = async (source: Bytes): Promise<WebAssembly.Module> => {
+async function compile(source: unknown): Promise<object> {
   const bytes = toBytes(source);
   await resolved;
   return new Module(bytes);
-};
-const instantiate = async (source: Bytes | WebAssembly.Module, imports?: Imports): Promise<unknown> => {
+}
+
+async function instantiate(source: unknown, imports?: unknown): Promise<object> {
   if (source instanceof Module) {
     await resolved;
     return new Instance(source, imports);
   }
   const module = await compile(source);
   return { module, instance: new Instance(module, imports) };
-};
-const fromResponse = async (source: Response | PromiseLike<Response>): Promise<ArrayBuffer> => {
-  const response = await source;
+}
+
+async function bytesOf(source: unknown): Promise<ArrayBuffer> {
+  const response: unknown = await source;
   if (!(response instanceof platform["Response"])) {
     throw new TypeError("WebAssembly: the first argument must be a Response or a promise of one");
   }
-  const type = response.headers.get("content-type") ?? "";
+  const { headers, ok, status } = response as Response;
+  const type = headers.get("content-type") ?? "";
   if (type.trim().toLowerCase() !== "application/wasm") {
     throw new TypeError(`WebAssembly: expected MIME type 'application/wasm', not '${type}'`);
   }
-  if (!response.ok) throw new TypeError(`WebAssembly: the response has status ${response.status}`);
-  return response.arrayBuffer();
-};
+  if (!ok) throw new TypeError(`WebAssembly: the response has status ${status}`);
+  return (response as Response).arrayBuffer();
+}
+
 define("compile", compile);
 define("instantiate", instantiate);
-define("compileStreaming", async (source: Response) => compile(await fromResponse(source)));
-define("instantiateStreaming", async (source: Response, imports?: Imports) =>
-  instantiate(await fromResponse(source), imports),
+define("compileStreaming", async function compileStreaming(source: unknown): Promise<object> {
+  return compile(await bytesOf(source));
+});
+define(
+  "instantiateStreaming",
+  async function instantiateStreaming(source: unknown, imports?: unknown): Promise<object> {
+    return instantiate(await bytesOf(source), imports);
+  },
 );
 for (const name of ["promising", "Suspending", "SuspendError"]) delete (engine as never)[name];
 

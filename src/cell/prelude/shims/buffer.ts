@@ -23,7 +23,11 @@ function latin1(bytes: Uint8Array): string {
 
 /** Node takes base64 with blanks, url alphabet and missing padding; what it cannot read it leaves out. */
 function lenientBase64(text: string): Uint8Array<ArrayBuffer> {
-  const clean = text.replace(/=.*$/s, "").replace(/-/g, "+").replace(/_/g, "/").replace(/[^A-Za-z0-9+/]/g, "");
+  const clean = text
+    .replace(/=.*$/s, "")
+    .replace(/-/g, "+")
+    .replace(/_/g, "/")
+    .replace(/[^A-Za-z0-9+/]/g, "");
   const whole = clean.length % 4 === 1 ? clean.slice(0, -1) : clean;
   return fromBase64(whole.padEnd(Math.ceil(whole.length / 4) * 4, "="));
 }
@@ -44,7 +48,7 @@ export class Buffer extends Uint8Array<ArrayBuffer> {
   }
 
   static allocUnsafe(size: number): Buffer {
-    return new Buffer(size);
+    return view(new Uint8Array(size));
   }
 
   static byteLength(text: string): number {
@@ -52,7 +56,7 @@ export class Buffer extends Uint8Array<ArrayBuffer> {
   }
 
   static concat(parts: readonly Uint8Array[], size: number): Buffer {
-    const all = new Buffer(size);
+    const all = Buffer.allocUnsafe(size);
     let offset = 0;
     for (const part of parts) {
       all.set(part, offset);
@@ -65,7 +69,11 @@ export class Buffer extends Uint8Array<ArrayBuffer> {
     if (typeof needle === "number") return super.indexOf(needle, from);
     const bytes = needle as Uint8Array;
     const last = this.length - bytes.length;
-    for (let at = super.indexOf(bytes[0]!, from); at !== -1 && at <= last; at = super.indexOf(bytes[0]!, at + 1)) {
+    for (
+      let at = super.indexOf(bytes[0]!, from);
+      at !== -1 && at <= last;
+      at = super.indexOf(bytes[0]!, at + 1)
+    ) {
       let matched = 1;
       while (matched < bytes.length && this[at + matched] === bytes[matched]) matched += 1;
       if (matched === bytes.length) return at;

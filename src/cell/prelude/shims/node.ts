@@ -14,10 +14,12 @@ export { randomInt };
 
 export const types = {
   isArrayBuffer: (value: unknown): boolean => value instanceof ArrayBuffer,
-  isSharedArrayBuffer: (value: unknown): boolean => isObject(value) && tagOf(value) === "SharedArrayBuffer",
+  isSharedArrayBuffer: (value: unknown): boolean =>
+    isObject(value) && tagOf(value) === "SharedArrayBuffer",
   isAnyArrayBuffer: (value: unknown): boolean => value instanceof ArrayBuffer,
   isArrayBufferView: (value: unknown): boolean => ArrayBuffer.isView(value),
-  isTypedArray: (value: unknown): boolean => ArrayBuffer.isView(value) && !(value instanceof DataView),
+  isTypedArray: (value: unknown): boolean =>
+    ArrayBuffer.isView(value) && !(value instanceof DataView),
   isDataView: (value: unknown): boolean => value instanceof DataView,
   isUint8Array: (value: unknown): boolean => value instanceof Uint8Array,
   /** A proxy cannot be told apart from inside: the slower, general path is the safe answer. */

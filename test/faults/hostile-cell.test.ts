@@ -1,0 +1,145 @@
+/** A cell that was taken over loses its own process; its tenant's service comes back in a
+ *  new one, and nobody else notices. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { SoloError } from "#base/errors.ts";
+import { asCellProcess, launchPlain, type CellProcess, type Launcher } from "#kernel/cells/launcher.ts";
+import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
+import { until } from "../support/until.ts";
+
+const HOSTILE = fileURLToPath(new URL("./hostile-cell.mjs", import.meta.url));
+const CODE = `export default { init: () => ({ count: 0 }), calls: { get: (solo) => (solo.state.count += 1) } };`;
+/** Well below the service's own 30 s: the kernel must not need that deadline. */
+const PROMPTLY_MS = 3000;
+
+let solo: InProcessKernel;
+/** What the next cell does; a real one when undefined. */
+let next: string | undefined;
+let hostile: { process: CellProcess; gone: boolean } | undefined;
+const plain = launchPlain(process.execPath);
+
+const launch: Launcher = (options) => {
+  if (options.program !== "cell" || next === undefined) return plain(options);
+  const child = spawn(process.execPath, [HOSTILE, next], { env: {}, stdio: ["ignore", "ignore", "pipe", "pipe"] });
+  next = undefined;
+  const entry = { process: asCellProcess(child, options.onStderr), gone: false };
+  void entry.process.exited.then(() => (entry.gone = true));
+  hostile = entry;
+  return entry.process;
+};
+
+beforeAll(async () => {
+  solo = await startInProcess({ launch });
+  await solo.ask("Deploy", { service_id: "witness", code: CODE }, "neighbour");
+});
+afterAll(() => solo[Symbol.asyncDispose]());
+
+let tenant = "";
+let count = 0;
+beforeEach(() => {
+  next = undefined;
+  hostile = undefined;
+  tenant = `mallory-${(count += 1)}`;
+});
+
+const promptly = async <T>(work: Promise<T>): Promise<T> => {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("It did not end promptly.")), PROMPTLY_MS);
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer));
+};
+const refusal = async (work: Promise<unknown>): Promise<string> => {
+  const answer = await promptly(work.catch((error: unknown) => error));
+  expect(answer).toBeInstanceOf(SoloError);
+  return (answer as SoloError).code;
+};
+/** Calls of somebody else while `work` runs: every one must succeed, on the same instance. */
+const undisturbed = async (work: () => Promise<void>) => {
+  const before = await solo.ask("Status", { service_id: "witness" }, "neighbour");
+  let stop = false;
+  const probe = (async () => {
+    let last = (await solo.call("neighbour", "witness", "get")) as number;
+    while (!stop) {
+      const reply = (await promptly(solo.call("neighbour", "witness", "get"))) as number;
+      expect(reply).toBe(last + 1);
+      last = reply;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  try {
+    await work();
+  } finally {
+    stop = true;
+    await probe;
+  }
+  const after = await solo.ask("Status", { service_id: "witness" }, "neighbour");
+  expect(after.instance_id).toBe(before.instance_id);
+};
+const deployHostile = (behaviour: string) => {
+  next = behaviour;
+  return solo.ask("Deploy", { service_id: "svc", code: CODE }, tenant);
+};
+
+describe("a cell that answers a call with", () => {
+  test.for([
+    "a frame of four gigabytes",
+    "a frame of no length",
+    "random bytes",
+    "a kind that is not there",
+    "a request that is no JSON",
+    "a log line that is null",
+    "a heartbeat that is null",
+    "state beyond every limit",
+    "an end that is null",
+  ])("%s is killed, and its service comes back elsewhere", (behaviour) =>
+    undisturbed(async () => {
+      await deployHostile(behaviour);
+      expect(await refusal(solo.call(tenant, "svc", "get"))).toBe("outcome_unknown");
+      await until(() => hostile?.gone, "the hostile cell to be gone");
+      expect(await promptly(solo.call(tenant, "svc", "get"))).toBe(1);
+      const { restarts } = await solo.ask("Status", { service_id: "svc" }, tenant);
+      expect(restarts).toBe(1);
+    }),
+  );
+
+  test("an end with nonsense in it ends that instance alone", () =>
+    undisturbed(async () => {
+      await deployHostile("an end with nonsense in it");
+      expect(await refusal(solo.call(tenant, "svc", "get"))).toMatch(/^(service_crashed|outcome_unknown)$/);
+      hostile?.process.kill();
+      await until(() => hostile?.gone, "the hostile cell to be gone");
+      await until(async () => (await solo.call(tenant, "svc", "get")) === 1, "the service to be back");
+    }));
+
+  test("replies for everybody settles only its own calls", () =>
+    undisturbed(async () => {
+      await deployHostile("replies for everybody");
+      expect(await promptly(solo.call(tenant, "svc", "get"))).toMatch(/^(forged|mine)$/);
+    }));
+
+  test.for(["a flood of log lines", "a flood of requests"])("%s does not keep others waiting", (behaviour) =>
+    undisturbed(async () => {
+      await deployHostile(behaviour);
+      const answer = await solo.call(tenant, "svc", "get").catch((error: SoloError) => error.code);
+      expect(["mine", "outcome_unknown"]).toContain(answer);
+    }),
+  );
+});
+
+describe("a cell that answers a start with", () => {
+  test.for(["null as started", "handlers that are no list", "handlers that are no texts"])(
+    "%s fails that deploy, and the name is free again",
+    (behaviour) =>
+      undisturbed(async () => {
+        expect(await refusal(deployHostile(behaviour))).toBe("startup_failed");
+        await until(() => hostile?.gone, "the hostile cell to be gone");
+        await solo.ask("Deploy", { service_id: "svc", code: CODE }, tenant);
+        expect(await solo.call(tenant, "svc", "get")).toBe(1);
+      }),
+  );
+});
+
+test("no hostile cell ever got the kernel to record a failure of its own", async () => {
+  const events = await solo.kernel.events.read({ limit: 1000 });
+  expect(events.filter(({ type }) => type.startsWith("system_child"))).toEqual([]);
+});

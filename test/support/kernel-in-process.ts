@@ -1,0 +1,79 @@
+/**
+ * A kernel inside the test's own process, without gateways unless given: for faults that
+ * cannot be caused from outside, such as a cell that is not ours or a storage thread's end.
+ *
+ * 1. Cells and the compiler are real processes.
+ * 2. Disposing leaves no process, thread, timer or file.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { OperationName, OutputOf } from "#api/catalogue.ts";
+import { systemClock } from "#base/clock.ts";
+import { silentLogger, type Logger } from "#base/log.ts";
+import { prepareImage } from "#cell/image.ts";
+import { loadConfig } from "#config/load.ts";
+import { launchPlain, type Launcher } from "#kernel/cells/launcher.ts";
+import { Kernel } from "#kernel/kernel.ts";
+import type { GatewayPart } from "#kernel/parts.ts";
+
+const CACHE_DIR = fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url));
+const TOKEN = `solo_${"t".repeat(43)}`;
+
+export interface InProcessOptions {
+  readonly launch?: Launcher;
+  readonly gateways?: readonly GatewayPart[];
+  /** As environment variables set them. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly log?: Logger;
+}
+
+export interface InProcessKernel extends AsyncDisposable {
+  readonly kernel: Kernel;
+  readonly dataDir: string;
+  /** An operation as the owner, acting for the tenant. */
+  ask<N extends OperationName>(name: N, input: object, tenant?: string): Promise<OutputOf<N>>;
+  call(tenant: string, service: string, name: string, ...args: unknown[]): Promise<unknown>;
+}
+
+export async function startInProcess(options: InProcessOptions = {}): Promise<InProcessKernel> {
+  const { launch = launchPlain(process.execPath), gateways = [], log = silentLogger } = options;
+  const dataDir = mkdtempSync(join(tmpdir(), "solo-in-process-"));
+  const env = { SOLO_LIMITS_SPARE_CELLS: "0", ...options.env, SOLO_DATA_DIR: dataDir };
+  const { config } = loadConfig({ env, cwd: dataDir, readFile: refuseFiles });
+  const kernel = await Kernel.start({
+    config,
+    clock: systemClock,
+    log,
+    version: "0.0.0",
+    ownerToken: TOKEN,
+    launch,
+    cellArgs: [await prepareImage({ cacheDir: CACHE_DIR }), "0", String(config.limits.memory_mb)],
+    compilerVersion: "test",
+    gateways,
+    onShutdown: () => {},
+  });
+  const ask: InProcessKernel["ask"] = (name, input, tenant = "default") =>
+    kernel.port.call(name, { tenant_id: tenant, ...input }, context());
+  return {
+    kernel,
+    dataDir,
+    ask,
+    call: async (tenant, service_id, name, ...args) => (await ask("Call", { service_id, name, args }, tenant)).reply,
+    async [Symbol.asyncDispose]() {
+      await kernel.stop({ reason: "test", drainMs: 0 });
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+const context = () => ({
+  credentials: { token: TOKEN },
+  signal: new AbortController().signal,
+  gateway: "test" as const,
+});
+
+function refuseFiles(): never {
+  throw Object.assign(new Error("There is no file."), { code: "ENOENT" });
+}
