@@ -10,15 +10,12 @@ import { systemClock } from "#base/clock.ts";
 import { tenantId } from "#base/ids.ts";
 import { EventLog } from "#events/event-log.ts";
 import { openStorage } from "#storage/storage.ts";
+import { atLeast, atMost, type Bound, type Row } from "./report.ts";
+import type { Scale } from "./scale.ts";
+import { summarize } from "./stats.ts";
 
-export interface Row {
-  readonly name: string;
-  readonly value: string;
-  readonly target?: string;
-  readonly note?: string;
-}
-
-const RUN_MS = 2_000;
+const FULL_MS = 2_000;
+const QUICK_MS = 700;
 const TENANTS = Array.from({ length: 20 }, (_, i) => tenantId(`tenant-${i}`));
 const PAYLOAD = { instance_id: "i_mb1x2y3z0123456789", revision: "r_0123456789abcdef" };
 
@@ -29,18 +26,19 @@ const newEvent = (i: number) => ({
   payload: PAYLOAD,
 });
 
-export async function run(): Promise<Row[]> {
+export async function run({ quick }: Scale): Promise<Row[]> {
   const dataDir = await mkdtemp(join(tmpdir(), "solo-bench-events-"));
+  const runMs = quick ? QUICK_MS : FULL_MS;
   try {
     await using storage = await openStorage({ dataDir, clock: systemClock });
     using log = new EventLog({ clock: systemClock, bootId: "bench" });
     log.attach(storage.events);
+    const disk = await bareDisk(dataDir, runMs);
     return [
-      await bareDisk(dataDir),
-      await durableAppends(log, 1),
-      await durableAppends(log, 64, "≥ 100 thousand/s"),
-      await durableAppends(log, 1024),
-      ...(await emitCost(log)),
+      { ...(await durableAppends(log, { emitters: 1, runMs })), peers: [disk] },
+      await durableAppends(log, { emitters: 64, runMs, targets: [atLeast("rate", 100_000)] }),
+      await durableAppends(log, { emitters: 1024, runMs }),
+      await emitCost(log),
       await fanOut(log, 100),
     ];
   } finally {
@@ -49,63 +47,63 @@ export async function run(): Promise<Row[]> {
 }
 
 /** What the disk gives without a database: the other rows are to be read against it. */
-async function bareDisk(directory: string): Promise<Row> {
+async function bareDisk(directory: string, runMs: number): Promise<Row> {
   const block = new Uint8Array(16_384);
   const file = await open(join(directory, "bare"), "w");
   let syncs = 0;
   const started = performance.now();
   try {
-    for (; performance.now() - started < RUN_MS / 2; syncs++) {
+    for (; performance.now() - started < runMs; syncs++) {
       writeSync(file.fd, block);
       fsyncSync(file.fd);
     }
   } finally {
     await file.close();
   }
-  const perSecond = (syncs / (performance.now() - started)) * 1_000;
   return {
-    name: "16 KiB appended and fsynced",
-    value: `${perSecond.toFixed(0)} /s`,
-    note: "bare file, this disk",
+    name: "bare file: 16 KiB appended and fsynced",
+    rate: (syncs * 1_000) / (performance.now() - started),
   };
 }
 
-async function durableAppends(log: EventLog, emitters: number, target?: string): Promise<Row> {
+interface Appends {
+  readonly emitters: number;
+  readonly runMs: number;
+  readonly targets?: readonly Bound[];
+}
+
+/** Every event is awaited until it is on disk (fsync). */
+async function durableAppends(log: EventLog, options: Appends): Promise<Row> {
+  const { emitters, runMs, targets = [] } = options;
   const started = performance.now();
   const from = log.head();
   const emitter = async (_: unknown, i: number) => {
-    while (performance.now() - started < RUN_MS) await log.append(newEvent(i));
+    while (performance.now() - started < runMs) await log.append(newEvent(i));
   };
   await Promise.all(Array.from({ length: emitters }, emitter));
-  const perSecond = ((log.head() - from) / (performance.now() - started)) * 1_000;
-  return {
-    name: `durable appends, ${emitters} emitters`,
-    value: `${(perSecond / 1_000).toFixed(1)} thousand/s`,
-    ...(target !== undefined && { target }),
-    note: "each awaited on disk (fsync)",
-  };
+  const rate = ((log.head() - from) * 1_000) / (performance.now() - started);
+  const name = `durable events, ${emitters} emitter${emitters === 1 ? "" : "s"}`;
+  return { name, rate, ...(targets.length > 0 && { targets }) };
 }
 
 /** Turns of 64 emits, timed one by one, with the loop free in between as in a kernel at work. */
-async function emitCost(log: EventLog): Promise<Row[]> {
+async function emitCost(log: EventLog): Promise<Row> {
   const costs: number[] = [];
   for (let turn = 0; turn < 1_000; turn++) {
     for (let i = 0; i < 64; i++) {
       const event = newEvent(i);
       const started = performance.now();
       log.emit(event);
-      costs.push((performance.now() - started) * 1_000);
+      costs.push(performance.now() - started);
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
   await log.flushed();
-  costs.sort((a, b) => a - b);
-  const at = (share: number) =>
-    `${(costs[Math.floor(costs.length * share)] as number).toFixed(2)} µs`;
-  return [
-    { name: "emit, cost for the caller, median", value: at(0.5), target: "≤ 5 µs" },
-    { name: "emit, cost for the caller, p99", value: at(0.99) },
-  ];
+  return {
+    name: "emit an event, cost for the caller",
+    ...summarize(costs),
+    targets: [atMost("median", 0.005)],
+  };
 }
 
 async function fanOut(log: EventLog, subscribers: number): Promise<Row> {
@@ -125,12 +123,9 @@ async function fanOut(log: EventLog, subscribers: number): Promise<Row> {
   }
   await all;
   stop.abort();
-  const perSecond = ((events * subscribers) / (performance.now() - started)) * 1_000;
   return {
-    name: `tail fan-out, ${subscribers} subscribers`,
-    value: `${(perSecond / 1e6).toFixed(2)} million deliveries/s`,
-    note: `${events} events, emitted meanwhile`,
+    name: `deliveries to ${subscribers} tails in the kernel`,
+    rate: (events * subscribers * 1_000) / (performance.now() - started),
+    note: `${events} events, emitted meanwhile; without a gateway`,
   };
 }
-
-if (import.meta.main) console.table(await run());

@@ -18,7 +18,11 @@ export interface BenchKernel extends AsyncDisposable {
 }
 
 /** The benchmarks put many services into few tenants; the default limits are for agents. */
-const LIMITS = { SOLO_LIMITS_MAX_PER_TENANT: "100000", SOLO_LIMITS_MAX_TOTAL: "100000", SOLO_LOG_LEVEL: "error" };
+const LIMITS = {
+  SOLO_LIMITS_MAX_PER_TENANT: "100000",
+  SOLO_LIMITS_MAX_TOTAL: "100000",
+  SOLO_LOG_LEVEL: "error",
+};
 const READY_MS = 60_000;
 const ANSWER_MS = 10_000;
 
@@ -29,11 +33,24 @@ export interface KernelSetup {
   readonly profileDir?: string | undefined;
 }
 
-export async function startKernel({ dataDir: given, profileDir }: KernelSetup = {}): Promise<BenchKernel> {
+export async function startKernel({
+  dataDir: given,
+  profileDir,
+}: KernelSetup = {}): Promise<BenchKernel> {
   const dataDir = given ?? (await mkdtemp(join(tmpdir(), "solo-bench-")));
   const started = startProcess({
     module: "../src/bin/solo.ts",
-    args: ["start", "--data-dir", dataDir, "--http-port", "0", "--listen-port", "0", "--metrics-port", "0"],
+    args: [
+      "start",
+      "--data-dir",
+      dataDir,
+      "--http-port",
+      "0",
+      "--listen-port",
+      "0",
+      "--metrics-port",
+      "0",
+    ],
     nodeFlags: [
       `--import=${new URL("probe.ts", import.meta.url).href}`,
       ...(profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`]),
@@ -57,13 +74,17 @@ export async function startKernel({ dataDir: given, profileDir }: KernelSetup = 
     loopLateness: () => ask("read"),
     kill: () => started.kill(),
     async [Symbol.asyncDispose]() {
-      if (started.child.exitCode === null && started.child.signalCode === null) await started.stop();
+      if (started.child.exitCode === null && started.child.signalCode === null)
+        await started.stop();
       await clean();
     },
   };
 }
 
-async function addresses(dataDir: string, { child, pid }: Started): Promise<{ http: string; grpc: string }> {
+async function addresses(
+  dataDir: string,
+  { child, pid }: Started,
+): Promise<{ http: string; grpc: string }> {
   const deadline = performance.now() + READY_MS;
   for (;;) {
     const text = await readFile(join(dataDir, "kernel.json"), "utf8").catch(() => "");
@@ -72,7 +93,8 @@ async function addresses(dataDir: string, { child, pid }: Started): Promise<{ ht
       // A killed kernel leaves its file behind.
       if (found.pid === pid) return found;
     }
-    if (child.exitCode !== null || performance.now() > deadline) throw new Error("The kernel did not start.");
+    if (child.exitCode !== null || performance.now() > deadline)
+      throw new Error("The kernel did not start.");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -31,7 +31,12 @@ process.once("exit", () => {
 });
 
 /** A Node process with a channel for messages. */
-export function startProcess({ module, args = [], nodeFlags = [], env = {} }: StartOptions): Started {
+export function startProcess({
+  module,
+  args = [],
+  nodeFlags = [],
+  env = {},
+}: StartOptions): Started {
   const path = fileURLToPath(new URL(module, import.meta.url));
   const flags = ["--disable-warning=ExperimentalWarning", ...nodeFlags];
   const child = spawn(process.execPath, [...flags, path, ...args], {
@@ -57,7 +62,10 @@ export function startProcess({ module, args = [], nodeFlags = [], env = {} }: St
 }
 
 /** The next message, or a failure when the process ends or the time is over first. */
-export function nextMessage<T>({ child }: Started, { ms, what }: { ms: number; what: string }): Promise<T> {
+export function nextMessage<T>(
+  { child }: Started,
+  { ms, what }: { ms: number; what: string },
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const done = () => {
       clearTimeout(timer);
@@ -84,7 +92,13 @@ export function nextMessage<T>({ child }: Started, { ms, what }: { ms: number; w
 /** The process and everything below it. */
 export function processTree(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-  return [pid, ...children.split(" ").filter(Boolean).flatMap((child) => processTree(Number(child)))];
+  return [
+    pid,
+    ...children
+      .split(" ")
+      .filter(Boolean)
+      .flatMap((child) => processTree(Number(child))),
+  ];
 }
 
 /** Proportional set size of all of them, MiB: pages that they share are counted once. */

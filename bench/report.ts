@@ -47,7 +47,9 @@ export function renderTable(rows: readonly Row[]): string {
 
 const alignedLine = (line: readonly string[], widths: readonly number[]): string =>
   line
-    .map((text, column) => (column === 0 ? text.padEnd(widths[0]!) : text.padStart(widths[column]!)))
+    .map((text, column) =>
+      column === 0 ? text.padEnd(widths[0]!) : text.padStart(widths[column]!),
+    )
     .join("  ")
     .trimEnd();
 

@@ -11,7 +11,11 @@ export interface Unseen {
 
 export function unseenSource(seed: string): Unseen {
   const id = seed.replace(/\W/g, "_");
-  const [base, step, fee] = [1, 2, 3].map((salt) => 3 + (hash(`${seed}/${salt}`) % 997)) as [number, number, number];
+  const [base, step, fee] = [1, 2, 3].map((salt) => 3 + (hash(`${seed}/${salt}`) % 997)) as [
+    number,
+    number,
+    number,
+  ];
   const quantity = 2 + (hash(seed) % 7);
   const source = `import { defineService } from "solo";
 
@@ -75,6 +79,7 @@ export default defineService({
 /** FNV-1a, 32 bits. */
 function hash(text: string): number {
   let value = 0x811c9dc5;
-  for (const character of text) value = Math.imul(value ^ character.charCodeAt(0), 0x01000193) >>> 0;
+  for (const character of text)
+    value = Math.imul(value ^ character.charCodeAt(0), 0x01000193) >>> 0;
   return value;
 }

@@ -14,13 +14,18 @@ export interface LoopResult extends Summary {
   readonly rate: number;
 }
 
-export async function closedLoop({ clients, warmMs, runMs, once }: LoopOptions): Promise<LoopResult> {
+export async function closedLoop({
+  clients,
+  warmMs,
+  runMs,
+  once,
+}: LoopOptions): Promise<LoopResult> {
   const begun = performance.now();
   const from = begun + warmMs;
   const until = from + runMs;
   const samples: number[] = [];
   const client = async (_: unknown, index: number) => {
-    for (let sent = performance.now(); sent < until; ) {
+    for (let sent = performance.now(); sent < until;) {
       await once(index);
       const now = performance.now();
       if (sent >= from && now <= until) samples.push(now - sent);

@@ -23,12 +23,18 @@ export interface Request {
 }
 
 /** The bytes of a request, so that a loop makes them once. */
-export function encode({ host, port }: Endpoint, { method, path, headers = {}, body }: Request): Buffer {
+export function encode(
+  { host, port }: Endpoint,
+  { method, path, headers = {}, body }: Request,
+): Buffer {
   const content = body === undefined ? "" : JSON.stringify(body);
   const all = {
     host: `${host}:${port}`,
     ...headers,
-    ...(body !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(content) }),
+    ...(body !== undefined && {
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(content),
+    }),
   };
   const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`${method} ${path} HTTP/1.1\r\n${head.join("")}\r\n${content}`);
@@ -43,7 +49,8 @@ export class HttpConnection {
     this.#socket = socket;
     socket.setNoDelay(true).setEncoding("latin1");
     socket.on("data", (text: string) => this.#arrived(text));
-    const end = (error?: Error) => this.#waiting?.reject(error ?? new Error("The connection closed."));
+    const end = (error?: Error) =>
+      this.#waiting?.reject(error ?? new Error("The connection closed."));
     socket.on("error", end);
     socket.on("close", () => end());
   }
@@ -89,14 +96,15 @@ function parse(text: string): Answer | undefined {
   const status = Number(head.slice(9, 12));
   const rest = text.slice(end + 4);
   const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
-  if (length !== undefined) return rest.length < Number(length) ? undefined : { status, body: rest };
+  if (length !== undefined)
+    return rest.length < Number(length) ? undefined : { status, body: rest };
   if (!/\r\ntransfer-encoding: chunked/i.test(head)) return { status, body: "" };
   return rest.endsWith("0\r\n\r\n") ? { status, body: unchunked(rest) } : undefined;
 }
 
 function unchunked(text: string): string {
   let body = "";
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const line = text.indexOf("\r\n", at);
     const size = Number.parseInt(text.slice(at, line), 16);
     if (!(size > 0)) return body;

@@ -19,6 +19,7 @@ const event = z.strictObject({
   subject: field(6, z.string().nullable().describe("What the event is about: a service_id, as a rule.")),
   payload: field(7, z.record(z.string(), json())),
   causation_id: field(8, eventId.nullable().describe("The event that led to this one.")),
+  boot_id: field(9, z.string().describe("The run of the kernel that recorded it; timestamps compare within one run.")),
 });
 
 export const listEvents = unary({

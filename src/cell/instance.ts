@@ -42,8 +42,6 @@ export class Instance {
   #chunks: Uint8Array[] = [];
   /** Dispatches of the kernel that have no outcome yet. */
   readonly #open = new Set<number>();
-  /** Requests the kernel will answer. */
-  readonly #requests = new Set<number>();
   #running = false;
   #acknowledged = true;
   #started = false;
@@ -122,13 +120,13 @@ export class Instance {
   }
 
   answer(id: number, ok: boolean, text: string): void {
-    if (this.#requests.delete(id)) this.post(ok ? IN.answer : IN.refusal, id, text);
+    this.post(ok ? IN.answer : IN.refusal, id, text);
   }
 
   cancel(id: number): void {
-    if (!this.#open.has(id)) return;
+    // Also when it has answered: the body of its response may still flow.
     this.post(IN.cancel, id);
-    if (!this.#running) return;
+    if (!this.#running || !this.#open.has(id)) return;
     // The guest cannot hear of it while its turn runs. If that turn is a loop, end it.
     const turn = this.#turnStartedAt;
     const ranMs = performance.now() - turn;
@@ -281,7 +279,6 @@ export class Instance {
     const separator = rest.indexOf(",");
     const method = JSON.parse(rest.slice(1, separator)) as string;
     const local = this.#options.answerLocally(method, JSON.parse(rest)[1]);
-    this.#requests.add(id);
     if (local === undefined) {
       this.#options.send(FROM_CELL.request, this.#options.slot, id, rest);
       return;

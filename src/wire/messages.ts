@@ -128,15 +128,17 @@ export interface LogLine {
 }
 
 /** Why an instance is gone. */
-export type DownReason =
-  | "stopped" // terminate ran
-  | "dropped" // the kernel said so
-  | "exception" // the guest's code threw
-  | "timeout" // it did not give the thread back in time
-  | "memory" // it passed its memory limit
-  | "load_failed" // it never started: the module or init threw
-  | "startup_timeout"
-  | "cell"; // the process around it died
+export const DOWN_REASONS = [
+  "stopped", // terminate ran
+  "dropped", // the kernel said so
+  "exception", // the guest's code threw
+  "timeout", // it did not give the thread back in time
+  "memory", // it passed its memory limit
+  "load_failed", // it never started: the module or init threw
+  "startup_timeout",
+  "cell", // the process around it died
+] as const;
+export type DownReason = (typeof DOWN_REASONS)[number];
 
 export interface Down {
   readonly reason: DownReason;

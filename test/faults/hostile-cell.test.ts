@@ -91,6 +91,7 @@ describe("a cell that answers a call with", () => {
     "a heartbeat that is null",
     "state beyond every limit",
     "an end that is null",
+    "an end with nonsense in it",
   ])("%s is killed, and its service comes back elsewhere", (behaviour) =>
     undisturbed(async () => {
       await deployHostile(behaviour);
@@ -101,15 +102,6 @@ describe("a cell that answers a call with", () => {
       expect(restarts).toBe(1);
     }),
   );
-
-  test("an end with nonsense in it ends that instance alone", () =>
-    undisturbed(async () => {
-      await deployHostile("an end with nonsense in it");
-      expect(await refusal(solo.call(tenant, "svc", "get"))).toMatch(/^(service_crashed|outcome_unknown)$/);
-      hostile?.process.kill();
-      await until(() => hostile?.gone, "the hostile cell to be gone");
-      await until(async () => (await solo.call(tenant, "svc", "get")) === 1, "the service to be back");
-    }));
 
   test("replies for everybody settles only its own calls", () =>
     undisturbed(async () => {
@@ -139,7 +131,7 @@ describe("a cell that answers a start with", () => {
   );
 });
 
-test("no hostile cell ever got the kernel to record a failure of its own", async () => {
-  const events = await solo.kernel.events.read({ limit: 1000 });
-  expect(events.filter(({ type }) => type.startsWith("system_child"))).toEqual([]);
+test("no hostile cell ever made a part of the kernel fail", async () => {
+  const events = await solo.kernel.events.read({ types: ["system_child_exited"] });
+  expect(events).toEqual([]);
 });

@@ -4,6 +4,7 @@
  *
  * 1. A response body has at most RESPONSE_WINDOW bytes on the way that the host has not
  *    taken; a request body the same, by the credit the guest gives.
+ * 2. Once a response is complete, what is unread of its request is discarded.
  */
 import { OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
@@ -22,8 +23,9 @@ interface Head {
 export interface Http {
   request(id: number, head: Head, signal: AbortSignal | undefined): Request;
   requestChunk(id: number, bytes: Uint8Array | undefined): void;
-  /** Sends the head at once and the body as it comes. */
-  respond(id: number, response: Response): void;
+  /** Sends the head at once and the body as it comes; `gone` runs when the client leaves
+   *  before its end. */
+  respond(id: number, response: Response, gone: () => void): void;
   credit(id: number, bytes: number): void;
   /** The client is gone: stop reading the response, break the request's body. */
   abort(id: number): void;
@@ -34,6 +36,7 @@ interface Sending {
   inFlight: number;
   reader: ReadableStreamDefaultReader<Uint8Array>;
   resume: (() => void) | undefined;
+  readonly gone: () => void;
 }
 
 interface Receiving {
@@ -69,8 +72,16 @@ export function createHttp(outbox: Outbox): Http {
     } catch (error) {
       if (sending.has(id)) outbox.add(OUT.bodyFailed, id, JSON.stringify(describeThrown(error)));
     } finally {
-      sending.delete(id);
+      if (sending.delete(id)) discard(id);
     }
+  }
+
+  function discard(id: number): void {
+    const body = receiving.get(id);
+    receiving.delete(id);
+    if (body === undefined) return;
+    body.broken = true;
+    body.wake?.();
   }
 
   function incoming(id: number): ReadableStream<Uint8Array> {
@@ -85,7 +96,7 @@ export function createHttp(outbox: Outbox): Http {
           }
           const chunk = body.queue.shift();
           if (body.broken) {
-            controller.error(new DOMException("The client is gone.", "AbortError"));
+            controller.error(new DOMException("The exchange is over.", "AbortError"));
           } else if (chunk !== undefined) {
             controller.enqueue(chunk);
             outbox.add(OUT.credit, id, String(chunk.length));
@@ -127,7 +138,7 @@ export function createHttp(outbox: Outbox): Http {
       else body.ended = true;
       body.wake?.();
     },
-    respond(id, response) {
+    respond(id, response, gone) {
       const body = response.body as ReadableStream<Uint8Array> | null;
       const headers: [string, string][] = [];
       response.headers.forEach((value, name) => {
@@ -136,8 +147,8 @@ export function createHttp(outbox: Outbox): Http {
       for (const cookie of response.headers.getSetCookie()) headers.push(["set-cookie", cookie]);
       const head = { status: response.status, headers, body: body !== null };
       outbox.add(OUT.head, id, JSON.stringify(head));
-      if (body === null) return;
-      const state: Sending = { inFlight: 0, reader: body.getReader(), resume: undefined };
+      if (body === null) return discard(id);
+      const state: Sending = { inFlight: 0, reader: body.getReader(), resume: undefined, gone };
       sending.set(id, state);
       void pump(id, state);
     },
@@ -150,13 +161,11 @@ export function createHttp(outbox: Outbox): Http {
     abort(id) {
       const state = sending.get(id);
       sending.delete(id);
-      state?.resume?.();
-      state?.reader.cancel().catch(() => {});
-      const body = receiving.get(id);
-      receiving.delete(id);
-      if (body === undefined) return;
-      body.broken = true;
-      body.wake?.();
+      discard(id);
+      if (state === undefined) return;
+      state.resume?.();
+      state.gone();
+      state.reader.cancel().catch(() => {});
     },
   };
 }

@@ -89,7 +89,7 @@ export function createMailbox(options: MailboxOptions): Mailbox {
           throw new TypeError("fetch must return a Response.");
         }
         options.settled();
-        http.respond(message.id, value);
+        http.respond(message.id, value, () => abort(message));
         return;
       }
       const reply = message.op === IN.call ? (toJson(value) ?? "null") : "";
@@ -117,6 +117,11 @@ export function createMailbox(options: MailboxOptions): Mailbox {
     const table = op === IN.call ? definition.calls : definition.casts;
     return table![name]!(solo, ...args);
   }
+
+  const abort = (message: Message): void =>
+    (message.abort ??= new AbortController()).abort(
+      new DOMException("The caller is gone.", "AbortError"),
+    );
 
   const signalOf = (message: Message): AbortSignal =>
     (message.abort ??= new AbortController()).signal;
@@ -174,11 +179,7 @@ export function createMailbox(options: MailboxOptions): Mailbox {
         return;
       }
       for (const message of running) {
-        if (message.id === id) {
-          (message.abort ??= new AbortController()).abort(
-            new DOMException("The caller is gone.", "AbortError"),
-          );
-        }
+        if (message.id === id) abort(message);
       }
     },
     crash: (error) => crash(error),

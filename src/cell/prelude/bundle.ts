@@ -118,7 +118,6 @@ export async function bundleSegments(): Promise<Bundle[]> {
     target: "esnext",
     charset: "ascii",
     minify: true,
-    keepNames: true,
     legalComments: "none",
     logLevel: "silent",
     define: Object.fromEntries([

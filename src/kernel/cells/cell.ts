@@ -25,8 +25,10 @@ const BACKLOG_LIMIT_BYTES = 64 * 1024 * 1024;
 
 export class Cell {
   readonly process: CellProcess;
-  readonly dedicated: boolean;
+  /** Set when the cell is given to a tenant, for good. */
   tenant: TenantId | undefined;
+  /** It serves one instance and ends with it. */
+  dedicated = false;
   /** Resident memory as the cell last said, bytes. */
   rssBytes = 0;
   readonly ready: Promise<void>;
@@ -39,9 +41,8 @@ export class Cell {
   #endReason: string | undefined;
   #isGone = false;
 
-  constructor(options: { process: CellProcess; clock: Clock; dedicated: boolean }) {
+  constructor(options: { process: CellProcess; clock: Clock }) {
     this.process = options.process;
-    this.dedicated = options.dedicated;
     this.#clock = options.clock;
     this.#lastHeard = options.clock.now();
     const { socket } = options.process;
@@ -53,6 +54,7 @@ export class Cell {
       else this.#receive(frame);
     });
     socket.on("data", (chunk: Buffer) => {
+      if (this.#endReason !== undefined) return;
       this.#lastHeard = this.#clock.now();
       if (!reader.push(chunk)) this.kill("it sent a malformed frame");
     });

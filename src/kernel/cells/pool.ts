@@ -3,8 +3,8 @@
  * one, and dedicated cells.
  *
  * 1. A cell that has served a tenant never serves another.
- * 2. Spares are made only when nothing is being deployed: an eager refill costs the very
- *    deploy it should help.
+ * 2. Spares are made a while after one was taken: an eager refill costs the very deploy it
+ *    should help.
  */
 import type { Clock } from "#base/clock.ts";
 import { within } from "#base/deadline.ts";
@@ -33,7 +33,6 @@ export class CellPool {
   readonly #cells = new Set<Cell>();
   readonly #shared = new Map<TenantId, Promise<Cell>>();
   #spares: Cell[] = [];
-  #starting = 0;
   #closed = false;
   #refillTimer: NodeJS.Timeout | undefined;
   readonly #checkTimer: NodeJS.Timeout;
@@ -88,29 +87,24 @@ export class CellPool {
 
   async #claim(tenant: TenantId, dedicated: boolean): Promise<Cell> {
     if (this.#closed) throw new SoloError("shutting_down", "The kernel is stopping.");
-    let cell = dedicated ? undefined : this.#spares.shift();
-    if (cell?.isGone) cell = undefined;
-    cell ??= this.#spawn(dedicated);
+    let cell = this.#spares.shift();
+    if (cell === undefined || cell.isGone) cell = this.#spawn();
     cell.tenant = tenant;
+    cell.dedicated = dedicated;
     this.#scheduleRefill(REFILL_AFTER_MS);
     await within(cell.ready, { ms: READY_TIMEOUT_MS, what: "a cell to start", code: "unavailable" });
     return cell;
   }
 
-  #spawn(dedicated: boolean): Cell {
+  #spawn(): Cell {
     const { launch, clock, log, cellArgs } = this.#options;
     const process = launch({
       program: "cell",
       args: cellArgs,
       onStderr: (line) => log.warn("cell says", { pid: process.pid, line }),
     });
-    const cell = new Cell({ process, clock, dedicated });
+    const cell = new Cell({ process, clock });
     this.#cells.add(cell);
-    this.#starting += 1;
-    const settled = () => {
-      this.#starting -= 1;
-    };
-    cell.ready.then(settled, settled);
     void cell.gone.then((why) => {
       this.#cells.delete(cell);
       this.#idleSince.delete(cell);
@@ -128,7 +122,7 @@ export class CellPool {
 
   async #refill(): Promise<void> {
     while (!this.#closed && this.#spares.length < this.#options.spares) {
-      const cell = this.#spawn(false);
+      const cell = this.#spawn();
       try {
         await within(cell.ready, { ms: READY_TIMEOUT_MS, what: "a spare cell" });
         this.#spares.push(cell);
@@ -143,7 +137,7 @@ export class CellPool {
     const now = this.#options.clock.now();
     for (const cell of this.#cells) {
       cell.checkHeartbeat();
-      if (cell.tenant === undefined || cell.size > 0) {
+      if (cell.tenant === undefined || cell.dedicated || cell.size > 0) {
         this.#idleSince.delete(cell);
         continue;
       }

@@ -1,4 +1,5 @@
 /** Calls and casts to services, and what they log. */
+import type { OutputOf } from "#api/catalogue.ts";
 import { SoloError } from "#base/errors.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
@@ -28,7 +29,7 @@ export const messageHandlers = ({ tenants, logs }: MessageParts): Pick<Handlers,
     const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The caller is gone."));
     signal.addEventListener("abort", gone, { once: true });
     try {
-      return { reply: JSON.parse(await promise) };
+      return { reply: replyFrom(await promise) };
     } finally {
       signal.removeEventListener("abort", gone);
     }
@@ -81,3 +82,12 @@ const shown = (line: { seq: number; atMs: number; level: Shown["level"]; text: s
   text: line.text,
   instance_id: line.instance,
 });
+
+function replyFrom(json: string): OutputOf<"Call">["reply"] {
+  try {
+    return JSON.parse(json);
+  } catch {
+    // A real cell sends JSON; one that was taken over may not.
+    throw new SoloError("service_error", "The service's reply is malformed.");
+  }
+}

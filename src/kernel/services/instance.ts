@@ -12,6 +12,7 @@ import type { InstanceId } from "#base/ids.ts";
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
 import type { Cell, SlotHandler } from "#kernel/cells/cell.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
+import { readDown, readHead, readLogLine, readRequest, readStarted } from "#wire/from-cell.ts";
 import {
   FROM_CELL,
   TO_CELL,
@@ -61,6 +62,8 @@ export const WINDOW = 64;
 /** After `drop`, the cell has this long to report the end before it is killed. */
 const DROP_GRACE_MS = 1000;
 const STARTUP_GRACE_MS = 1000;
+/** A guest counts its state in UTF-16 units; in UTF-8 one of them takes up to three bytes. */
+const MAX_BYTES_PER_CHAR = 3;
 
 export class Instance implements Child, SlotHandler {
   readonly id: InstanceId;
@@ -238,34 +241,54 @@ export class Instance implements Child, SlotHandler {
         return dispatch?.bodies?.credit(Number(payload.toString()) || 0);
       }
       case FROM_CELL.state:
+        if (payload.length > this.#options.start.stateBytes * MAX_BYTES_PER_CHAR) {
+          return this.cell.kill("it sent more state than it may keep");
+        }
         return this.#stateArrived(payload.toString());
       case FROM_CELL.unchanged:
         return this.#snapshots.shift()?.resolve(undefined);
       default:
-        return this.#untrusted(kind, id, payload);
+        return this.#untrusted(kind, id, payload.toString());
     }
   }
 
-  /** Frames with JSON in them: what does not parse ends the cell. */
-  #untrusted(kind: number, id: number, payload: Buffer): void {
+  /** Frames with JSON in them: what is not of its kind ends the cell. */
+  #untrusted(kind: number, id: number, text: string): void {
+    let act: (() => void) | undefined;
     try {
-      const value: unknown = JSON.parse(payload.toString());
-      const { events } = this.#options;
-      if (kind === FROM_CELL.request && Array.isArray(value) && typeof value[0] === "string") {
-        events.request(this, id, value[0], Array.isArray(value[1]) ? value[1] : [value[1]]);
-      } else if (kind === FROM_CELL.log) {
-        const { level, text } = value as LogLine;
-        events.log(this, { level, text: String(text) });
-      } else if (kind === FROM_CELL.started) {
-        this.#ready = true;
-        this.#starting.resolve(value as Started);
-      } else if (kind === FROM_CELL.down) {
-        this.#end(value as Down, false);
-      } else {
-        this.cell.kill("it sent a frame of no known kind");
-      }
+      act = this.#read(kind, id, text);
     } catch {
-      this.cell.kill("it sent a malformed message");
+      return this.cell.kill("it sent a malformed message");
+    }
+    if (act === undefined) this.cell.kill("it sent a frame of no known kind");
+    else act();
+  }
+
+  /** What the frame asks for, read whole before anything of it is done. */
+  #read(kind: number, id: number, text: string): (() => void) | undefined {
+    const { events } = this.#options;
+    switch (kind) {
+      case FROM_CELL.request: {
+        const { method, args } = readRequest(text);
+        return () => events.request(this, id, method, args);
+      }
+      case FROM_CELL.log: {
+        const line = readLogLine(text);
+        return () => events.log(this, line);
+      }
+      case FROM_CELL.started: {
+        const started = readStarted(text);
+        return () => {
+          this.#ready = true;
+          this.#starting.resolve(started);
+        };
+      }
+      case FROM_CELL.down: {
+        const report = readDown(text);
+        return () => this.#end(report, false);
+      }
+      default:
+        return undefined;
     }
   }
 
@@ -374,7 +397,7 @@ function outcomeOf({ reason, name, message, current }: Down, id: number): SoloEr
 function responded(dispatch: Dispatch, text: string): void {
   let head: ResponseHead;
   try {
-    head = JSON.parse(text) as ResponseHead;
+    head = readHead(text);
   } catch {
     return dispatch.fail(new SoloError("service_error", "The service's response is malformed."));
   }

@@ -144,6 +144,4 @@ export class AbortController {
   }
 }
 
-Object.defineProperty(Signal, "name", { value: "AbortSignal", configurable: true });
-
 export { Signal as AbortSignal };

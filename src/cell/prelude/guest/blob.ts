@@ -184,10 +184,4 @@ class SoloFile extends SoloBlob {
   }
 }
 
-const rename = (constructor: object, value: string): void => {
-  Object.defineProperty(constructor, "name", { value, configurable: true });
-};
-rename(SoloBlob, "Blob");
-rename(SoloFile, "File");
-
 export { SoloBlob as Blob, SoloFile as File };

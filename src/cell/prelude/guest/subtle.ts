@@ -146,12 +146,6 @@ class Subtle {
   }
 }
 
-const rename = (constructor: object, value: string): void => {
-  Object.defineProperty(constructor, "name", { value, configurable: true });
-};
-rename(Key, "CryptoKey");
-rename(Subtle, "SubtleCrypto");
-
 export const subtle = new Subtle(KEY);
 
 export { Key as CryptoKey, Subtle as SubtleCrypto };

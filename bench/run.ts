@@ -1,0 +1,72 @@
+/**
+ * `npm run bench`: measures a real kernel from outside, and beside it, in the same run, the
+ * usual ways to do the same work. Options: --only NAME, --quick, --json, --profile DIR.
+ *
+ * 1. Benchmarks run one after the other, each with a kernel and a data directory of its own.
+ * 2. Every answer is checked; a wrong one fails the run.
+ */
+import { parseArgs } from "node:util";
+import { machineFacts } from "./machine.ts";
+import { renderTable, verdict, type Row } from "./report.ts";
+import type { Scale } from "./scale.ts";
+
+const LIMIT_MS = { full: 360_000, quick: 120_000 };
+
+const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Promise<Row[]> }>>> = {
+  deploy: () => import("./measure/deploy.ts"),
+  calls: () => import("./measure/calls.ts"),
+  "in-process": () => import("./measure/in-process.ts"),
+  restart: () => import("./measure/restart.ts"),
+  many: () => import("./measure/many.ts"),
+  events: () => import("./events.ts"),
+  "fan-out": () => import("./measure/fan-out.ts"),
+  burst: () => import("./measure/burst.ts"),
+};
+
+const NOT_MEASURED = [
+  "Not measured: the OS sandbox around cells, TLS, several tenants under load at once, large",
+  "payloads, real networks, hours of running. Load generator, kernel, cells and peers share the",
+  "same cores, so rates are of the whole machine, generator included.",
+];
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    profile: { type: "string" },
+  },
+});
+
+const { only } = values;
+if (only !== undefined && !Object.hasOwn(BENCHMARKS, only)) {
+  console.error(`There is no benchmark ${only}; there are: ${Object.keys(BENCHMARKS).join(", ")}.`);
+  process.exit(2);
+}
+setTimeout(
+  () => {
+    console.error("The benchmarks took too long and were stopped.");
+    process.exit(1);
+  },
+  values.quick ? LIMIT_MS.quick : LIMIT_MS.full,
+).unref();
+
+const facts = machineFacts();
+const rows: Row[] = [];
+for (const [name, load] of Object.entries(BENCHMARKS)) {
+  if (only !== undefined && name !== only) continue;
+  const begun = performance.now();
+  rows.push(...(await (await load()).run({ quick: values.quick, profileDir: values.profile })));
+  console.error(`${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+}
+if (values.json) {
+  console.log(
+    JSON.stringify(
+      { machine: facts, rows: rows.map((row) => ({ ...row, verdict: verdict(row) })) },
+      undefined,
+      2,
+    ),
+  );
+} else {
+  console.log(`\n${facts.join("\n")}\n\n${renderTable(rows)}\n\n${NOT_MEASURED.join("\n")}`);
+}

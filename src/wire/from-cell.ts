@@ -1,0 +1,63 @@
+/**
+ * Reading what a cell says: hostile input, checked field by field.
+ *
+ * 1. A reader answers with exactly the type it promises, or throws; nothing else of the
+ *    message gets through.
+ */
+import { DOWN_REASONS, type Down, type LogLevel, type LogLine, type ResponseHead, type Started } from "#wire/messages.ts";
+
+export interface GuestRequest {
+  readonly method: string;
+  readonly args: unknown[];
+}
+
+const LOG_LEVELS: ReadonlySet<unknown> = new Set<LogLevel>(["debug", "info", "warn", "error"]);
+
+export function readStarted(text: string): Started {
+  const { handlers, version } = object(text);
+  must(Array.isArray(handlers) && handlers.every(isText));
+  must(version === undefined || isText(version));
+  return { handlers, ...(version !== undefined && { version }) };
+}
+
+export function readDown(text: string): Down {
+  const { reason, name, message, stack, current, unstarted, fastLane } = object(text);
+  const known = DOWN_REASONS.find((each) => each === reason);
+  must(known !== undefined && isText(name) && isText(message) && isText(stack));
+  must(Array.isArray(unstarted) && unstarted.every(isId));
+  must(current === undefined || isId(current));
+  return { reason: known, name, message, stack, unstarted, ...(current !== undefined && { current }), fastLane: fastLane === true };
+}
+
+export function readLogLine(text: string): LogLine {
+  const { level, text: line } = object(text);
+  must(LOG_LEVELS.has(level) && isText(line));
+  return { level: level as LogLevel, text: line };
+}
+
+export function readRequest(text: string): GuestRequest {
+  const value: unknown = JSON.parse(text);
+  must(Array.isArray(value) && isText(value[0]));
+  return { method: value[0], args: Array.isArray(value[1]) ? value[1] : [value[1]] };
+}
+
+export function readHead(text: string): ResponseHead {
+  const { status, headers, body } = object(text);
+  must(typeof status === "number" && Array.isArray(headers) && headers.every(isPair));
+  return { status, headers, body: body === true };
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const isId = (value: unknown): value is number => Number.isInteger(value);
+const isPair = (value: unknown): value is [string, string] =>
+  Array.isArray(value) && value.length === 2 && value.every(isText);
+
+function object(text: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(text);
+  must(typeof value === "object" && value !== null);
+  return value as Record<string, unknown>;
+}
+
+function must(condition: boolean): asserts condition {
+  if (!condition) throw new TypeError("A message of the cell is not of its kind.");
+}
