@@ -74,4 +74,4 @@ const [kind, options] = process.argv.slice(2) as ["kernel" | HostKind, string];
   });
   process.send?.(result);
 }
-process.disconnect();
+process.disconnect?.();

@@ -22,10 +22,10 @@ export const SERVICE_STATES = [
 
 const restartLimits = z
   .strictObject({
-    max_restarts: field(1, z.uint32().max(1000).optional().describe("Restarts allowed within max_seconds; 3 unless given.")),
-    max_seconds: field(2, z.uint32().min(1).max(86_400).optional().describe("The window in which restarts are counted; 5 unless given.")),
-    startup_timeout_ms: field(3, timeoutMs.optional().describe("Time for load and init; 5000 unless given.")),
-    shutdown_timeout_ms: field(4, timeoutMs.optional().describe("Time for terminate before the instance is killed; 5000 unless given.")),
+    max_restarts: field(1, z.uint32().max(1000).optional().describe("Restarts allowed within max_seconds; limits.max_restarts of the configuration unless given.")),
+    max_seconds: field(2, z.uint32().min(1).max(86_400).optional().describe("The window in which restarts are counted; limits.max_seconds unless given.")),
+    startup_timeout_ms: field(3, timeoutMs.optional().describe("Time for load and init; limits.startup_timeout_ms unless given.")),
+    shutdown_timeout_ms: field(4, timeoutMs.optional().describe("Time for terminate before the instance is killed; limits.shutdown_timeout_ms unless given.")),
   })
   .describe("How often the service may crash, and how long it may take to start and stop.");
 

@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createLogger, type ProcessLogger } from "#bin/logger.ts";
 import { announce, ownerToken, prepareDataDir, withdraw } from "#bin/data-dir.ts";
+import type { KernelPort } from "#api/kernel-port.ts";
 import { systemClock } from "#base/clock.ts";
 import { ERRORS, EXIT, SoloError, toSoloError } from "#base/errors.ts";
 import { loadConfig } from "#config/load.ts";
@@ -127,7 +128,14 @@ async function start(options: {
     gateways.push({
       id: "metrics",
       start: async (kernel) => {
-        const gateway = await MetricsServer.start({ kernel, host, port: portOf(addresses.metrics, metrics_port), log });
+        // Scrapers carry no token; the port is the owner's to open or close.
+        const open: KernelPort = {
+          call: (name, input, context) => kernel.call(name, input, context),
+          stream: (name, input, context) => kernel.stream(name, input, context),
+          ingress: (request, context) => kernel.ingress(request, context),
+          metrics: (context) => kernel.metrics({ ...context, credentials: { token } }),
+        };
+        const gateway = await MetricsServer.start({ kernel: open, host, port: portOf(addresses.metrics, metrics_port), log });
         addresses.metrics = gateway.address.url;
         return gateway;
       },

@@ -43,9 +43,10 @@ export function readEnvironment(env: Environment): ReadResult {
       settings.push({ path: [key.section, key.name], value: fromText(key, text), source });
       continue;
     }
+    // A slip of the pen is refused; a name that is like none of ours is somebody else's.
     const meant = nearest(name, [...KEYS.map((each) => each.env ?? ""), ...NOT_SETTINGS]);
-    const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
-    problems.push({ path: name, source, message: `unknown setting${hint}` });
+    if (meant === undefined) continue;
+    problems.push({ path: name, source, message: `unknown setting; did you mean ${meant}?` });
   }
   return { settings, problems };
 }

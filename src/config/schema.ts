@@ -155,7 +155,7 @@ const perTenant = {
     is: "How many restarts within max_seconds are tried before a service is quarantined.",
   }),
   max_seconds: whole(1, 86_400, {
-    default: 60,
+    default: 10,
     runtime,
     is: "The window, in seconds, in which restarts are counted.",
   }),

@@ -87,7 +87,7 @@ describe("requests and responses", () => {
     expect(await wrong.json()).toMatchObject({ code: "service_error", detail: expect.stringContaining("Response") });
     await tenant.deploy({ service_id: "mute", code: `export default { calls: { a: () => 1 } };` });
     const mute = await tenant.ingress("mute");
-    expect([mute.status, (await mute.json() as Body)["code"]]).toEqual([404, "handler_not_found"]);
+    expect([mute.status, ((await mute.json()) as Body)["code"]]).toEqual([404, "handler_not_found"]);
   });
 
   test("strangers reach only what is deployed with ingress: public", async () => {
@@ -96,7 +96,7 @@ describe("requests and responses", () => {
     expect(await (await stranger("open")).text()).toBe("welcome");
     for (const service of ["bare", "no-such-service"]) {
       const answer = await stranger(service);
-      expect([answer.status, ((await answer.json() as Body)["code"]]).toEqual([401, "unauthenticated"]);
+      expect([answer.status, ((await answer.json()) as Body)["code"]]).toEqual([401, "unauthenticated"]);
     }
   });
 });

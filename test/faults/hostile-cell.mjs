@@ -1,11 +1,11 @@
 /**
  * A cell that has been taken over: it starts like a real one and then says what it likes.
- * Its argument names what it does when the kernel sends it a start or a call.
+ * Its argument names what it does when the kernel sends it a start, a call or a request.
  */
 import { Socket } from "node:net";
 
-const TO_CELL = { start: 1, call: 2 };
-const FROM_CELL = { ready: 1, started: 2, reply: 3, request: 9, log: 10, state: 11, down: 13, heartbeat: 14 };
+const TO_CELL = { start: 1, call: 2, fetch: 5 };
+const FROM_CELL = { ready: 1, started: 2, reply: 3, head: 5, body: 6, request: 9, log: 10, state: 11, down: 13, heartbeat: 14 };
 const HEADER_BYTES = 13;
 
 const [behaviour] = process.argv.slice(2);
@@ -43,6 +43,7 @@ const atCall = {
   "a kind that is not there": (slot, id) => say(200, slot, id, "null"),
   "a request that is no JSON": (slot, id) => say(FROM_CELL.request, slot, id, "{"),
   "a log line that is null": (slot) => say(FROM_CELL.log, slot, 0, "null"),
+  "a reply that is no JSON": (slot, id) => say(FROM_CELL.reply, slot, id, "{"),
   "a heartbeat that is null": () => say(FROM_CELL.heartbeat, 0, 0, "null"),
   "an end that is null": (slot) => say(FROM_CELL.down, slot, 0, "null"),
   "an end with nonsense in it": (slot) =>
@@ -55,6 +56,17 @@ const atCall = {
   },
   "a flood of log lines": (slot, id) => flood(slot, id, FROM_CELL.log, '{"level":"info","text":"x"}'),
   "a flood of requests": (slot, id) => flood(slot, id, FROM_CELL.request, '["kv.get",["k"]]'),
+};
+
+const atFetch = {
+  "a head that is no JSON": (slot, id) => say(FROM_CELL.head, slot, id, "{"),
+  "headers that are no list": (slot, id) => say(FROM_CELL.head, slot, id, '{"status":200,"headers":7,"body":true}'),
+  "headers that are no texts": (slot, id) => say(FROM_CELL.head, slot, id, '{"status":200,"headers":[["a",{}]],"body":true}'),
+  "a status that is not there": (slot, id) => say(FROM_CELL.head, slot, id, '{"status":7,"headers":[],"body":true}'),
+  "a body beyond its window": (slot, id) => {
+    say(FROM_CELL.head, slot, id, '{"status":200,"headers":[],"body":true}');
+    for (let count = 0; count < 40; count += 1) say(FROM_CELL.body, slot, id, Buffer.alloc(1024 * 1024));
+  },
 };
 
 /** 100 000 frames as fast as they are taken, then the reply. */
@@ -71,8 +83,9 @@ socket.on("data", (chunk) => {
     const [kind, slot, id] = [pending.readUInt8(4), pending.readUInt32LE(5), pending.readUInt32LE(9)];
     pending = pending.subarray(end);
     if (kind === TO_CELL.start) {
-      (atStart[behaviour] ?? (() => say(FROM_CELL.started, slot, 0, '{"handlers":["calls.get"]}')))(slot);
-    } else if (kind === TO_CELL.call) atCall[behaviour]?.(slot, id);
+      (atStart[behaviour] ?? (() => say(FROM_CELL.started, slot, 0, '{"handlers":["calls.get","fetch"]}')))(slot);
+    } else if (kind === TO_CELL.call) (atCall[behaviour] ?? (() => say(FROM_CELL.reply, slot, id, "1")))(slot, id);
+    else if (kind === TO_CELL.fetch) atFetch[behaviour]?.(slot, id);
   }
 });
 setInterval(() => say(FROM_CELL.heartbeat, 0, 0, '{"rssBytes":1,"instances":[]}'), 250);

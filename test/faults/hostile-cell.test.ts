@@ -103,6 +103,12 @@ describe("a cell that answers a call with", () => {
     }),
   );
 
+  test("a reply that is no JSON has answered with an error of its own", () =>
+    undisturbed(async () => {
+      await deployHostile("a reply that is no JSON");
+      expect(await refusal(solo.call(tenant, "svc", "get"))).toBe("service_error");
+    }));
+
   test("replies for everybody settles only its own calls", () =>
     undisturbed(async () => {
       await deployHostile("replies for everybody");
@@ -116,6 +122,31 @@ describe("a cell that answers a call with", () => {
       expect(["mine", "outcome_unknown"]).toContain(answer);
     }),
   );
+});
+
+describe("a cell that answers an HTTP request with", () => {
+  const visit = () => solo.ingress(tenant, "svc");
+
+  test.for([
+    "a head that is no JSON",
+    "headers that are no list",
+    "headers that are no texts",
+    "a status that is not there",
+  ])("%s has answered with an error of its own", (behaviour) =>
+    undisturbed(async () => {
+      await deployHostile(behaviour);
+      expect(await refusal(visit())).toBe("service_error");
+    }),
+  );
+
+  test("a body beyond its window is cut off", () =>
+    undisturbed(async () => {
+      await deployHostile("a body beyond its window");
+      const { body } = await visit();
+      // Its answer to this comes after all of the body.
+      await promptly(solo.call(tenant, "svc", "get"));
+      expect(await refusal(Array.fromAsync(body!))).toBe("service_error");
+    }));
 });
 
 describe("a cell that answers a start with", () => {
@@ -132,6 +163,6 @@ describe("a cell that answers a start with", () => {
 });
 
 test("no hostile cell ever made a part of the kernel fail", async () => {
-  const events = await solo.kernel.events.read({ types: ["system_child_exited"] });
+  const events = await solo.kernel.events.read({ eventTypes: ["system_child_exited"] });
   expect(events).toEqual([]);
 });

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { OperationName, OutputOf } from "#api/catalogue.ts";
+import type { IngressResponse } from "#api/kernel-port.ts";
 import { systemClock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/log.ts";
 import { prepareImage } from "#cell/image.ts";
@@ -35,6 +36,8 @@ export interface InProcessKernel extends AsyncDisposable {
   /** An operation as the owner, acting for the tenant. */
   ask<N extends OperationName>(name: N, input: object, tenant?: string): Promise<OutputOf<N>>;
   call(tenant: string, service: string, name: string, ...args: unknown[]): Promise<unknown>;
+  /** GET / of the service's own HTTP. */
+  ingress(tenant: string, service: string): Promise<IngressResponse>;
 }
 
 export async function startInProcess(options: InProcessOptions = {}): Promise<InProcessKernel> {
@@ -61,6 +64,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     dataDir,
     ask,
     call: async (tenant, service_id, name, ...args) => (await ask("Call", { service_id, name, args }, tenant)).reply,
+    ingress: (tenant, service) =>
+      kernel.port.ingress({ tenant, service, method: "GET", url: "http://localhost/", headers: [], body: undefined }, context()),
     async [Symbol.asyncDispose]() {
       await kernel.stop({ reason: "test", drainMs: 0 });
       rmSync(dataDir, { recursive: true, force: true });
@@ -71,7 +76,6 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
 const context = () => ({
   credentials: { token: TOKEN },
   signal: new AbortController().signal,
-  gateway: "test" as const,
 });
 
 function refuseFiles(): never {

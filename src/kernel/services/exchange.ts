@@ -3,6 +3,7 @@
  *
  * 1. Each direction has at most WINDOW_BYTES on the way that the reader has not taken.
  * 2. When either end dies the other hears of it at once.
+ * 3. Once the response is complete, the rest of the request is no longer wanted.
  */
 import { SoloError } from "#base/errors.ts";
 import type { IngressResponse } from "#api/kernel-port.ts";
@@ -56,6 +57,7 @@ export class Exchange implements DispatchBodies {
       return this.fail(new SoloError("service_error", "The service answered with an impossible status."));
     }
     this.#response.resolve({ status, headers, body: body ? this.#download() : undefined });
+    if (!body) this.#stopUpload();
   }
 
   chunk(bytes: Buffer): void {
@@ -70,19 +72,24 @@ export class Exchange implements DispatchBodies {
 
   ended(): void {
     this.#ended = true;
+    this.#stopUpload();
     this.#wakeReader?.();
   }
 
   broke(error: SoloError): void {
     this.#broken ??= error;
-    this.#unwanted = true;
+    this.#stopUpload();
     this.#wakeReader?.();
-    this.#wakeSender?.();
   }
 
   credit(bytes: number): void {
-    if (bytes < 0) this.#unwanted = true;
-    this.#room += Math.max(0, bytes);
+    if (bytes < 0) return this.#stopUpload();
+    this.#room += bytes;
+    this.#wakeSender?.();
+  }
+
+  #stopUpload(): void {
+    this.#unwanted = true;
     this.#wakeSender?.();
   }
 

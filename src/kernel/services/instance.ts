@@ -223,7 +223,10 @@ export class Instance implements Child, SlotHandler {
       case FROM_CELL.head: {
         const dispatch = this.#open.get(id);
         if (dispatch !== undefined) this.#streaming.set(id, dispatch);
-        return this.#settle(id, (each, text) => responded(each, text), payload.toString());
+        const answered = (each: Dispatch, text: string) => {
+          if (!responded(each, text)) this.#streaming.delete(id);
+        };
+        return this.#settle(id, answered, payload.toString());
       }
       case FROM_CELL.body: {
         const dispatch = this.#streaming.get(id);
@@ -310,6 +313,7 @@ export class Instance implements Child, SlotHandler {
     else {
       barrier.then(done, (error: unknown) => {
         this.#open.delete(id);
+        this.#streaming.delete(id);
         dispatch.fail(error instanceof SoloError ? error : new SoloError("unavailable", "The state could not be stored.", { cause: error }));
         this.#options.events.room(this);
       });
@@ -394,15 +398,18 @@ function outcomeOf({ reason, name, message, current }: Down, id: number): SoloEr
   return new SoloError("service_crashed", `The instance ${text} while it handled this: ${message}`, { hint });
 }
 
-function responded(dispatch: Dispatch, text: string): void {
+/** Passes the head on; false when no body follows it. */
+function responded(dispatch: Dispatch, text: string): boolean {
   let head: ResponseHead;
   try {
     head = readHead(text);
   } catch {
-    return dispatch.fail(new SoloError("service_error", "The service's response is malformed."));
+    dispatch.fail(new SoloError("service_error", "The service's response is malformed."));
+    return false;
   }
   dispatch.bodies?.responded(head);
   dispatch.reply("");
+  return head.body;
 }
 
 /** An error that a guest sent: only codes that a guest may cause are passed on. */

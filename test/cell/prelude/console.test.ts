@@ -51,6 +51,7 @@ describe("console", () => {
       "Uint8Array(3) [ 0, 0, 0 ] 1",
     ],
     [`console.log(new Headers({ a: "1" }))`, "Headers { a: '1' }"],
+    [`console.log(new ReadableStream())`, "ReadableStream { locked: false, state: 'readable' }"],
   ])("%s", (code, expected) => {
     expect(logOf(`(() => { ${code} })()`)).toEqual([["info", expected]]);
   });

@@ -2,7 +2,7 @@
  * A guest with a prelude and a host that a test drives: requests are answered in a
  * later turn and timers fire by a clock of the test's, as over the real bridge.
  */
-import { mkdtempSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createContext, Script } from "node:vm";
@@ -10,10 +10,18 @@ import ivm from "isolated-vm";
 import { loadPrelude, type Prelude } from "#cell/prelude/build.ts";
 import { SEGMENT_NAMES, type SegmentName } from "#cell/prelude/segments.ts";
 
-/** Shared by the test files of one worker; the operating system's own cleanup removes it. */
-const cacheDir = mkdtempSync(join(tmpdir(), "solo-prelude-"));
+async function build(): Promise<Prelude> {
+  const cacheDir = await mkdtemp(join(tmpdir(), "solo-prelude-"));
+  try {
+    return await loadPrelude({ cacheDir });
+  } finally {
+    await rm(cacheDir, { recursive: true });
+  }
+}
+
 let loading: Promise<Prelude> | undefined;
-export const prelude = (): Promise<Prelude> => (loading ??= loadPrelude({ cacheDir }));
+/** Built once for the test files of one worker. */
+export const prelude = (): Promise<Prelude> => (loading ??= build());
 
 const MAX_TURNS = 10_000;
 

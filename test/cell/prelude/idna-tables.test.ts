@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { runInThisContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { compactIdna } from "#cell/prelude/idna-tables.ts";
 
@@ -10,7 +11,7 @@ type Entry = readonly [number | readonly [number, number], ...unknown[]];
 
 function run<T>(source: string): T {
   const module = { exports: {} };
-  new Function("module", source)(module);
+  (runInThisContext(`(function (module) {${source}\n})`) as (holder: object) => void)(module);
   return module.exports as T;
 }
 

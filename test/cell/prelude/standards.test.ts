@@ -84,7 +84,7 @@ describe("The guest's globals follow the standards' own text:", () => {
       ["example.com", "xn--bcher-kva.de", "xn--bcher-kva.de", "a--b.c"],
     ],
     [
-      "TextDecoder knows legacy single-byte labels and says RangeError for the multi-byte ones it lacks",
+      "TextDecoder knows the legacy single-byte labels; one it does not know is a RangeError",
       `const name = (label) => { try { return new TextDecoder(label).decode(new Uint8Array([0xe0])); } catch (e) { return e.name; } };
        return [name("cp1251"), name("no-such")];`,
       ["а", "RangeError"],

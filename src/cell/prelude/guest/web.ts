@@ -17,7 +17,7 @@ export default loadFrom([
     names: ["TextEncoder", "TextDecoder", "TextEncoderStream", "TextDecoderStream"],
   },
   {
-    load: () => require("web-streams-polyfill"),
+    load: () => require("./streams.ts"),
     names: [
       "ReadableStream",
       "ReadableStreamDefaultReader",
