@@ -74,6 +74,7 @@ export const ERRORS = {
   startup_failed: row(422, GRPC.FAILED_PRECONDITION, EXIT.FAILED, "Service did not start"),
   startup_timeout: row(422, GRPC.FAILED_PRECONDITION, EXIT.FAILED, "Service did not start in time"),
   service_error: row(422, GRPC.FAILED_PRECONDITION, EXIT.FAILED, "The service answered with an error"),
+  handler_failed: row(500, GRPC.UNKNOWN, EXIT.FAILED, "The service's fetch threw"),
   service_crashed: row(502, GRPC.UNKNOWN, EXIT.FAILED, "The service crashed"),
   outcome_unknown: row(502, GRPC.UNKNOWN, EXIT.FAILED, "Outcome unknown"),
   deadline_exceeded: row(504, GRPC.DEADLINE_EXCEEDED, EXIT.FAILED, "Deadline exceeded"),

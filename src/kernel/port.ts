@@ -15,7 +15,10 @@ import type { Authority, Principal } from "#kernel/authority.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { Handlers, Asked } from "#kernel/operations/handlers.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
+import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
+
+const HIDDEN = new SoloError("handler_failed", "The service failed to answer.");
 
 export interface PortOptions {
   readonly handlers: Handlers;
@@ -61,34 +64,14 @@ export class Port implements KernelPort {
   }
 
   async ingress(request: IngressRequest, context: RequestContext): Promise<IngressResponse> {
-    const { authority, tenants } = this.#options;
+    let service: Service | undefined;
     try {
-      this.#mustBeOpen();
-      const service = isName(request.tenant) && isName(request.service)
-        ? tenants.find({ tenant: request.tenant as TenantId, service: request.service as ServiceId })
-        : undefined;
-      // A stranger learns nothing of what exists: who may ask is settled before "not found".
-      if (service?.spec.ingress !== "public") {
-        authority.authorize(authority.identify(context.credentials), "invoke", `service:${request.service}`);
-      }
-      if (service === undefined) {
-        throw new SoloError("service_not_found", `There is no service ${request.tenant}/${request.service}.`, { hint: "The path is /s/{tenant}/{service}/…" });
-      }
-      const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The client is gone."));
-      const exchange = new Exchange({ body: request.body, abort: gone });
-      const { method, url, headers, body } = request;
-      const dispatch = service.send({
-        kind: "fetch",
-        handler: "fetch",
-        payload: JSON.stringify({ method, url, headers, body: body !== undefined }),
-        bodies: exchange,
-        outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
-        timeoutMs: context.timeoutMs,
-      });
-      context.signal.addEventListener("abort", gone, { once: true });
-      return await exchange.response;
+      service = this.#ingressTarget(request, context);
+      return await forward(service, request, context);
     } catch (error) {
-      throw this.#foresee("ingress", error);
+      const known = this.#foresee("ingress", error);
+      // What a public service threw is its owner's business, not its visitors'.
+      throw known.code === "handler_failed" && service?.spec.ingress === "public" ? HIDDEN : known;
     }
   }
 
@@ -114,6 +97,21 @@ export class Port implements KernelPort {
     return { checked, asked: { principal, tenant, context } };
   }
 
+  #ingressTarget({ tenant, service }: IngressRequest, { credentials }: RequestContext): Service {
+    this.#mustBeOpen();
+    const { authority, tenants } = this.#options;
+    const named = isName(tenant) && isName(service);
+    const target = named ? tenants.find({ tenant: tenant as TenantId, service: service as ServiceId }) : undefined;
+    // A stranger learns nothing of what exists: who may ask is settled before "not found".
+    if (target?.spec.ingress !== "public") {
+      authority.authorize(authority.identify(credentials), "invoke", `service:${service}`);
+    }
+    if (target !== undefined) return target;
+    throw new SoloError("service_not_found", `There is no service ${tenant}/${service}.`, {
+      hint: "The path is /s/{tenant}/{service}/…",
+    });
+  }
+
   #mustBeOpen(): void {
     if (this.#options.isOpen()) return;
     throw new SoloError("shutting_down", "The kernel is stopping.", { hint: "Try again once it is back.", retryAfterMs: 1000 });
@@ -127,6 +125,22 @@ export class Port implements KernelPort {
     }
     return known;
   }
+}
+
+function forward(service: Service, request: IngressRequest, context: RequestContext): Promise<IngressResponse> {
+  const { method, url, headers, body } = request;
+  const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The client is gone."));
+  const exchange = new Exchange({ body, abort: gone });
+  const dispatch = service.send({
+    kind: "fetch",
+    handler: "fetch",
+    payload: JSON.stringify({ method, url, headers, body: body !== undefined }),
+    bodies: exchange,
+    outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
+    timeoutMs: context.timeoutMs,
+  });
+  context.signal.addEventListener("abort", gone, { once: true });
+  return exchange.response;
 }
 
 /** Every bad field at once, each with its path. */

@@ -68,15 +68,15 @@ describe("requests and responses", () => {
     expect([away.status, away.headers.get("location")]).toEqual([302, "http://example.com/"]);
   });
 
-  test("a fetch that throws is a problem with the stack in the author's file, and the service lives on", async () => {
+  test("a fetch that throws is answered with 500, and the service lives on", async () => {
     await tenant.deploy({
       service_id: "throws",
       code: `export default { fetch(request) {\n  if (request.url.endsWith("/bad")) throw new TypeError("no such thing");\n  return new Response("fine");\n} };`,
     });
     const bad = await tenant.ingress("throws", "/bad");
-    expect(bad.status).toBe(422);
+    expect(bad.status).toBe(500);
     expect(bad.headers.get("content-type")).toContain("application/problem+json");
-    expect(await bad.json()).toMatchObject({ code: "service_error", detail: "TypeError: no such thing" });
+    expect(await bad.json()).toMatchObject({ code: "handler_failed", detail: "TypeError: no such thing" });
     expect(await (await tenant.ingress("throws", "/")).text()).toBe("fine");
     expect(await tenant.status("throws")).toMatchObject({ restarts: 0, errors: 1 });
   });
@@ -84,7 +84,7 @@ describe("requests and responses", () => {
   test("what is not a Response, and a service without fetch, say so", async () => {
     await tenant.deploy({ service_id: "wrong", code: `export default { fetch: () => "text" };` });
     const wrong = await tenant.ingress("wrong");
-    expect(await wrong.json()).toMatchObject({ code: "service_error", detail: expect.stringContaining("Response") });
+    expect(await wrong.json()).toMatchObject({ code: "handler_failed", detail: expect.stringContaining("Response") });
     await tenant.deploy({ service_id: "mute", code: `export default { calls: { a: () => 1 } };` });
     const mute = await tenant.ingress("mute");
     expect([mute.status, ((await mute.json()) as Body)["code"]]).toEqual([404, "handler_not_found"]);

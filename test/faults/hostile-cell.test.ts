@@ -2,7 +2,7 @@
  *  new one, and nobody else notices. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
 import { asCellProcess, launchPlain, type CellProcess, type Launcher } from "#kernel/cells/launcher.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
@@ -17,10 +17,16 @@ let solo: InProcessKernel;
 /** What the next cell does; a real one when undefined. */
 let next: string | undefined;
 let hostile: { process: CellProcess; gone: boolean } | undefined;
+/** Those of the present test. */
+let realCells: CellProcess[] = [];
 const plain = launchPlain(process.execPath);
 
 const launch: Launcher = (options) => {
-  if (options.program !== "cell" || next === undefined) return plain(options);
+  if (options.program !== "cell" || next === undefined) {
+    const real = plain(options);
+    if (options.program === "cell") realCells.push(real);
+    return real;
+  }
   const child = spawn(process.execPath, [HOSTILE, next], { env: {}, stdio: ["ignore", "ignore", "pipe", "pipe"] });
   next = undefined;
   const entry = { process: asCellProcess(child, options.onStderr), gone: false };
@@ -40,7 +46,14 @@ let count = 0;
 beforeEach(() => {
   next = undefined;
   hostile = undefined;
+  realCells = [];
   tenant = `mallory-${(count += 1)}`;
+});
+
+/** The pool would keep each tenant's cell for a while. */
+afterEach(async () => {
+  await solo.ask("Kill", { service_id: "svc", force: true }, tenant).catch(() => {});
+  for (const cell of [hostile?.process, ...realCells]) cell?.kill();
 });
 
 const promptly = async <T>(work: Promise<T>): Promise<T> => {

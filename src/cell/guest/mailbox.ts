@@ -75,7 +75,8 @@ export function createMailbox(options: MailboxOptions): Mailbox {
     } else if (message.op === IN.fetch) {
       // The web's convention: a request that throws is a 500, and the server lives on.
       const { name, message: detail, stack } = describeThrown(error);
-      const body = { code: "service_error", detail: `${name}: ${detail}`, stack };
+      outbox.add(OUT.log, 0, toJson({ level: "error", text: `fetch threw ${stack || `${name}: ${detail}`}` }));
+      const body = { code: "handler_failed", detail: `${name}: ${detail}`, hint: "The service's log has the stack." };
       outbox.add(OUT.failed, message.id, toJson(body));
     } else {
       crash(error, message);
