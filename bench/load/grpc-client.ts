@@ -47,7 +47,7 @@ export function grpcCaller({ at, token }: { at: Endpoint; token: string }): Grpc
   const client = new (soloClient())(
     `${at.host}:${at.port}`,
     credentials.createInsecure(),
-  ) as Client & { Call: CallMethod };
+  ) as unknown as Client & { Call: CallMethod };
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
   return {

@@ -135,7 +135,7 @@ export class Cell {
       this.#sampled.set(slot, instance.guest.cpuMs());
       active.push({ slot, cpuMs, heapBytes });
     }
-    const beat: Heartbeat = { rssBytes: process.memoryUsage.rss(), instances: active };
+    const beat: Heartbeat = { instances: active };
     this.#writer.send(FROM_CELL.heartbeat, 0, 0, JSON.stringify(beat));
   }
 }

@@ -10,7 +10,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cachedDataVersionTag, deserialize, serialize } from "node:v8";
+import { cachedDataVersionTag, deserialize, serialize, setFlagsFromString } from "node:v8";
 import { loadPrelude, type Prelude } from "#cell/prelude/build.ts";
 
 export interface GuestScript {
@@ -23,11 +23,15 @@ export interface GuestImage {
   readonly prelude: Prelude;
 }
 
+/** As cells run with it (kernel/cells/programs.ts): V8 refuses compiled code made under other flags. */
+const CELL_FLAG = "--wasm-max-mem-pages=4096";
+
 const HERE = dirname(fileURLToPath(import.meta.url));
 const GUEST_DIR = join(HERE, "guest");
 
 /** The path of the image, made if it is not there. `cacheDir` is trusted: V8 runs what is in it. */
 export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<string> {
+  setFlagsFromString(CELL_FLAG);
   const [sources, prelude] = await Promise.all([readSources(), loadPrelude({ cacheDir })]);
   const hash = createHash("sha256").update(`${process.version}\0${cachedDataVersionTag()}\0`).update(sources);
   for (const { code, cachedData } of Object.values(prelude)) hash.update(code).update(cachedData);

@@ -48,6 +48,8 @@ export class Instance {
   #stopping = false;
   #ended = false;
   #onFastLane = false;
+  /** The guest has crashed in this turn; `waiting` never began. */
+  #crash: { thrown: Thrown; id: number; waiting: number[] } | undefined;
   #turnStartedAt = 0;
   /** A continuation that nobody waits for may have spoken after the turn: ask once more. */
   readonly #idle = setTimeout(() => {
@@ -220,6 +222,10 @@ export class Instance {
     if (said.length > 1) {
       for (const line of said.slice(1).split("\n")) this.#act(line, chunks);
     }
+    if (this.#crash !== undefined) {
+      const { thrown, id, waiting } = this.#crash;
+      this.#end(this.#started ? "exception" : "load_failed", thrown, thrown.message, id, waiting);
+    }
     return (flags & FLAG.drain) !== 0;
   }
 
@@ -268,10 +274,11 @@ export class Instance {
         return send(FROM_CELL.started, rest);
       case OUT.terminated:
         return this.#end("stopped", undefined, "");
-      case OUT.crashed: {
-        const thrown = JSON.parse(rest) as Thrown;
-        return this.#end(this.#started ? "exception" : "load_failed", thrown, thrown.message, id);
-      }
+      case OUT.crashed:
+        this.#crash ??= { thrown: JSON.parse(rest) as Thrown, id, waiting: [] };
+        return;
+      case OUT.unstarted:
+        return void this.#crash?.waiting.push(id);
     }
   }
 

@@ -216,6 +216,8 @@ export interface IsolateEngineOptions {
 interface Compiled {
   readonly name: string;
   readonly code: string;
+  /** The same text, held once for all isolates. */
+  readonly text: IVM.ExternalCopy<string>;
   readonly filename: string;
   readonly cachedData: IVM.ExternalCopy<ArrayBuffer>;
 }
@@ -228,12 +230,14 @@ export function createIsolateEngine(options: IsolateEngineOptions): Engine {
     name: "bridge",
     filename: "solo:bridge",
     code: image.bridge.code,
+    text: new ivm.ExternalCopy(image.bridge.code),
     cachedData: shared(image.bridge.cachedData),
   };
   const segments: Compiled[] = Object.values(image.prelude).map(({ name, filename, code, cachedData }) => ({
     name,
     filename,
     code,
+    text: new ivm.ExternalCopy(code),
     cachedData: shared(cachedData),
   }));
 
@@ -246,7 +250,9 @@ export function createIsolateEngine(options: IsolateEngineOptions): Engine {
     const host = parts.getSync("host", { reference: true });
     const given = await context.eval("({})", { reference: true });
     // `core` runs now; the rest waits as text, which isolates share, until it is touched.
-    for (const { name, code } of segments) if (name !== "core") given.setSync(name, code);
+    for (const { name, text } of segments) {
+      if (name !== "core") given.setSync(name, text.copyInto());
+    }
     const prepare = (name: SegmentName) =>
       given.setSync(name, evaluate(segments.find((each) => each.name === name)!).derefInto());
     evaluate(segments.find(({ name }) => name === "core")!).applySync(undefined, [

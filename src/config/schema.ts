@@ -89,6 +89,7 @@ const GIB = 1024 * MIB;
 const runtime = true;
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+export const SANDBOX_MODES = ["auto", "require", "off"] as const;
 export const LOG_FORMATS = ["auto", "json", "pretty"] as const;
 
 const solo = z.strictObject({
@@ -128,6 +129,10 @@ const perTenant = {
     default: 128,
     runtime,
     is: "Memory of one service instance, in mebibytes, unless the deployment says otherwise.",
+  }),
+  tenant_memory_mb: whole(128, 1_048_576, {
+    default: 2048,
+    is: "Memory of one cell process, in mebibytes. A tenant's services share a cell, unless they are dedicated.",
   }),
   call_timeout_ms: whole(1, HOUR_MS, {
     default: 30_000,
@@ -197,6 +202,10 @@ const telemetry = z.strictObject({
 });
 
 const security = z.strictObject({
+  sandbox: choice(SANDBOX_MODES, {
+    default: "auto",
+    is: "The walls around services: auto builds the strongest that this machine can and says which are missing, require refuses to start without namespaces and a system call filter, off builds none.",
+  }),
   allow_remote: boolean({
     default: false,
     is: "Whether host may be an address that other machines reach. Tokens then cross the network unencrypted unless something in front adds TLS.",

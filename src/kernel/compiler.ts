@@ -30,6 +30,8 @@ interface Job {
 interface Running {
   readonly process: CellProcess;
   readonly writer: FrameWriter;
+  /** It has come as far as taking work. */
+  ready: boolean;
 }
 
 export class Compiler {
@@ -79,7 +81,7 @@ export class Compiler {
 
   #ask(kind: number, request: CompileRequest | MapStackRequest): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(new SoloError("shutting_down", "The kernel is stopping."));
+      if (this.#closed) return reject(restarting());
       if (this.#jobs.length >= MAX_WAITING) {
         return reject(
           new SoloError("overloaded", `${MAX_WAITING} sources wait to be compiled.`, {
@@ -101,8 +103,9 @@ export class Compiler {
       args: [],
       onStderr: (line) => this.#log.warn("compiler says", { line }),
     });
-    const running = { process, writer: new FrameWriter(process.socket) };
+    const running = { process, writer: new FrameWriter(process.socket), ready: false };
     const reader = new FrameReader(({ kind, payload }) => {
+      running.ready = true;
       if (kind === FROM_COMPILER.result) this.#finish(payload.toString());
     });
     process.socket.on("data", (chunk: Buffer) => {
@@ -135,18 +138,23 @@ export class Compiler {
     clearTimeout(this.#timer);
     const [culprit, ...innocent] = this.#jobs;
     this.#jobs = [];
+    if (this.#closed) {
+      for (const job of [culprit, ...innocent]) job?.reject(restarting());
+      return;
+    }
     culprit?.reject(
       new SoloError("compile_failed", `The compiler did not survive this source (${how}).`, {
         hint: "Deep nesting or enormous expressions do that: split the source into smaller parts.",
       }),
     );
-    if (this.#closed) {
-      for (const job of innocent) job.reject(new SoloError("shutting_down", "The kernel is stopping."));
-      return;
-    }
+    // One that cannot even start is tried again when there is work, not for ever.
+    if (innocent.length === 0 && !running.ready) return;
     this.#running = this.#start();
     this.#jobs = innocent;
     for (const job of innocent) this.#send(this.#running, job);
     if (innocent.length > 0) this.#watch();
   }
 }
+
+const restarting = (): SoloError =>
+  new SoloError("unavailable", "The compiler is being restarted.", { hint: "Try again.", retryAfterMs: 200 });

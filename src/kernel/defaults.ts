@@ -2,7 +2,8 @@
 import type { Config } from "#config/schema.ts";
 import type { SpecDefaults } from "#deploy/spec.ts";
 
-const STATE_BYTES = 4 * 1024 * 1024;
+const MIB = 1024 * 1024;
+const STATE_BYTES = 4 * MIB;
 
 export function specDefaults(config: Config, tenant: string): SpecDefaults {
   const limits = { ...config.limits, ...config.tenants[tenant] };
@@ -22,4 +23,10 @@ export function specDefaults(config: Config, tenant: string): SpecDefaults {
     },
     maxSourceBytes: config.limits.max_source_bytes,
   };
+}
+
+/** What one cell may hold; of a tenant, or as long as it has none. */
+export function cellMemoryBytes(config: Config, tenant?: string): number {
+  const own = tenant === undefined ? undefined : config.tenants[tenant]?.tenant_memory_mb;
+  return (own ?? config.limits.tenant_memory_mb) * MIB;
 }

@@ -144,11 +144,13 @@ export class Deployer {
     return this.#exclusively(key, async () => {
       const service = tenants.get(key);
       const timeoutMs = service.spec.restartLimits.shutdownTimeoutMs;
-      if (service.state !== "quarantined" && service.state !== "stopped") await service.stop({ force: false, timeoutMs });
+      if (service.state !== "quarantined") await service.stop({ force: false, timeoutMs });
       try {
         await tenants.resume(service);
       } catch (error) {
-        throw this.#startError(service, error);
+        // It keeps its name and its record; only a corrected update or another try helps.
+        service.holdInQuarantine();
+        throw await this.#startError(service, error);
       }
       await deployments.put(deploymentOf(service));
       return { service, startedInMs: clock.now() - begun };

@@ -20,7 +20,7 @@ import { boot, type BootReport } from "#kernel/boot.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { CellPool } from "#kernel/cells/pool.ts";
 import { Compiler } from "#kernel/compiler.ts";
-import { specDefaults } from "#kernel/defaults.ts";
+import { cellMemoryBytes, specDefaults } from "#kernel/defaults.ts";
 import { Deployer } from "#kernel/deployer.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { eventHandlers } from "#kernel/operations/events.ts";
@@ -96,7 +96,14 @@ export class Kernel implements AsyncDisposable {
     const logs = new ServiceLogs({ clock });
     const metrics = new Metrics();
     const tenants = new Tenants({ clock, log });
-    const cells = new CellPool({ launch, clock, log, spares: config.limits.spare_cells, cellArgs: options.cellArgs });
+    const cells = new CellPool({
+      launch,
+      clock,
+      log,
+      spares: config.limits.spare_cells,
+      cellArgs: options.cellArgs,
+      memoryBytes: (tenant) => cellMemoryBytes(config, tenant),
+    });
     const compiler = new Compiler({ launch, log });
     const snapshots = new Snapshots(store.kv);
     const deployments = new Deployments(store.kv);

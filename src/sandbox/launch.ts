@@ -3,7 +3,8 @@
  *
  * 1. The kernel's own environment and descriptors never reach the process.
  * 2. `kill` ends everything inside, is idempotent, and never signals a reused pid.
- * 3. The process's cgroup is read for OOM kills, then removed, before `exited` resolves.
+ * 3. The process's cgroup is read for OOM kills before `exited` resolves; it is removed
+ *    afterwards, since Linux may need a while to take back the memory of what ran in it.
  */
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -63,6 +64,8 @@ export interface SandboxedProcess {
   innerPid(): number | undefined;
   kill(): void;
   readonly exited: Promise<SandboxExit>;
+  /** Resolves when nothing of it is left on the host, or what is left has been logged. */
+  readonly cleared: Promise<void>;
 }
 
 /** bwrap, its reaper (pid 1 inside), the process. */
@@ -111,10 +114,12 @@ export async function launchSandboxed(options: LaunchOptions): Promise<Sandboxed
   };
   const exited = once(child, "exit").then(async ([code, signal]): Promise<SandboxExit> => {
     const oomKills = (await group?.oomKills()) ?? 0;
+    return { ...ending(code, signal, walls.strategy.room !== null), outOfMemory: oomKills > 0 };
+  });
+  const cleared = exited.then(async () => {
     if (group && !(await group.remove())) {
       log.warn("a cell's cgroup could not be removed", { tenant, pid });
     }
-    return { ...ending(code, signal, walls.strategy.room !== null), outOfMemory: oomKills > 0 };
   });
 
   return {
@@ -126,6 +131,7 @@ export async function launchSandboxed(options: LaunchOptions): Promise<Sandboxed
       alive() ? descend(pid, walls.strategy.room === null ? 0 : ROOM_DEPTH) : undefined,
     kill,
     exited,
+    cleared,
   };
 }
 

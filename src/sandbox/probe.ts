@@ -3,7 +3,8 @@
  * the real command over the real files wins. Nothing is concluded from a version.
  *
  * 1. What did not work is recorded with the words of the program that refused.
- * 2. A file that is missing is an error, never a reason for weaker walls.
+ * 2. A file that is missing, or an addon that does not load without walls either, is an
+ *    error, never a reason for weaker walls.
  * 3. The result is a plain value; one probe at the kernel's start serves every launch.
  */
 import { constants } from "node:fs";
@@ -77,24 +78,29 @@ export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
   ]);
 
   const failures: Failure[] = [];
-  let chosen: Candidate = {
-    strategy: { room: null, uid: "none", inner: null },
-    tools: { ...tools, sh: null },
-  };
-  for (const strategy of candidates({ isRoot: host.isRoot, tools, seccomp: arch !== null })) {
-    const walls = { strategy, tools, libraries, setprivFiles, codeCache, arch };
-    const whyNot = await trial({
-      walls,
+  const tryOut = (strategy: Strategy, withTools: Tools) =>
+    trial({
+      walls: { strategy, tools: withTools, libraries, setprivFiles, codeCache, arch },
       node,
       addons,
       readOnly: options.readOnly,
       uid: uidRange.first,
     });
+  let chosen: Candidate | undefined;
+  for (const strategy of candidates({ isRoot: host.isRoot, tools, seccomp: arch !== null })) {
+    const whyNot = await tryOut(strategy, tools);
     if (whyNot === null) {
       chosen = { strategy, tools };
       break;
     }
     failures.push({ strategy, whyNot });
+  }
+  if (chosen === undefined) {
+    chosen = { strategy: { room: null, uid: "none", inner: null }, tools: { ...tools, sh: null } };
+    const whyNot = await tryOut(chosen.strategy, chosen.tools);
+    if (whyNot !== null) {
+      throw new SoloError("internal", `Cells cannot run here, even without walls: ${whyNot}.`);
+    }
   }
 
   return {
@@ -197,7 +203,10 @@ async function trial({ walls, node, addons, readOnly, uid }: Trial): Promise<str
       text(child.stderr as Readable),
     ]);
     if (code === 0) return null;
-    return said.trim().split("\n")[0] || `ended with ${signal ?? `code ${code}`}`;
+    const lines = said.trim().split("\n");
+    // Node says where before what; the tools of the chain say what first.
+    const what = lines.find((line) => /^\w*Error\b/.test(line)) ?? lines[0];
+    return what || `ended with ${signal ?? `code ${code}`}`;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   } finally {

@@ -22,13 +22,15 @@ export class ThreadClient {
   readonly #closed = Promise.withResolvers<Error | undefined>();
   #nextId = 1;
   #gone = false;
+  /** It was asked to end. */
+  #closing = false;
   /** Why the thread ended, unless it was asked to. */
   #fatal: Error | undefined;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
     worker.on("error", (error) => (this.#fatal ??= error as Error));
-    worker.on("exit", () => this.#exited());
+    worker.on("exit", (code) => this.#exited(code));
   }
 
   static async start(options: {
@@ -71,6 +73,7 @@ export class ThreadClient {
     }
     const { promise, resolve, reject } = Promise.withResolvers<Requests[O]["answer"]>();
     const id = this.#nextId++;
+    this.#closing ||= op === "close";
     this.#pending.set(id, { resolve: resolve as Pending["resolve"], reject });
     this.#worker.postMessage({ id, op, ask });
     return promise;
@@ -91,8 +94,9 @@ export class ThreadClient {
     }
   }
 
-  #exited(): void {
+  #exited(code: number): void {
     this.#gone = true;
+    if (!this.#closing) this.#fatal ??= new Error(`The thread ended with code ${code}.`);
     const error = gone(this.#fatal);
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();

@@ -154,7 +154,6 @@ export interface Down {
 }
 
 export interface Heartbeat {
-  readonly rssBytes: number;
   readonly instances: readonly {
     readonly slot: number;
     readonly cpuMs: number;

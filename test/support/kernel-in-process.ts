@@ -57,8 +57,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     gateways,
     onShutdown: () => {},
   });
-  const ask: InProcessKernel["ask"] = (name, input, tenant = "default") =>
-    kernel.port.call(name, { tenant_id: tenant, ...input }, context());
+  const ask: InProcessKernel["ask"] = (name, input, tenant) => kernel.port.call(name, input, context(tenant));
   return {
     kernel,
     dataDir,
@@ -73,8 +72,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   };
 }
 
-const context = () => ({
-  credentials: { token: TOKEN },
+const context = (tenant?: string) => ({
+  credentials: { token: TOKEN, ...(tenant !== undefined && { tenant }) },
   signal: new AbortController().signal,
 });
 

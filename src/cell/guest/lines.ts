@@ -48,6 +48,7 @@ export const OUT = {
   state: "s", // rest: encoded state
   unchanged: "u",
   crashed: "C", // id: the dispatch at hand or 0; rest: Thrown
+  unstarted: "w", // a dispatch that the crash kept from beginning
   terminated: "z",
 } as const;
 

@@ -52,16 +52,21 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 export function createMailbox(options: MailboxOptions): Mailbox {
   const { outbox, http, definition, solo } = options;
   let queue: Message[] = [];
+  /** Where in the queue the messages begin that have not been started. */
+  let next = 0;
   const running = new Set<Message>();
   let current: Message | undefined;
   let dead = false;
   // Made when it is asked for: most services never touch the web's classes.
   let never: AbortController | undefined;
 
+  const waiting = (): number[] => queue.slice(next).map((message) => message.id);
+
   function crash(error: unknown, message: Message | undefined = current): void {
     if (dead) return;
     dead = true;
     outbox.add(OUT.crashed, message?.id ?? 0, toJson(describeThrown(error)));
+    for (const id of waiting()) outbox.add(OUT.unstarted, id);
   }
 
   function fail(message: Message, error: unknown): void {
@@ -157,17 +162,18 @@ export function createMailbox(options: MailboxOptions): Mailbox {
   }
 
   function pump(): void {
-    let next = 0;
     while (!dead && next < queue.length && (definition.concurrent || running.size === 0)) {
-      run(queue[next]!);
       next += 1;
+      run(queue[next - 1]!);
     }
     if (next > 0) queue = queue.slice(next);
+    next = 0;
     if (!dead && running.size === 0) current = undefined;
   }
 
   return {
     push(op, id, rest) {
+      if (dead) return void outbox.add(OUT.unstarted, id);
       queue.push({ op, id, rest, abort: undefined });
       pump();
     },
@@ -194,7 +200,7 @@ export function createMailbox(options: MailboxOptions): Mailbox {
       return current?.id ?? 0;
     },
     get waiting() {
-      return queue.map((message) => message.id);
+      return waiting();
     },
   };
 }

@@ -11,10 +11,9 @@
 export const SEGMENT_NAMES = ["core", "web", "compat", "inspect", "idna"] as const;
 export type SegmentName = (typeof SEGMENT_NAMES)[number];
 
-/** What each segment puts on globalThis. `WebAssembly` is the engine's, made safe. */
+/** What each segment puts on globalThis. */
 export const GLOBALS = {
   core: [
-    "WebAssembly",
     "clearInterval",
     "clearTimeout",
     "console",

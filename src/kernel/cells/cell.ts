@@ -11,10 +11,17 @@ import type { CellProcess } from "#kernel/cells/launcher.ts";
 import { FrameReader, FrameWriter, type Frame } from "#wire/frame.ts";
 import { FROM_CELL, type Heartbeat } from "#wire/messages.ts";
 
+/** How a cell ended. */
+export interface CellEnd {
+  readonly why: string;
+  /** It passed the memory limit of a cell. */
+  readonly outOfMemory: boolean;
+}
+
 export interface SlotHandler {
   frame(kind: number, id: number, payload: Buffer): void;
   /** `suspect`: it had work at hand when the cell died. */
-  cellGone(why: string, suspect: boolean): void;
+  cellGone(end: CellEnd & { readonly suspect: boolean }): void;
   readonly busy: boolean;
   usage(cpuMs: number, heapBytes: number): void;
 }
@@ -22,6 +29,7 @@ export interface SlotHandler {
 /** A cell that is silent for so long is stuck as a whole. */
 const HEARTBEAT_LIMIT_MS = 5000;
 const BACKLOG_LIMIT_BYTES = 64 * 1024 * 1024;
+const MEMORY_PASSED = "it passed its memory limit";
 
 export class Cell {
   readonly process: CellProcess;
@@ -29,16 +37,14 @@ export class Cell {
   tenant: TenantId | undefined;
   /** It serves one instance and ends with it. */
   dedicated = false;
-  /** Resident memory as the cell last said, bytes. */
-  rssBytes = 0;
   readonly ready: Promise<void>;
-  readonly gone: Promise<string>;
+  readonly gone: Promise<CellEnd>;
   readonly #slots = new Map<number, SlotHandler>();
   readonly #writer: FrameWriter;
   readonly #clock: Clock;
   #nextSlot = 1;
   #lastHeard: number;
-  #endReason: string | undefined;
+  #end: CellEnd | undefined;
   #isGone = false;
 
   constructor(options: { process: CellProcess; clock: Clock }) {
@@ -54,22 +60,22 @@ export class Cell {
       else this.#receive(frame);
     });
     socket.on("data", (chunk: Buffer) => {
-      if (this.#endReason !== undefined) return;
+      if (this.#end !== undefined) return;
       this.#lastHeard = this.#clock.now();
       if (!reader.push(chunk)) this.kill("it sent a malformed frame");
     });
-    this.gone = options.process.exited.then((how) => {
+    this.gone = options.process.exited.then(({ how, outOfMemory }) => {
       this.#isGone = true;
-      const why = this.#endReason ?? how;
-      ready.reject(new Error(`The cell ended before it was ready: ${why}`));
-      this.#endSlots(why);
-      return why;
+      const end = this.#end ?? { why: outOfMemory ? MEMORY_PASSED : how, outOfMemory };
+      ready.reject(new Error(`The cell ended before it was ready: ${end.why}`));
+      this.#endSlots(end);
+      return end;
     });
     this.ready.catch(() => {});
   }
 
   get isGone(): boolean {
-    return this.#isGone || this.#endReason !== undefined;
+    return this.#isGone || this.#end !== undefined;
   }
 
   get size(): number {
@@ -99,14 +105,24 @@ export class Cell {
   }
 
   kill(why: string): void {
-    if (this.#isGone) return;
-    this.#endReason ??= why;
-    this.process.kill();
+    this.#kill({ why, outOfMemory: false });
+  }
+
+  /** Ends it when it holds more than `limitBytes` and nobody else would. */
+  checkMemory(limitBytes: number): void {
+    if (this.isGone || this.process.holdsMemoryLimit) return;
+    if ((this.process.memoryBytes() ?? 0) > limitBytes) this.#kill({ why: MEMORY_PASSED, outOfMemory: true });
   }
 
   /** Called now and then by the pool. */
   checkHeartbeat(): void {
     if (this.#clock.now() - this.#lastHeard > HEARTBEAT_LIMIT_MS) this.kill("it stopped answering");
+  }
+
+  #kill(end: CellEnd): void {
+    if (this.#isGone) return;
+    this.#end ??= end;
+    this.process.kill();
   }
 
   #receive({ kind, slot, id, payload }: Frame): void {
@@ -118,7 +134,6 @@ export class Cell {
     let beat: Heartbeat;
     try {
       beat = JSON.parse(payload.toString()) as Heartbeat;
-      this.rssBytes = Number(beat.rssBytes) || 0;
       for (const { slot, cpuMs, heapBytes } of beat.instances) {
         this.#slots.get(slot)?.usage(Number(cpuMs) || 0, Number(heapBytes) || 0);
       }
@@ -127,11 +142,11 @@ export class Cell {
     }
   }
 
-  #endSlots(why: string): void {
+  #endSlots(end: CellEnd): void {
     const handlers = [...this.#slots.values()];
     this.#slots.clear();
     const anyBusy = handlers.some((handler) => handler.busy);
     // With nobody at work the cell died by itself: nobody is to blame.
-    for (const handler of handlers) handler.cellGone(why, anyBusy && handler.busy);
+    for (const handler of handlers) handler.cellGone({ ...end, suspect: anyBusy && handler.busy });
   }
 }

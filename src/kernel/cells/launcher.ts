@@ -1,72 +1,91 @@
 /**
- * Starts the process of a cell. What walls stand around it is the launcher's business;
- * the rest of the kernel sees a process and a socket.
+ * Starts the processes of cells and of the compiler. What walls stand around one is its
+ * launcher's business; the rest of the kernel sees a process and a socket.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
-import { fileURLToPath } from "node:url";
+import { findPrograms, type ProgramName } from "#kernel/cells/programs.ts";
+import { residentBytes } from "#sandbox/resident.ts";
+
+export interface CellExit {
+  /** An exit code, a signal, or why it never ran. */
+  readonly how: string;
+  /** The operating system ended it because it passed its memory limit. */
+  readonly outOfMemory: boolean;
+}
 
 export interface CellProcess {
   readonly pid: number;
   readonly socket: Duplex;
-  /** Resolves with what is known of the end: an exit code or a signal. */
-  readonly exited: Promise<string>;
+  readonly exited: Promise<CellExit>;
+  /** Resolves once nothing of it is left on the host. */
+  readonly cleared: Promise<void>;
+  /** The operating system holds it to its memory limit; otherwise somebody must watch. */
+  readonly holdsMemoryLimit: boolean;
+  /** What it holds now; undefined when that cannot be told. */
+  memoryBytes(): number | undefined;
+  /** Does nothing where `holdsMemoryLimit` is false. */
+  limitMemory(bytes: number): Promise<void>;
   /** SIGKILL; returns at once. */
   kill(): void;
 }
 
 export interface LaunchOptions {
-  /** What runs: a module of this project. */
-  readonly program: "cell" | "compiler";
+  readonly program: ProgramName;
   readonly args: readonly string[];
+  readonly memoryBytes: number;
   /** Gets what the process writes to standard error, line by line. */
   readonly onStderr: (line: string) => void;
 }
 
-export type Launcher = (options: LaunchOptions) => CellProcess;
-
-const PROGRAMS = {
-  cell: fileURLToPath(new URL("../../cell/main.ts", import.meta.url)),
-  compiler: fileURLToPath(new URL("../../compiler/main.ts", import.meta.url)),
-};
-
-const NODE_FLAGS = {
-  // WebAssembly memories are not held by an isolate's limit; 4096 pages are 256 MiB.
-  cell: ["--wasm-max-mem-pages=4096", "--disable-warning=ExperimentalWarning"],
-  compiler: ["--max-old-space-size=512", "--disable-warning=ExperimentalWarning"],
-};
+export type Launcher = (options: LaunchOptions) => CellProcess | Promise<CellProcess>;
 
 const STDERR_MAX_CHARS = 16 * 1024;
 
 /** Launches without an OS sandbox. */
-export const launchPlain =
-  (nodePath: string): Launcher =>
-  ({ program, args, onStderr }) => {
-    const child = spawn(nodePath, [...NODE_FLAGS[program], PROGRAMS[program], ...args], {
+export function launchPlain(nodePath: string): (options: LaunchOptions) => CellProcess {
+  const programs = findPrograms();
+  return ({ program, args, onStderr }) => {
+    const { nodeFlags, module } = programs[program];
+    const child = spawn(nodePath, [...nodeFlags, module, ...args], {
       // The untrusted process sees nothing of the owner's environment.
       env: {},
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
     return asCellProcess(child, onStderr);
   };
+}
 
 export function asCellProcess(child: ChildProcess, onStderr: (line: string) => void): CellProcess {
-  const { promise: exited, resolve } = Promise.withResolvers<string>();
+  const { promise: exited, resolve } = Promise.withResolvers<CellExit>();
+  const ended = (how: string) => resolve({ how, outOfMemory: false });
+  child.once("error", (error) => ended(`could not start: ${error.message}`));
+  child.once("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
+  readLines(child, onStderr);
+  return {
+    pid: child.pid ?? 0,
+    socket: socketOf(child),
+    exited,
+    cleared: exited.then(() => {}),
+    holdsMemoryLimit: false,
+    memoryBytes: () => residentBytes(child.pid ?? 0),
+    limitMemory: async () => {},
+    kill: () => void child.kill("SIGKILL"),
+  };
+}
+
+export function readLines(child: ChildProcess, onLine: (line: string) => void): void {
   let pending = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     const lines = (pending + text).split("\n");
     pending = (lines.pop() ?? "").slice(-STDERR_MAX_CHARS);
-    for (const line of lines) onStderr(line.slice(0, STDERR_MAX_CHARS));
+    for (const line of lines) onLine(line.slice(0, STDERR_MAX_CHARS));
   });
-  child.once("error", (error) => resolve(`could not start: ${error.message}`));
-  child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+}
+
+export function socketOf(child: ChildProcess): Duplex {
   const socket = child.stdio[3] as Duplex;
   // A broken pipe is the same news as the exit, which follows.
   socket.on("error", () => {});
-  return {
-    pid: child.pid ?? 0,
-    socket,
-    exited,
-    kill: () => void child.kill("SIGKILL"),
-  };
+  return socket;
 }

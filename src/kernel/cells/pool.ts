@@ -20,11 +20,15 @@ export interface CellPoolOptions {
   readonly log: Logger;
   readonly spares: number;
   readonly cellArgs: readonly string[];
+  /** What one cell may hold; of no tenant yet when none is given. */
+  readonly memoryBytes: (tenant?: TenantId) => number;
 }
 
 const READY_TIMEOUT_MS = 15_000;
 const REFILL_AFTER_MS = 150;
 const CHECK_MS = 1000;
+/** How often a cell's memory is read where the operating system does not hold its limit. */
+const MEMORY_CHECK_MS = 50;
 /** A tenant's cell without instances is kept for the next deploy. */
 const IDLE_CELL_MS = 30_000;
 
@@ -36,11 +40,15 @@ export class CellPool {
   #closed = false;
   #refillTimer: NodeJS.Timeout | undefined;
   readonly #checkTimer: NodeJS.Timeout;
+  readonly #memoryTimer: NodeJS.Timeout;
+  /** Processes that are being started. */
+  readonly #starting = new Set<Promise<Cell>>();
   readonly #idleSince = new Map<Cell, number>();
 
   constructor(options: CellPoolOptions) {
     this.#options = options;
     this.#checkTimer = setInterval(() => this.#check(), CHECK_MS);
+    this.#memoryTimer = setInterval(() => this.#checkMemory(), MEMORY_CHECK_MS);
     this.#scheduleRefill(0);
   }
 
@@ -52,7 +60,8 @@ export class CellPool {
   async warm(): Promise<void> {
     if (this.#options.spares === 0) return;
     clearTimeout(this.#refillTimer);
-    await this.#refill();
+    if (this.#spares.length === 0) this.#spares.push(await this.#ready(await this.#spawn()));
+    this.#scheduleRefill(REFILL_AFTER_MS);
   }
 
   /** The tenant's cell, ready for a start. */
@@ -81,31 +90,63 @@ export class CellPool {
     this.#closed = true;
     clearTimeout(this.#refillTimer);
     clearInterval(this.#checkTimer);
-    for (const cell of this.#cells) cell.kill("the kernel stops");
-    await Promise.all([...this.#cells].map((cell) => cell.gone));
+    clearInterval(this.#memoryTimer);
+    const cells = [...this.#cells];
+    for (const cell of cells) cell.kill("the kernel stops");
+    const late = await Promise.allSettled(this.#starting);
+    for (const start of late) if (start.status === "fulfilled") cells.push(start.value);
+    await Promise.all(cells.map(async (cell) => {
+      await cell.gone;
+      await cell.process.cleared;
+    }));
   }
 
   async #claim(tenant: TenantId, dedicated: boolean): Promise<Cell> {
     if (this.#closed) throw new SoloError("shutting_down", "The kernel is stopping.");
     let cell = this.#spares.shift();
-    if (cell === undefined || cell.isGone) cell = this.#spawn();
+    if (cell === undefined || cell.isGone) cell = await this.#spawn();
     cell.tenant = tenant;
     cell.dedicated = dedicated;
     this.#scheduleRefill(REFILL_AFTER_MS);
-    await within(cell.ready, { ms: READY_TIMEOUT_MS, what: "a cell to start", code: "unavailable" });
-    return cell;
+    const { memoryBytes } = this.#options;
+    const limit = memoryBytes(tenant);
+    if (limit !== memoryBytes()) await cell.process.limitMemory(limit);
+    return this.#ready(cell);
   }
 
-  #spawn(): Cell {
-    const { launch, clock, log, cellArgs } = this.#options;
-    const process = launch({
+  /** A cell that does not get there is ended. */
+  async #ready(cell: Cell): Promise<Cell> {
+    try {
+      await within(cell.ready, { ms: READY_TIMEOUT_MS, what: "a cell to start", code: "unavailable" });
+      return cell;
+    } catch (error) {
+      cell.kill("it did not get ready");
+      throw error;
+    }
+  }
+
+  async #spawn(): Promise<Cell> {
+    const start = this.#start();
+    this.#starting.add(start);
+    try {
+      return await start;
+    } finally {
+      this.#starting.delete(start);
+    }
+  }
+
+  async #start(): Promise<Cell> {
+    const { launch, clock, log, cellArgs, memoryBytes } = this.#options;
+    const process = await launch({
       program: "cell",
       args: cellArgs,
-      onStderr: (line) => log.warn("cell says", { pid: process.pid, line }),
+      memoryBytes: memoryBytes(),
+      onStderr: (line) => log.warn("cell says", { line }),
     });
     const cell = new Cell({ process, clock });
+    if (this.#closed) cell.kill("the kernel stops");
     this.#cells.add(cell);
-    void cell.gone.then((why) => {
+    void cell.gone.then(({ why }) => {
       this.#cells.delete(cell);
       this.#idleSince.delete(cell);
       this.#spares = this.#spares.filter((spare) => spare !== cell);
@@ -122,15 +163,17 @@ export class CellPool {
 
   async #refill(): Promise<void> {
     while (!this.#closed && this.#spares.length < this.#options.spares) {
-      const cell = this.#spawn();
       try {
-        await within(cell.ready, { ms: READY_TIMEOUT_MS, what: "a spare cell" });
-        this.#spares.push(cell);
+        this.#spares.push(await this.#ready(await this.#spawn()));
       } catch (error) {
         this.#options.log.error("no spare cell", { error: String(error) });
         return;
       }
     }
+  }
+
+  #checkMemory(): void {
+    for (const cell of this.#cells) cell.checkMemory(this.#options.memoryBytes(cell.tenant));
   }
 
   #check(): void {

@@ -10,7 +10,7 @@ import { within } from "#base/deadline.ts";
 import { isErrorCode, SoloError, type ErrorBody } from "#base/errors.ts";
 import type { InstanceId } from "#base/ids.ts";
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
-import type { Cell, SlotHandler } from "#kernel/cells/cell.ts";
+import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
 import { readDown, readHead, readLogLine, readRequest, readStarted } from "#wire/from-cell.ts";
 import {
@@ -208,10 +208,10 @@ export class Instance implements Child, SlotHandler {
     this.heapBytes = heapBytes;
   }
 
-  cellGone(why: string, suspect: boolean): void {
-    const message = this.#overdue ?? `The process around it ended: ${why}.`;
-    const reason = this.#overdue === undefined ? "cell" : "timeout";
-    this.#end(down(reason, message), !suspect && this.#overdue === undefined);
+  cellGone({ why, outOfMemory, suspect }: CellEnd & { readonly suspect: boolean }): void {
+    if (this.#overdue !== undefined) return this.#end(down("timeout", this.#overdue), false);
+    const reason = outOfMemory && suspect ? "memory" : "cell";
+    this.#end(down(reason, `The process around it ended: ${why}.`), !suspect);
   }
 
   frame(kind: number, id: number, payload: Buffer): void {

@@ -18,7 +18,7 @@ import { MessageTimers } from "#kernel/services/message-timers.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { ServiceRecord } from "#kernel/services/record.ts";
 import { Runner } from "#kernel/services/runner.ts";
-import { isOrderly, type ChildSpec } from "#supervisor/child.ts";
+import { isOrderly, type ChildSpec, type ExitReason } from "#supervisor/child.ts";
 import type { SupervisorEvent } from "#supervisor/events.ts";
 import { Supervisor } from "#supervisor/supervisor.ts";
 import type { CompiledModule } from "#wire/compiler.ts";
@@ -382,9 +382,14 @@ export class Service {
     }
   }
 
-  #exited(reason: { kind: string; error?: unknown }): void {
+  #exited(reason: ExitReason): void {
     if (reason.kind === "crashed") this.#crashed(reason.error);
     else if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
+    const { restart } = this.spec;
+    const staysDown = restart === "temporary" || (restart === "transient" && isOrderly(reason));
+    if (!staysDown || !this.#lifecycle.can("stopped")) return;
+    this.#lifecycle.move("stopped");
+    this.#mailbox.failAll(this.#refusal());
   }
 
   #crashed(error: unknown): void {

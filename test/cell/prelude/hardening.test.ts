@@ -57,6 +57,56 @@ describe("The guest is without what the engine would let it misuse:", () => {
     }
   });
 
+  test("no shared memory through a function as descriptor, Object.prototype, or the original class", async () => {
+    for (const attempt of [
+      `return new WebAssembly.Memory(Object.assign(() => {}, { initial: 1, maximum: 1, shared: true }));`,
+      `Object.prototype.shared = true; try { return Object.prototype.toString.call(new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer); } finally { delete Object.prototype.shared; }`,
+      `return new (Object.getPrototypeOf(WebAssembly.Memory))({ initial: 1, maximum: 1, shared: true });`,
+      `return new (class extends WebAssembly.Memory {})({ initial: 1, maximum: 1, shared: true });`,
+      `return new (new WebAssembly.Memory({ initial: 1 }).constructor)({ initial: 1, maximum: 1, shared: true });`,
+    ]) {
+      const { value, error } = await guest.run(attempt);
+      expect(error ?? value, attempt).not.toBe("[object SharedArrayBuffer]");
+      expect(error === undefined ? value : "refused").toSatisfy(
+        (each) => each === "refused" || each === "[object ArrayBuffer]",
+      );
+    }
+  });
+
+  test("no shared memory for a guest that overwrites the builtins first", async () => {
+    using hostile = await Guest.open();
+    const exported = [7, 5, 1, 1, 0x6d, 2, 0];
+    hostile.evaluate(
+      `globalThis.bytes = new Uint8Array([${module(memorySection(3), exported).join()}]); undefined`,
+    );
+    const { value } = await hostile.run(`
+      const leaked = [];
+      const spy = (holder, name) => {
+        const original = holder[name];
+        holder[name] = function (...args) {
+          for (let i = 0; i < args.length; i++) leaked[leaked.length] = args[i];
+          return original.apply(this, args);
+        };
+      };
+      spy(Reflect, "construct"); spy(Object, "defineProperty"); spy(Object, "fromEntries");
+      const tagOf = (value) => Object.prototype.toString.call(value);
+      for (const lie of ["byteLength", "length"]) Object.defineProperty(bytes, lie, { get: () => 8 });
+      Uint8Array.prototype.slice = ArrayBuffer.prototype.slice = function () { return this; };
+      Array.prototype.includes = () => true;
+      WebAssembly.validate = () => false;
+      Array.prototype[Symbol.iterator] = function* () { yield bytes; };
+      const results = [];
+      const attempt = (at, make) => { try { results[at] = tagOf(make()); } catch (e) { results[at] = e.name; } };
+      attempt(0, () => new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports.m?.buffer);
+      attempt(1, () => new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer);
+      attempt(2, () => new WebAssembly.Instance(new WebAssembly.Module(bytes.buffer)).exports.m?.buffer);
+      for (let i = 0; i < leaked.length; i++) {
+        if (leaked[i]?.name === "Memory" && leaked[i] !== WebAssembly.Memory) results[3] = "leak";
+      }
+      return results.join();`);
+    expect(value).toBe("[object Undefined],TypeError,CompileError");
+  });
+
   test("compiling a module is done when its promise's turn comes, not later on another thread", () => {
     guest.evaluate(`
       globalThis.compiled = false;

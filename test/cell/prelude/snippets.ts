@@ -291,7 +291,7 @@ export const SNIPPETS: Readonly<Record<string, readonly string[]>> = {
     `return Object.prototype.toString.call(crypto.subtle);`,
   ],
   timers: [
-    `const seen = []; await new Promise((done) => { setTimeout(() => seen.push("b"), 2); setTimeout(() => seen.push("a"), 1); setTimeout(done, 3); }); return seen;`,
+    `const seen = []; await new Promise((done) => { setTimeout(() => seen.push("b"), 40); setTimeout(() => seen.push("a"), 1); setTimeout(done, 80); }); return seen;`,
     `return new Promise((done) => setTimeout((...args) => done(args), 0, 1, "x"));`,
     `const seen = []; const id = setTimeout(() => seen.push("never"), 0); clearTimeout(id); await new Promise((r) => setTimeout(r, 1)); return seen;`,
     `let n = 0; await new Promise((done) => { const id = setInterval(() => { if (++n === 3) { clearInterval(id); done(); } }, 1); }); return n;`,

@@ -11,6 +11,7 @@ import { harden } from "./harden.ts";
 import { installLazily, provide, settle } from "./install.ts";
 import { loadFrom, type Load } from "./parts.ts";
 import { host, platform } from "./platform.ts";
+import "./wasm.ts";
 
 declare const __soloSegments: Segments;
 
@@ -21,7 +22,6 @@ const evaluate = globalThis.eval;
 
 const loadCore = loadFrom([
   { load: () => require("./console.ts"), names: ["console", "reportError"] },
-  { load: () => require("./wasm.ts"), names: ["WebAssembly"] },
   { load: () => require("./pristine.ts"), names: ["pristineGlobal"] },
   {
     load: () => require("./timers.ts"),

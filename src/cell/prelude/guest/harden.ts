@@ -1,7 +1,7 @@
 /**
  * Takes from the engine's own globals what lets a guest block a thread, run code
- * outside a call, or change how the host reads its errors. WebAssembly is made safe
- * in wasm.ts, when it is first touched.
+ * outside a call, or change how the host reads its errors. wasm.ts does the same to
+ * WebAssembly.
  *
  * 1. What is removed stays reachable to the prelude alone, through `platform`.
  * 2. No collection is observable: no WeakRef, no FinalizationRegistry.
@@ -30,7 +30,6 @@ export function harden(): void {
     delete scope[name];
   }
   platform["FinalizationRegistry"] = InertRegistry;
-  platform["EngineWebAssembly"] = scope["WebAssembly"];
   for (const name of ["wait", "waitAsync", "notify"]) delete (Atomics as never)[name];
   Object.defineProperty(Error, "prepareStackTrace", {
     get: () => undefined,

@@ -1,6 +1,7 @@
 /**
  * Finds shared memories in a WebAssembly module's bytes. A shared memory is a
  * SharedArrayBuffer by another door, and `memory.atomic.wait32` on it blocks a thread.
+ * It calls no builtin: a guest may have overwritten every one of them.
  * Layout: https://webassembly.github.io/spec/core/binary/modules.html
  */
 
@@ -9,8 +10,9 @@ const IMPORT_SECTION = 2;
 const MEMORY_SECTION = 5;
 const KIND = { func: 0, table: 1, memory: 2, global: 3, tag: 4 } as const;
 const LIMITS = { hasMaximum: 1, shared: 2, customPageSize: 8 } as const;
-/** Value types that are followed by a heap type: (ref ht) and (ref null ht). */
-const TYPED_REFERENCES = [0x63, 0x64];
+/** Value types that are followed by a heap type. */
+const REFERENCE = 0x64;
+const NULLABLE_REFERENCE = 0x63;
 
 class Reader {
   readonly #bytes: Uint8Array;
@@ -19,6 +21,11 @@ class Reader {
   constructor(bytes: Uint8Array, at: number) {
     this.#bytes = bytes;
     this.at = at;
+  }
+
+  /** By reading past the end: a guest can overwrite what `byteLength` answers. */
+  get done(): boolean {
+    return this.#bytes[this.at] === undefined;
   }
 
   byte(): number {
@@ -40,7 +47,8 @@ class Reader {
   }
 
   valueType(): void {
-    if (TYPED_REFERENCES.includes(this.byte())) this.integer();
+    const type = this.byte();
+    if (type === REFERENCE || type === NULLABLE_REFERENCE) this.integer();
   }
 
   /** Reads limits; true when they say shared. */
@@ -91,7 +99,7 @@ function sectionIsShared(id: number, reader: Reader): boolean {
 export function declaresSharedMemory(bytes: Uint8Array): boolean {
   try {
     const reader = new Reader(bytes, HEADER_BYTES);
-    while (reader.at < bytes.byteLength) {
+    while (!reader.done) {
       const id = reader.byte();
       const size = reader.integer();
       const end = reader.at + size;

@@ -4,6 +4,8 @@
  * 1. Compiling happens inside the call that asks for it, on the guest's own clock:
  *    continuations of engine-side compilation would run outside any time limit.
  * 2. No module and no Memory with shared memory comes into being.
+ * 3. This runs before guest code, and later calls use nothing that a guest can
+ *    overwrite: what is checked is a fresh copy, and the engine gets that copy.
  */
 import { platform } from "./platform.ts";
 import { declaresSharedMemory } from "./wasm-shared.ts";
@@ -19,25 +21,30 @@ interface Engine {
 }
 
 /** The engine's own namespace, changed in place: its classes are what modules expect. */
-const engine = platform["EngineWebAssembly"] as Engine;
+const engine = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
 const { Instance, CompileError, validate } = engine;
-const { defineProperty, setPrototypeOf } = Object;
-const { construct } = Reflect;
+const { defineProperty, getOwnPropertyDescriptor } = Object;
+const { construct, ownKeys } = Reflect;
+const { isView } = ArrayBuffer;
+const Bytes = Uint8Array;
 const resolved = Promise.resolve();
 
 const define = (name: string, value: unknown): void => {
   defineProperty(engine, name, { value, writable: true, configurable: true, enumerable: false });
 };
 
-function toBytes(source: unknown): Uint8Array<ArrayBuffer> {
-  if (source instanceof ArrayBuffer) return new Uint8Array(source.slice(0));
-  if (ArrayBuffer.isView(source)) {
-    return new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice();
-  }
+/** Always a new array over new memory, whatever the source does while it is read. */
+function copyBytes(source: unknown): Uint8Array<ArrayBuffer> {
+  if (isView(source))
+    return new Bytes(new Bytes(source.buffer, source.byteOffset, source.byteLength));
+  if (source instanceof ArrayBuffer) return new Bytes(new Bytes(source));
   throw new TypeError("WebAssembly: the first argument must be an ArrayBuffer or a view of one");
 }
 
-/** Same name, same prototype, same instances; its arguments go through `prepare`. */
+/**
+ * Same name, same prototype, same statics, same instances; its arguments go through
+ * `prepare`. Nothing leads from it to the original.
+ */
 function replaceConstructor(
   name: "Module" | "Memory",
   prepare: (args: unknown[]) => unknown[],
@@ -48,30 +55,35 @@ function replaceConstructor(
       throw new TypeError(`WebAssembly.${name} must be invoked with 'new'`);
     return construct(original, prepare(args), new.target === replacement ? original : new.target);
   }
-  setPrototypeOf(replacement, original);
-  defineProperty(replacement, "name", { value: name, configurable: true });
-  defineProperty(replacement, "length", { value: 1, configurable: true });
-  defineProperty(replacement, "prototype", {
-    value: original.prototype as object,
-    writable: false,
-  });
+  for (const key of ownKeys(original)) {
+    defineProperty(replacement, key, getOwnPropertyDescriptor(original, key)!);
+  }
   defineProperty(original.prototype, "constructor", { value: replacement });
   define(name, replacement);
   return replacement as unknown as Constructor;
 }
 
-/** Reads each member once and passes on a copy, so that no getter can answer twice. */
+/** Reads each member once and passes on a copy without a prototype: nothing else can say `shared`. */
 replaceConstructor("Memory", (args) => {
-  const [descriptor] = args;
-  if (typeof descriptor !== "object" || descriptor === null) return args;
-  const { initial, minimum, maximum, shared } = descriptor as Record<string, unknown>;
+  const descriptor = args[0];
+  if ((typeof descriptor !== "object" && typeof descriptor !== "function") || descriptor === null)
+    return [];
+  const { initial, minimum, maximum, address, index, shared } = descriptor as Record<
+    string,
+    unknown
+  >;
   if (shared) throw new TypeError("WebAssembly.Memory: shared memory is not available here");
-  const members = Object.entries({ initial, minimum, maximum });
-  return [Object.fromEntries(members.filter(([, value]) => value !== undefined))];
+  const copy: Record<string, unknown> = { __proto__: null };
+  if (initial !== undefined) copy["initial"] = initial;
+  if (minimum !== undefined) copy["minimum"] = minimum;
+  if (maximum !== undefined) copy["maximum"] = maximum;
+  if (address !== undefined) copy["address"] = address;
+  if (index !== undefined) copy["index"] = index;
+  return [copy];
 });
 
-const Module = replaceConstructor("Module", ([source]) => {
-  const bytes = toBytes(source);
+const Module = replaceConstructor("Module", (args) => {
+  const bytes = copyBytes(args[0]);
   if (validate(bytes) && declaresSharedMemory(bytes)) {
     throw new CompileError("WebAssembly.Module: shared memory is not available here");
   }
@@ -79,7 +91,7 @@ const Module = replaceConstructor("Module", ([source]) => {
 });
 
 async function compile(source: unknown): Promise<object> {
-  const bytes = toBytes(source);
+  const bytes = copyBytes(source);
   await resolved;
   return new Module(bytes);
 }
@@ -119,5 +131,3 @@ define(
   },
 );
 for (const name of ["promising", "Suspending", "SuspendError"]) delete (engine as never)[name];
-
-export { engine as WebAssembly };
