@@ -133,6 +133,12 @@ export class Instance implements Child, SlotHandler {
     return this.#open.size;
   }
 
+  /** The oldest one-way message that waits behind the one at hand. */
+  get oldestWaiting(): Dispatch | undefined {
+    const [, ...waiting] = this.#open.values();
+    return waiting.find(({ kind, settled }) => !settled && (kind === "cast" || kind === "info"));
+  }
+
   get hasRoom(): boolean {
     return this.#open.size < WINDOW && !this.#ended && this.#stopping === undefined;
   }
@@ -304,8 +310,10 @@ export class Instance implements Child, SlotHandler {
     if (dispatch === undefined) return;
     const barrier = this.#barrier;
     const done = () => {
+      // A message that was given up while it waited is no headway of the one at hand.
+      const [atHand] = this.#open.keys();
+      if (id === atHand || !dispatch.settled) this.progressAt = this.#options.now();
       this.#open.delete(id);
-      this.progressAt = this.#options.now();
       act(dispatch, text);
       this.#options.events.room(this);
     };

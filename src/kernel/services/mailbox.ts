@@ -6,6 +6,8 @@ import type { Dispatch } from "#kernel/services/dispatch.ts";
 export interface MailboxOptions {
   readonly limit: number;
   readonly policy: MailboxPolicy;
+  /** Takes back the oldest one-way message that the instance was given and has not begun. */
+  readonly withdraw: (why: SoloError) => boolean;
   /** The policy is `kill` and the mailbox is full. */
   readonly overflow: () => void;
 }
@@ -27,16 +29,20 @@ export class Mailbox {
    *  many messages the instance has already been given. */
   push(dispatch: Dispatch, occupied: number): void {
     const { limit, policy, overflow } = this.#options;
-    if (this.length + occupied >= limit) {
-      const victim = policy === "drop_oldest" ? this.#oldestCast() : undefined;
-      if (victim === undefined) {
-        dispatch.fail(full(limit));
-        if (policy === "kill") overflow();
-        return;
-      }
-      victim.fail(full(limit));
+    if (this.length + occupied >= limit && !(policy === "drop_oldest" && this.#dropOldest())) {
+      dispatch.fail(full(limit));
+      if (policy === "kill") overflow();
+      return;
     }
     this.#queue.push(dispatch);
+  }
+
+  #dropOldest(): boolean {
+    const { limit, withdraw } = this.#options;
+    if (withdraw(full(limit))) return true;
+    const victim = this.#oldestCast();
+    victim?.fail(full(limit));
+    return victim !== undefined;
   }
 
   /** Puts back what an instance had been given and had not begun. */

@@ -83,6 +83,11 @@ export class Service {
     this.#mailbox = new Mailbox({
       limit: spec.limits.mailbox,
       policy: spec.limits.mailboxPolicy,
+      withdraw: (why) => {
+        const oldest = this.#instance?.oldestWaiting;
+        if (oldest !== undefined) this.cancel(oldest, why);
+        return oldest !== undefined;
+      },
       overflow: () => this.#instance?.overdue("Its mailbox was full and its policy is kill."),
     });
     this.timers = predecessor?.timers ?? new MessageTimers((json) => this.#info(json));
