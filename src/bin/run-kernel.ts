@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createLogger, type ProcessLogger } from "#bin/logger.ts";
+import { openCellHost } from "#bin/cell-host.ts";
 import { announce, ownerToken, prepareDataDir, withdraw } from "#bin/data-dir.ts";
 import type { KernelPort } from "#api/kernel-port.ts";
 import { systemClock } from "#base/clock.ts";
@@ -17,17 +18,14 @@ import type { Config } from "#config/schema.ts";
 import { GrpcGateway } from "#gateway/grpc/gateway.ts";
 import { MetricsServer } from "#gateway/metrics/server.ts";
 import { RestGateway } from "#gateway/rest/gateway.ts";
-import { launchPlain } from "#kernel/cells/launcher.ts";
 import { Kernel } from "#kernel/kernel.ts";
 import type { GatewayPart } from "#kernel/parts.ts";
 import type { StartFlags } from "#cli/powers.ts";
-import { prepareImage } from "#cell/image.ts";
 
 /** npm passes a terminal's Ctrl-C on, which the terminal has sent already: one press, two signals. */
 const SAME_SIGNAL_MS = 500;
 /** Isolates that each cell keeps ready for the next deploy. */
 const SPARE_ISOLATES = 2;
-const CACHE_DIR = fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url));
 
 export interface RunOptions {
   readonly flags: StartFlags;
@@ -94,6 +92,7 @@ async function start(options: {
   const begun = performance.now();
   prepareDataDir(dataDir);
   const token = ownerToken(dataDir);
+  const cellHost = openCellHost({ mode: config.security.sandbox, node: process.execPath, log });
   const addresses = { http: "", grpc: "", metrics: null as string | null };
   // A gateway that restarts must come back where clients know it.
   const portOf = (address: string | null, configured: number) => (address ? Number(new URL(address).port) : configured);
@@ -141,6 +140,7 @@ async function start(options: {
       },
     });
   }
+  const { launch, image } = await cellHost;
   const kernel = await Kernel.start(
     {
       config,
@@ -148,8 +148,8 @@ async function start(options: {
       log,
       version,
       ownerToken: token,
-      launch: launchPlain(process.execPath),
-      cellArgs: [await prepareImage({ cacheDir: CACHE_DIR }), String(SPARE_ISOLATES), String(config.limits.memory_mb)],
+      launch,
+      cellArgs: [image, String(SPARE_ISOLATES), String(config.limits.memory_mb)],
       compilerVersion: versionOf("oxc-transform"),
       gateways,
       onShutdown,

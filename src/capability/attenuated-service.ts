@@ -75,7 +75,8 @@ export function checkRules(rules: readonly CallRule[]): FieldError[] {
     }
     if (max_args !== undefined && !isCount(max_args)) refuse("max_args", "must be a whole number");
     if (args.length > MAX_CONSTRAINTS) refuse("args", `has more than ${MAX_CONSTRAINTS}`);
-    else args.forEach((each, n) => checkConstraint(each, (message) => refuse(`args.${n}`, message)));
+    else
+      args.forEach((each, n) => checkConstraint(each, (message) => refuse(`args.${n}`, message)));
     return errors;
   });
 }
@@ -103,9 +104,7 @@ function holds(constraint: Constraint, args: readonly unknown[]): boolean {
   if (equals !== undefined) return value === equals;
   if (one_of !== undefined) return one_of.includes(value as Scalar);
   if (prefix !== undefined) return typeof value === "string" && value.startsWith(prefix);
-  return (
-    typeof value === "number" && value >= (min ?? -Infinity) && value <= (max ?? Infinity)
-  );
+  return typeof value === "number" && value >= (min ?? -Infinity) && value <= (max ?? Infinity);
 }
 
 function checkConstraint(constraint: Constraint, refuse: (message: string) => void): void {
@@ -130,4 +129,7 @@ function checkConstraint(constraint: Constraint, refuse: (message: string) => vo
 
 const isCount = (value: number): boolean => Number.isInteger(value) && value >= 0 && value < 1_000;
 const isScalar = (value: unknown): boolean =>
-  value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
+  value === null ||
+  typeof value === "string" ||
+  typeof value === "boolean" ||
+  Number.isFinite(value);

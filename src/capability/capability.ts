@@ -38,7 +38,10 @@ export class Capability {
   /** Children on their way to disk, which count against the cap. */
   unborn = 0;
 
-  constructor(record: CapabilityRecord, options: { parent: Capability | undefined; uses: number; now: Now }) {
+  constructor(
+    record: CapabilityRecord,
+    options: { parent: Capability | undefined; uses: number; now: Now },
+  ) {
     const { parent, uses, now } = options;
     this.id = record.id;
     this.record = record;
@@ -62,7 +65,8 @@ export class Capability {
 
   /** From itself to the root. */
   *chain(): Generator<Capability> {
-    for (let link: Capability | undefined = this; link !== undefined; link = link.parent) yield link;
+    yield this;
+    if (this.parent !== undefined) yield* this.parent.chain();
   }
 
   /** Itself and all below it, parents first. */

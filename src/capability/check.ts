@@ -80,6 +80,10 @@ export function hasEnded(capability: Capability, now: Now): boolean {
   return false;
 }
 
+/** Whether its own terms name what is asked, whatever else stands against it. */
+export const covers = (capability: Capability, ask: Ask): boolean =>
+  (capability.bits & permissionBit(ask.permission)) !== 0 && reaches(capability, ask);
+
 function linkFault(link: Capability, bit: number, ask: Ask, now: Now): ChainFault | undefined {
   if (link.revoked) return "revoked";
   if (link.isExpired(now)) return "expired";

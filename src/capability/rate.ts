@@ -32,7 +32,8 @@ export class LastMinute {
   msUntilRoom(nowMs: number): number {
     this.#advance(nowMs);
     for (let slot = this.#newest - SLOTS + 1; slot <= this.#newest; slot++) {
-      if (slot >= 0 && this.#slots[slot % SLOTS]! > 0) return Math.ceil((slot + SLOTS) * SLOT_MS - nowMs);
+      if (slot >= 0 && this.#slots[slot % SLOTS]! > 0)
+        return Math.ceil((slot + SLOTS) * SLOT_MS - nowMs);
     }
     return 0;
   }

@@ -62,5 +62,7 @@ export function decodeRecord(bytes: Uint8Array): CapabilityRecord {
 
 export const holderKey = (holder: Holder): string => {
   if (holder.kind === "bearer") return "bearer";
-  return holder.kind === "tenant" ? `tenant ${holder.tenant}` : `service ${holder.tenant}/${holder.service}`;
+  return holder.kind === "tenant"
+    ? `tenant ${holder.tenant}`
+    : `service ${holder.tenant}/${holder.service}`;
 };

@@ -40,7 +40,8 @@ const NAMES: Readonly<Record<string, RegExp>> = {
 
 const NET = "net:";
 /** Labels of letters, digits, `-` and `_`, as URL writes them; or an IPv6 address in brackets. */
-const HOST = /^(?:[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62})){0,63}|\[[0-9a-f:.]{2,45}\])$/;
+const HOST =
+  /^(?:[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62})){0,63}|\[[0-9a-f:.]{2,45}\])$/;
 /** The last label of a domain that has subdomains holds a letter: an address has none. */
 const DOMAIN = /[a-z][a-z0-9-]*$/;
 const PORT = /^[1-9]\d{0,4}$/;
@@ -61,9 +62,7 @@ export function parsePattern(text: string): Pattern | undefined {
   if (names.test(name)) return pattern(text, "exact", text);
   if (!name.endsWith("*")) return undefined;
   const start = name.slice(0, -1);
-  return start === "" || names.test(start)
-    ? pattern(text, "prefix", text.slice(0, -1))
-    : undefined;
+  return start === "" || names.test(start) ? pattern(text, "prefix", text.slice(0, -1)) : undefined;
 }
 
 export const isResource = (text: string): boolean => {

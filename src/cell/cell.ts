@@ -88,7 +88,7 @@ export class Cell {
       case TO_CELL.stop:
         return instance.stop(payload.toString());
       case TO_CELL.drop:
-        return instance.drop();
+        return void instance.drop();
       case TO_CELL.snapshot:
         return instance.post(IN.snapshot, id);
     }

@@ -148,8 +148,12 @@ export class Instance {
     this.post(IN.terminate, 0, JSON.stringify(reason));
   }
 
-  drop(): void {
-    this.#end("dropped", undefined, "Dropped.");
+  /** At once; a guest that only waits is asked first what it has not begun. */
+  async drop(): Promise<void> {
+    const idle = this.#started && !this.#running;
+    this.#running = true;
+    const at = idle ? await this.#salvage() : undefined;
+    this.#end("dropped", undefined, "Dropped.", at?.current, at?.waiting);
   }
 
   #schedule(): void {
@@ -305,20 +309,25 @@ export class Instance {
     if (!(error instanceof GuestFailure)) throw error;
     const reasons = { exception: "exception", timeout: "timeout", memory: "memory", disposed: "dropped" } as const;
     const reason = reasons[error.kind];
-    let current: number | undefined;
-    let waiting: number[] | undefined;
-    if (error.kind === "exception" || error.kind === "timeout") {
-      try {
-        const [at, said] = split(await this.#guest.salvage());
-        ({ current, waiting } = JSON.parse(at) as { current: number; waiting: number[] });
-        this.#hear(said);
-      } catch (failure) {
-        if (!(failure instanceof GuestFailure)) throw failure;
-      }
-    }
+    const speaks = error.kind === "exception" || error.kind === "timeout";
+    const at = speaks ? await this.#salvage() : undefined;
+    if (at !== undefined) this.#hear(at.said);
     const thrown = { name: error.errorName, message: error.message, stack: error.guestStack };
     const failedToStart = !this.#started && reason === "exception";
-    this.#end(failedToStart ? "load_failed" : reason, thrown, error.message, current, waiting);
+    this.#end(failedToStart ? "load_failed" : reason, thrown, error.message, at?.current, at?.waiting);
+  }
+
+  /** What a guest that gets no more turns was at, had not begun, and had to say. */
+  async #salvage(): Promise<{ current: number; waiting: number[]; said: string } | undefined> {
+    try {
+      const text = await this.#guest.salvage();
+      const end = text.indexOf("\n");
+      const at = JSON.parse(text.slice(0, end)) as { current: number; waiting: number[] };
+      return { ...at, said: text.slice(end + 1) };
+    } catch (failure) {
+      if (failure instanceof GuestFailure) return undefined;
+      throw failure;
+    }
   }
 
   #end(
@@ -354,9 +363,4 @@ export class Instance {
     this.#guest.dispose();
     this.#options.ended(this.#options.slot);
   }
-}
-
-function split(text: string): [string, string] {
-  const end = text.indexOf("\n");
-  return [text.slice(0, end), text.slice(end + 1)];
 }

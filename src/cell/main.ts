@@ -8,16 +8,18 @@ import { answerSubtle } from "#cell/prelude/subtle-host.ts";
 
 const [imagePath, spareCount, spareMemoryMb] = process.argv.slice(2);
 
+/** An orderly exit would wait for guests' threads: for ever, when one of them loops. */
+const die = () => process.kill(process.pid, "SIGKILL");
+
 const engine = createIsolateEngine({
   image: await readImage(imagePath!),
   spares: { count: Number(spareCount), memoryMb: Number(spareMemoryMb) },
-  // A catastrophic V8 error leaves the process in no state to clean up.
-  onCatastrophe: () => process.kill(process.pid, "SIGKILL"),
+  onCatastrophe: die,
 });
 await engine.refill();
 new Cell({
   socket: new Socket({ fd: 3, readable: true, writable: true }),
   engine,
   answerLocally: (method, args) => (method === "crypto.subtle" ? answerSubtle(args) : undefined),
-  exit: () => process.exit(0),
+  exit: die,
 });

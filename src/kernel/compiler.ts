@@ -5,7 +5,7 @@
  *    waited behind it are sent again to the next process.
  * 2. Every request ends within COMPILE_TIMEOUT_MS of its turn.
  */
-import { SoloError } from "#base/errors.ts";
+import { SoloError, toSoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import {
   FROM_COMPILER,
@@ -19,6 +19,7 @@ import { FrameReader, FrameWriter } from "#wire/frame.ts";
 
 const COMPILE_TIMEOUT_MS = 10_000;
 const MAX_WAITING = 1000;
+const MEMORY_BYTES = 1024 * 1024 * 1024;
 
 interface Job {
   readonly kind: number;
@@ -38,6 +39,7 @@ export class Compiler {
   readonly #launch: Launcher;
   readonly #log: Logger;
   #running: Running | undefined;
+  #starting: Promise<void> | undefined;
   /** In the order they were sent: the first is the one at work. */
   #jobs: Job[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -51,7 +53,7 @@ export class Compiler {
   /** The process starts in the background; requests wait for it. */
   async open(): Promise<void> {
     this.#closed = false;
-    this.#running ??= this.#start();
+    this.#start();
   }
 
   async compile(request: CompileRequest): Promise<CompileResult> {
@@ -74,9 +76,11 @@ export class Compiler {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    await this.#starting;
     const running = this.#running;
     running?.process.kill();
     await running?.process.exited;
+    await running?.process.cleared;
   }
 
   #ask(kind: number, request: CompileRequest | MapStackRequest): Promise<string> {
@@ -91,18 +95,32 @@ export class Compiler {
       }
       const job = { kind, payload: JSON.stringify(request), resolve, reject };
       this.#jobs.push(job);
-      this.#running ??= this.#start();
+      if (this.#running === undefined) return this.#start();
       this.#send(this.#running, job);
       if (this.#jobs.length === 1) this.#watch();
     });
   }
 
-  #start(): Running {
-    const process = this.#launch({
-      program: "compiler",
-      args: [],
-      onStderr: (line) => this.#log.warn("compiler says", { line }),
-    });
+  #start(): void {
+    if (this.#running !== undefined) return;
+    this.#starting ??= this.#launched().finally(() => (this.#starting = undefined));
+  }
+
+  /** Once there is a process, what has been waiting for it is sent. */
+  async #launched(): Promise<void> {
+    let process: CellProcess;
+    try {
+      process = await this.#launch({
+        program: "compiler",
+        args: [],
+        memoryBytes: MEMORY_BYTES,
+        onStderr: (line) => this.#log.warn("compiler says", { line }),
+      });
+    } catch (error) {
+      this.#log.error("no compiler", { error: String(error) });
+      for (const job of this.#jobs.splice(0)) job.reject(toSoloError(error));
+      return;
+    }
     const running = { process, writer: new FrameWriter(process.socket), ready: false };
     const reader = new FrameReader(({ kind, payload }) => {
       running.ready = true;
@@ -111,8 +129,10 @@ export class Compiler {
     process.socket.on("data", (chunk: Buffer) => {
       if (!reader.push(chunk)) process.kill();
     });
-    void process.exited.then((how) => this.#ended(running, how));
-    return running;
+    void process.exited.then(({ how }) => this.#ended(running, how));
+    this.#running = running;
+    for (const job of this.#jobs) this.#send(running, job);
+    if (this.#jobs.length > 0) this.#watch();
   }
 
   #send({ writer }: Running, { kind, payload }: Job): void {
@@ -149,10 +169,8 @@ export class Compiler {
     );
     // One that cannot even start is tried again when there is work, not for ever.
     if (innocent.length === 0 && !running.ready) return;
-    this.#running = this.#start();
     this.#jobs = innocent;
-    for (const job of innocent) this.#send(this.#running, job);
-    if (innocent.length > 0) this.#watch();
+    this.#start();
   }
 }
 

@@ -16,7 +16,7 @@ import type { ServiceLogs } from "#events/service-logs.ts";
 import type { Compiler } from "#kernel/compiler.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
-import { InstanceCrash } from "#kernel/services/instance.ts";
+import { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import { Service } from "#kernel/services/service.ts";
@@ -162,11 +162,21 @@ export class Deployer {
     const { key, spec, deployedAtMs } = deployment;
     const modules = await this.#compile(spec, { fresh: false });
     const service = this.#service(key, spec, modules, deployedAtMs);
-    if (deployment.quarantined) {
-      service.holdInQuarantine();
-      this.#options.tenants.keep(service);
-    } else await this.#start(service);
+    try {
+      if (!deployment.quarantined) await this.#start(service);
+    } catch (error) {
+      service.record.startFailed(error);
+      this.#keepQuarantined(service);
+      throw error;
+    }
+    if (deployment.quarantined) this.#keepQuarantined(service);
     return service;
+  }
+
+  /** It keeps its name, so that it can be looked at, started again or killed. */
+  #keepQuarantined(service: Service): void {
+    service.holdInQuarantine();
+    this.#options.tenants.keep(service);
   }
 
   #admit({ tenant, service }: ServiceKey): void {

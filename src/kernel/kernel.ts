@@ -54,6 +54,8 @@ export interface KernelOptions {
   readonly onShutdown: (drainMs: number | undefined) => void;
 }
 
+const START_FAILED_STOP_MS = 5000;
+
 type Phase = "starting" | "open" | "stopping";
 
 export class Kernel implements AsyncDisposable {
@@ -168,7 +170,16 @@ export class Kernel implements AsyncDisposable {
       ],
       tenants: tenants.spec(),
     });
-    const bootReport = await boot({ deployments, deployer, events, log });
+    let bootReport: BootReport;
+    try {
+      bootReport = await boot({ deployments, deployer, events, log });
+      // Its cells have been starting beside all this: the first deploy shall find one.
+      await cells.warm();
+    } catch (error) {
+      await root.stop({ timeoutMs: START_FAILED_STOP_MS });
+      events[Symbol.dispose]();
+      throw error;
+    }
     state.phase = "open";
     events.emit({
       type: "system_started",

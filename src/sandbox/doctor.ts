@@ -7,6 +7,8 @@ import type { HostWalls, Tier, WallName } from "#sandbox/walls.ts";
 export interface WallReport {
   readonly name: WallName;
   readonly active: boolean;
+  /** Without it, code of others can reach the host or other tenants. */
+  readonly essential: boolean;
   readonly how: string | null;
   readonly why_not: string | null;
   /** What hostile code could do without this wall. */
@@ -16,6 +18,8 @@ export interface WallReport {
 
 export interface DoctorReport {
   readonly tier: Tier;
+  /** Every essential wall stands. */
+  readonly ok: boolean;
   readonly summary: string;
   readonly walls: readonly WallReport[];
 }
@@ -26,6 +30,19 @@ const SUMMARIES: Readonly<Record<Tier, string>> = {
   no_namespaces: "Cells run among the host's other processes; only the walls below hold them.",
   nothing: "Cells are ordinary processes of the kernel's user. Run only code that you trust.",
 };
+
+const ESSENTIAL: ReadonlySet<WallName> = new Set([
+  "files",
+  "nested_namespaces",
+  "processes",
+  "network",
+  "capabilities",
+  "no_new_privs",
+  "system_calls",
+  "dies_with_kernel",
+  "resource_limits",
+  "descriptors",
+]);
 
 interface Explanation {
   readonly exposes: string;
@@ -88,27 +105,30 @@ const EXPLANATIONS: Readonly<Record<WallName, Explanation>> = {
 };
 
 export function doctorReport(found: Pick<HostWalls, "tier" | "walls">): DoctorReport {
+  const walls = found.walls.map(({ name, active, how, whyNot }) => ({
+    name,
+    active,
+    essential: ESSENTIAL.has(name),
+    how,
+    why_not: whyNot,
+    exposes: EXPLANATIONS[name].exposes,
+    get_it: EXPLANATIONS[name].getIt,
+  }));
   return {
     tier: found.tier,
+    ok: walls.every(({ active, essential }) => active || !essential),
     summary: SUMMARIES[found.tier],
-    walls: found.walls.map(({ name, active, how, whyNot }) => ({
-      name,
-      active,
-      how,
-      why_not: whyNot,
-      exposes: EXPLANATIONS[name].exposes,
-      get_it: EXPLANATIONS[name].getIt,
-    })),
+    walls,
   };
 }
 
 const NAME_WIDTH = 20;
 
-export function doctorText({ tier, summary, walls }: DoctorReport): string {
+export function doctorText({ tier, ok, summary, walls }: DoctorReport): string {
   const standing = walls.filter((wall) => wall.active);
   const lines = [
     `Tier: ${tier}. ${summary}`,
-    `${standing.length} of ${walls.length} walls stand.`,
+    `${standing.length} of ${walls.length} walls stand.${ok ? "" : " Essential ones are missing: run only code that you trust."}`,
     "",
   ];
   for (const wall of walls) {
@@ -119,7 +139,7 @@ export function doctorText({ tier, summary, walls }: DoctorReport): string {
     }
     const indent = " ".repeat(7);
     lines.push(
-      `${head}${wall.why_not}`,
+      `${head}${wall.essential ? "(essential) " : ""}${wall.why_not}`,
       `${indent}exposes: ${wall.exposes}`,
       `${indent}get it:  ${wall.get_it}`,
     );

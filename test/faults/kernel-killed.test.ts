@@ -153,7 +153,7 @@ describe("hybrid state after a kill -9", () => {
     await using kernel = await startKernel();
     await kernel.deploy({ service_id: "hybrid", code: COUNTER, persistence: "hybrid" });
     for (let count = 0; count < 7; count += 1) await kernel.call("hybrid", "increment");
-    await until(() => flushed(kernel.dataDir, '"count"'), "a flush", 15_000);
+    await until(() => flushed(kernel.dataDir, "count"), "a flush", 15_000);
     await kernel.call("hybrid", "increment");
     await kernel.kill9();
     await kernel.restart();
@@ -218,5 +218,12 @@ describe("a hundred services", () => {
     }
     const failures = await kernel.events({ event_type: "service_deployment_failed" });
     expect(failures.at(-1)).toMatchObject({ subject: "fragile", payload: { detail: expect.stringContaining("no longer") } });
+    const { state, last_crash } = await kernel.status("fragile");
+    expect(state).toBe("quarantined");
+    expect(last_crash["message"]).toContain("no longer");
+    expect((await kernel.ask("fragile", "poison")).body).toMatchObject({ code: "service_quarantined" });
+    expect((await kernel.request("POST", "/services/fragile/restart")).body).toMatchObject({ code: "startup_failed" });
+    await kernel.kill("fragile");
+    await kernel.deploy({ service_id: "fragile", code: fragile });
   });
 });

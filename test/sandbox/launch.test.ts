@@ -245,6 +245,7 @@ describe("a walled process", () => {
       directory: directory.path,
       node: process.execPath,
       args: [script],
+      sources: [here],
     });
     expect(codeCache).not.toBeNull();
     const entries = await readdir(codeCache!.path);

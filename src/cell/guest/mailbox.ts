@@ -9,7 +9,7 @@ import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
 import type { Http } from "./http.ts";
 import { IN, OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
-import { refusalOf } from "./requests.ts";
+import { refusalError, refusalOf } from "./requests.ts";
 import { describeThrown } from "./thrown.ts";
 
 const { stringify: toJson, parse: fromJson } = JSON;
@@ -48,6 +48,10 @@ const expected = (error: unknown): boolean =>
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   value !== null && typeof value === "object" && typeof (value as any).then === "function";
+
+/** The kernel refuses unknown names itself, but not before the first start has told it which there are. */
+const noHandler = (name: string): Error =>
+  refusalError({ code: "handler_not_found", detail: `The service has no handler named ${toJson(name)}.` });
 
 export function createMailbox(options: MailboxOptions): Mailbox {
   const { outbox, http, definition, solo } = options;
@@ -113,15 +117,17 @@ export function createMailbox(options: MailboxOptions): Mailbox {
     const { op, rest } = message;
     if (op === IN.info) return definition.info?.(solo, fromJson(rest));
     if (op === IN.fetch) {
+      if (!definition.fetch) throw noHandler("fetch");
       const request = http.request(message.id, fromJson(rest), signalOf(message));
-      return definition.fetch!(request, solo, {
+      return definition.fetch(request, solo, {
         waitUntil: (promise) => void promise,
         passThroughOnException: () => {},
       });
     }
     const [name, args] = fromJson(rest) as [string, unknown[]];
     const table = op === IN.call ? definition.calls : definition.casts;
-    return table![name]!(solo, ...args);
+    if (table === undefined || !Object.hasOwn(table, name)) throw noHandler(name);
+    return table[name]!(solo, ...args);
   }
 
   const abort = (message: Message): void =>

@@ -20,7 +20,7 @@ interface RefusalBody {
   readonly hint?: string;
 }
 
-function refusalError(body: RefusalBody): Error {
+export function refusalError(body: RefusalBody): Error {
   const error = new Error(body.detail);
   error.name = "SoloError";
   Object.assign(error, { code: body.code, ...(body.hint !== undefined && { hint: body.hint }) });

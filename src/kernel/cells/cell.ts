@@ -68,6 +68,7 @@ export class Cell {
       this.#isGone = true;
       const end = this.#end ?? { why: outOfMemory ? MEMORY_PASSED : how, outOfMemory };
       ready.reject(new Error(`The cell ended before it was ready: ${end.why}`));
+      this.#end = end;
       this.#endSlots(end);
       return end;
     });
@@ -85,7 +86,10 @@ export class Cell {
   attach(handler: SlotHandler): number {
     const slot = this.#nextSlot;
     this.#nextSlot += 1;
-    this.#slots.set(slot, handler);
+    const end = this.#end;
+    // A cell may end between its choice and this: it must not be waited for.
+    if (this.#isGone && end !== undefined) queueMicrotask(() => handler.cellGone({ ...end, suspect: false }));
+    else this.#slots.set(slot, handler);
     return slot;
   }
 

@@ -37,6 +37,8 @@ export class CellPool {
   readonly #cells = new Set<Cell>();
   readonly #shared = new Map<TenantId, Promise<Cell>>();
   #spares: Cell[] = [];
+  /** The spare that is being made. */
+  #nextSpare: Promise<void> | undefined;
   #closed = false;
   #refillTimer: NodeJS.Timeout | undefined;
   readonly #checkTimer: NodeJS.Timeout;
@@ -56,25 +58,20 @@ export class CellPool {
     return this.#cells.size;
   }
 
-  /** Resolves once a spare cell is ready, so that the first deploy finds it warm. */
+  /** Resolves once a spare cell waits; rejects when none can be made. */
   async warm(): Promise<void> {
-    if (this.#options.spares === 0) return;
-    clearTimeout(this.#refillTimer);
-    if (this.#spares.length === 0) this.#spares.push(await this.#ready(await this.#spawn()));
-    this.#scheduleRefill(REFILL_AFTER_MS);
+    if (this.#options.spares === 0 || this.#spares.length > 0) return;
+    await (this.#nextSpare ?? this.#makeSpare());
   }
 
   /** The tenant's cell, ready for a start. */
-  shared(tenant: TenantId): Promise<Cell> {
-    const existing = this.#shared.get(tenant);
-    if (existing !== undefined) return existing;
-    const made = this.#claim(tenant, false);
-    this.#shared.set(tenant, made);
-    const forget = () => {
-      if (this.#shared.get(tenant) === made) this.#shared.delete(tenant);
-    };
-    made.then((cell) => cell.gone.then(forget), forget);
-    return made;
+  async shared(tenant: TenantId): Promise<Cell> {
+    const made = this.#shared.get(tenant) ?? this.#makeShared(tenant);
+    const cell = await made;
+    if (!cell.isGone) return cell;
+    // Those who lost their cell ask at the very moment of its end.
+    this.#forgetShared(tenant, made);
+    return this.shared(tenant);
   }
 
   dedicated(tenant: TenantId): Promise<Cell> {
@@ -99,6 +96,18 @@ export class CellPool {
       await cell.gone;
       await cell.process.cleared;
     }));
+  }
+
+  #makeShared(tenant: TenantId): Promise<Cell> {
+    const made = this.#claim(tenant, false);
+    this.#shared.set(tenant, made);
+    const forget = () => this.#forgetShared(tenant, made);
+    made.then((cell) => cell.gone.then(forget), forget);
+    return made;
+  }
+
+  #forgetShared(tenant: TenantId, made: Promise<Cell>): void {
+    if (this.#shared.get(tenant) === made) this.#shared.delete(tenant);
   }
 
   async #claim(tenant: TenantId, dedicated: boolean): Promise<Cell> {
@@ -163,13 +172,20 @@ export class CellPool {
 
   async #refill(): Promise<void> {
     while (!this.#closed && this.#spares.length < this.#options.spares) {
+      this.#nextSpare ??= this.#makeSpare();
       try {
-        this.#spares.push(await this.#ready(await this.#spawn()));
+        await this.#nextSpare;
       } catch (error) {
         this.#options.log.error("no spare cell", { error: String(error) });
         return;
+      } finally {
+        this.#nextSpare = undefined;
       }
     }
+  }
+
+  async #makeSpare(): Promise<void> {
+    this.#spares.push(await this.#ready(await this.#spawn()));
   }
 
   #checkMemory(): void {

@@ -13,7 +13,9 @@ export type ProgramName = "cell" | "compiler";
 export interface Program {
   readonly module: string;
   readonly nodeFlags: readonly string[];
-  /** Files and directories, absolute. */
+  /** Directories of its own code, absolute. */
+  readonly sources: readonly string[];
+  /** Those, and every other file and directory that it may read. */
   readonly files: readonly string[];
   /** Native addons among them, whose shared libraries it needs as well. */
   readonly addons: readonly string[];
@@ -21,28 +23,30 @@ export interface Program {
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const source = (name: string): string => join(ROOT, "src", name);
-const SHARED = [join(ROOT, "package.json"), ...["base", "sdk", "wire"].map(source)];
+const MANIFEST = join(ROOT, "package.json");
 const NO_WARNINGS = "--disable-warning=ExperimentalWarning";
 
 export function findPrograms(): Readonly<Record<ProgramName, Program>> {
   const packages = dirname(dirname(findPackageJSON("isolated-vm", import.meta.url)!));
   const inPackages = (name: string) => join(packages, name);
+  const shared = ["base", "sdk", "wire"].map(source);
+  const cell = [...shared, source("cell")];
+  const compiler = [...shared, source("compiler")];
+  const oxc = ["@jridgewell", "@oxc-parser", "@oxc-transform", "oxc-parser", "oxc-transform"];
   return {
     cell: {
       module: source("cell/main.ts"),
       // WebAssembly memories are not held by an isolate's limit; 4096 pages are 256 MiB.
       nodeFlags: ["--wasm-max-mem-pages=4096", NO_WARNINGS],
-      files: [...SHARED, source("cell"), ...["isolated-vm", "node-gyp-build"].map(inPackages)],
+      sources: cell,
+      files: [...cell, MANIFEST, ...["isolated-vm", "node-gyp-build"].map(inPackages)],
       addons: [addonOf(inPackages("isolated-vm"))],
     },
     compiler: {
       module: source("compiler/main.ts"),
       nodeFlags: ["--max-old-space-size=512", NO_WARNINGS],
-      files: [
-        ...SHARED,
-        source("compiler"),
-        ...["@jridgewell", "@oxc-parser", "@oxc-transform", "oxc-parser", "oxc-transform"].map(inPackages),
-      ],
+      sources: compiler,
+      files: [...compiler, MANIFEST, ...oxc.map(inPackages)],
       addons: ["@oxc-parser", "@oxc-transform"].flatMap((scope) => addonsBelow(inPackages(scope))),
     },
   };

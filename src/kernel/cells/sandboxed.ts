@@ -12,7 +12,7 @@ import {
   type CellProcess,
   type LaunchOptions,
 } from "#kernel/cells/launcher.ts";
-import { findPrograms } from "#kernel/cells/programs.ts";
+import { findPrograms, type ProgramName } from "#kernel/cells/programs.ts";
 import type { CodeCache } from "#sandbox/code-cache.ts";
 import { launchSandboxed, type SandboxExit } from "#sandbox/launch.ts";
 import { residentBytes } from "#sandbox/resident.ts";
@@ -24,7 +24,7 @@ export interface SandboxedOptions {
   /** Read by cells besides their own files. */
   readonly files: readonly string[];
   /** Null while there is none. */
-  readonly codeCache: () => CodeCache | null;
+  readonly codeCache: (program: ProgramName) => CodeCache | null;
   readonly log: Logger;
 }
 
@@ -36,7 +36,7 @@ export function launchBehindWalls(
     const { module, nodeFlags, files } = programs[program];
     const walls = await options.walls;
     const running = await launchSandboxed({
-      walls: { ...walls, codeCache: options.codeCache() },
+      walls: { ...walls, codeCache: options.codeCache(program) },
       command: options.node,
       args: [...nodeFlags, module, ...args],
       env: {},

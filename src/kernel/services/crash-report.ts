@@ -1,6 +1,6 @@
 /** The payload of service_crashed, and what status shows of it (K7). */
 import type { Compiler } from "#kernel/compiler.ts";
-import type { InstanceCrash } from "#kernel/services/instance.ts";
+import type { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { CompiledModule } from "#wire/compiler.ts";
 
 const MAX_STACK_CHARS = 8 * 1024;

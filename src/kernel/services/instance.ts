@@ -7,11 +7,12 @@
  * 3. What the cell says is checked: unknown ids are ignored, floods end the cell.
  */
 import { within } from "#base/deadline.ts";
-import { isErrorCode, SoloError, type ErrorBody } from "#base/errors.ts";
+import { SoloError } from "#base/errors.ts";
 import type { InstanceId } from "#base/ids.ts";
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
 import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
+import { down, exitOf, gone, InstanceCrash, outcomeOf, refusalFrom } from "#kernel/services/outcomes.ts";
 import { readDown, readHead, readLogLine, readRequest, readStarted } from "#wire/from-cell.ts";
 import {
   FROM_CELL,
@@ -22,21 +23,6 @@ import {
   type StartInstance,
   type Started,
 } from "#wire/messages.ts";
-
-/** Why an instance ended when nobody asked it to. */
-export class InstanceCrash extends Error {
-  readonly down: Down;
-  /** The cell died and this instance had nothing to do with it. */
-  readonly innocent: boolean;
-  /** The dispatches that were being handled. */
-  readonly handlers: readonly string[];
-  constructor(down: Down, options: { innocent: boolean; handlers: readonly string[] }) {
-    super(down.message);
-    this.down = down;
-    this.innocent = options.innocent;
-    this.handlers = options.handlers;
-  }
-}
 
 export interface InstanceEvents {
   readonly request: (instance: Instance, id: number, method: string, args: unknown[]) => void;
@@ -87,6 +73,8 @@ export class Instance implements Child, SlotHandler {
   #snapshots: { resolve(state: string | undefined): void; reject(error: unknown): void }[] = [];
   /** The last state that the guest sent by itself, on its way to disk. */
   #barrier: Promise<void> | undefined;
+  /** A state that could not be stored: nothing is acknowledged before it is. */
+  #unsaved: string | undefined;
   #nextId = 1;
   #ready = false;
   #ended = false;
@@ -308,6 +296,7 @@ export class Instance implements Child, SlotHandler {
   #settle(id: number, act: (dispatch: Dispatch, text: string) => void, text: string): void {
     const dispatch = this.#open.get(id);
     if (dispatch === undefined) return;
+    if (this.#unsaved !== undefined && this.durable) this.#store(this.#unsaved);
     const barrier = this.#barrier;
     const done = () => {
       // A message that was given up while it waited is no headway of the one at hand.
@@ -331,12 +320,19 @@ export class Instance implements Child, SlotHandler {
   #stateArrived(state: string): void {
     const asked = this.#snapshots.shift();
     if (asked !== undefined) return asked.resolve(state);
+    this.#store(state);
+  }
+
+  #store(state: string): void {
     const saved = this.#options.events.state(this, state);
     this.#barrier = saved;
-    const clear = () => {
-      if (this.#barrier === saved) this.#barrier = undefined;
+    this.#unsaved = undefined;
+    const settled = (unsaved: string | undefined) => () => {
+      if (this.#barrier !== saved) return;
+      this.#barrier = undefined;
+      this.#unsaved = unsaved;
     };
-    saved.then(clear, clear);
+    saved.then(settled(undefined), settled(state));
   }
 
   #end(report: Down, innocent: boolean): void {
@@ -373,39 +369,6 @@ export class Instance implements Child, SlotHandler {
   }
 }
 
-const gone = (): SoloError => new SoloError("service_not_running", "The instance has ended.");
-
-function exitOf(reason: Down["reason"], crash: InstanceCrash): ExitReason {
-  if (reason === "stopped") return { kind: "normal" };
-  if (reason === "dropped") return { kind: "killed" };
-  return { kind: "crashed", error: crash };
-}
-
-const down = (reason: Down["reason"], message: string): Down => ({
-  reason,
-  name: "",
-  message,
-  stack: "",
-  unstarted: [],
-});
-
-/** What the sender of a dispatch hears when the instance ended under it. */
-function outcomeOf({ reason, name, message, current }: Down, id: number): SoloError {
-  const hint = "The service is restarted by its supervisor; look at its last_crash, then decide whether to send it again.";
-  if (reason === "exception" && current === id) {
-    return new SoloError("service_crashed", `The handler threw ${name}: ${message}`, { hint });
-  }
-  if (reason === "stopped" || reason === "dropped") {
-    return new SoloError("outcome_unknown", "The service was stopped while it handled this.", { hint: "Check whether it took effect before you send it again." });
-  }
-  if (reason === "cell") {
-    return new SoloError("outcome_unknown", `${message} Whether this was handled is not known.`, { hint });
-  }
-  const what = { timeout: "ran for too long", memory: "passed its memory limit" } as const;
-  const text = reason === "timeout" || reason === "memory" ? what[reason] : "crashed";
-  return new SoloError("service_crashed", `The instance ${text} while it handled this: ${message}`, { hint });
-}
-
 /** Passes the head on; false when no body follows it. */
 function responded(dispatch: Dispatch, text: string): boolean {
   let head: ResponseHead;
@@ -418,18 +381,4 @@ function responded(dispatch: Dispatch, text: string): boolean {
   dispatch.bodies?.responded(head);
   dispatch.reply("");
   return head.body;
-}
-
-/** An error that a guest sent: only codes that a guest may cause are passed on. */
-function refusalFrom(text: string): SoloError {
-  try {
-    const body = JSON.parse(text) as ErrorBody;
-    return SoloError.fromBody({
-      ...body,
-      code: isErrorCode(body.code) ? body.code : "service_error",
-      detail: String(body.detail).slice(0, 16 * 1024),
-    });
-  } catch {
-    return new SoloError("service_error", "The service answered with a malformed error.");
-  }
 }

@@ -8,7 +8,8 @@ import type { RevisionId, ServiceKey } from "#base/ids.ts";
 import type { NewEvent } from "#events/event.ts";
 import type { EventType } from "#events/types.ts";
 import { describeCrash, type CrashReport } from "#kernel/services/crash-report.ts";
-import type { Instance, InstanceCrash } from "#kernel/services/instance.ts";
+import type { Instance } from "#kernel/services/instance.ts";
+import type { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { CompiledModule } from "#wire/compiler.ts";
 

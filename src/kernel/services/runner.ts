@@ -5,7 +5,8 @@
  *    without counting against the restart intensity; every other end is the supervisor's.
  */
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
-import { Instance, InstanceCrash } from "#kernel/services/instance.ts";
+import { Instance } from "#kernel/services/instance.ts";
+import { InstanceCrash } from "#kernel/services/outcomes.ts";
 
 /** So many innocent ends in a row are a problem of the host, which the supervisor must see. */
 const MAX_INNOCENT = 5;
@@ -31,7 +32,7 @@ export class Runner implements Child {
   }
 
   static async start(options: RunnerOptions, signal: AbortSignal): Promise<Runner> {
-    return new Runner(options, await options.start(signal));
+    return new Runner(options, await startOnLivingCell(options, signal));
   }
 
   stop(options: StopOptions): Promise<void> {
@@ -53,11 +54,23 @@ export class Runner implements Child {
       if (!relocate || this.#abort.signal.aborted) return reason;
       this.#options.relocated(crash);
       try {
-        this.#instance = await this.#options.start(this.#abort.signal);
+        this.#instance = await startOnLivingCell(this.#options, this.#abort.signal);
         this.#options.current(this.#instance);
       } catch (error) {
         return { kind: "crashed", error };
       }
+    }
+  }
+}
+
+/** A cell that dies before the instance is on it says nothing about the instance. */
+async function startOnLivingCell(options: RunnerOptions, signal: AbortSignal): Promise<Instance> {
+  for (let innocent = 0; ; innocent += 1) {
+    try {
+      return await options.start(signal);
+    } catch (error) {
+      const again = error instanceof InstanceCrash && error.innocent && innocent < MAX_INNOCENT;
+      if (!again || signal.aborted) throw error;
     }
   }
 }

@@ -11,18 +11,21 @@ import { sourceHash, type ServiceSpec } from "#deploy/spec.ts";
 import type { Snapshot } from "#deploy/snapshots.ts";
 import { Dispatch, type DispatchBodies, type DispatchKind, type Outcome } from "#kernel/services/dispatch.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
-import { Instance, InstanceCrash } from "#kernel/services/instance.ts";
+import { Instance } from "#kernel/services/instance.ts";
 import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
 import { Mailbox } from "#kernel/services/mailbox.ts";
 import { MessageTimers } from "#kernel/services/message-timers.ts";
+import { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { ServiceRecord } from "#kernel/services/record.ts";
+import { noHandler, notUp } from "#kernel/services/refusals.ts";
 import { Runner } from "#kernel/services/runner.ts";
+import { keepsState, startMessage } from "#kernel/services/start-message.ts";
 import { isOrderly, type ChildSpec, type ExitReason } from "#supervisor/child.ts";
 import type { SupervisorEvent } from "#supervisor/events.ts";
 import { Supervisor } from "#supervisor/supervisor.ts";
 import type { CompiledModule } from "#wire/compiler.ts";
-import type { StartInstance, StateSource } from "#wire/messages.ts";
+import type { StateSource } from "#wire/messages.ts";
 
 const BACKOFF = { baseMs: 50, factor: 2, maxMs: 5000 };
 /** Beyond its own time limit a message has this long before the instance is stopped. */
@@ -140,7 +143,7 @@ export class Service {
         ...(signal !== undefined && { signal }),
       });
     } catch (error) {
-      this.#mailbox.failAll(this.#refusal());
+      this.#mailbox.failAll(notUp(this.key.service, this.state));
       throw error;
     }
     return this.#supervisor;
@@ -149,13 +152,9 @@ export class Service {
   send(message: Message): Dispatch {
     this.record.messages += 1;
     const dispatch = new Dispatch({ ...message, failed: () => void (this.record.errors += 1) });
-    if (!this.isUp) {
-      dispatch.fail(this.#refusal());
-      return dispatch;
-    }
-    const unknown = this.#unknownHandler(message);
-    if (unknown !== undefined) {
-      dispatch.fail(unknown);
+    const refusal = this.#refusalOf(message);
+    if (refusal !== undefined) {
+      dispatch.fail(refusal);
       return dispatch;
     }
     const { callTimeoutMs } = this.spec.limits;
@@ -288,29 +287,18 @@ export class Service {
     const { spec, key } = this;
     const { cells, snapshots, clock } = this.#powers;
     const id = newInstanceId();
-    const keeps = spec.persistence === "hybrid" || spec.persistence === "durable";
     const [cell, snapshot] = await Promise.all([
       spec.isolation === "dedicated" ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
-      keeps ? snapshots.load(key) : undefined,
+      keepsState(spec) ? snapshots.load(key) : undefined,
     ]);
-    const state = this.#stateSource(snapshot);
-    const start: StartInstance = {
-      tenant: key.tenant,
-      service: key.service,
-      instance: id,
-      entry: spec.entry,
-      modules: this.#options.modules.map(({ path, code }) => ({ path, code })),
-      env: spec.env,
-      args: spec.args,
-      state,
-      durable: spec.persistence === "durable",
-      keepState: keeps,
-      memoryMb: spec.limits.memoryMb,
-      startupTimeoutMs: spec.restartLimits.startupTimeoutMs,
-      callTimeoutMs: spec.limits.callTimeoutMs,
-      stateBytes: spec.limits.stateBytes,
+    const start = startMessage({
+      key,
+      id,
+      spec,
+      modules: this.#options.modules,
+      state: this.#stateSource(snapshot),
       fastLane: this.#fastLane,
-    };
+    });
     const instance = await Instance.start(
       {
         id,
@@ -368,6 +356,14 @@ export class Service {
     }
   }
 
+  #refusalOf({ kind, handler }: Message): SoloError | undefined {
+    if (!this.isUp) return notUp(this.key.service, this.state);
+    const { handlers } = this.record;
+    // Before the first start there is nothing to check against; the guest refuses then.
+    if (handlers === undefined || kind === "info" || handlers.has(handler)) return undefined;
+    return noHandler(this.key.service, handler, handlers);
+  }
+
   #expired(dispatch: Dispatch, timeoutMs: number): void {
     this.cancel(
       dispatch,
@@ -382,7 +378,7 @@ export class Service {
     else if (event.kind === "child_start_failed") this.#crashed(event.error);
     else if (event.kind === "gave_up") {
       if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
-      this.#mailbox.failAll(this.#refusal());
+      this.#mailbox.failAll(notUp(this.key.service, this.state));
       this.record.quarantined(event.failures);
     }
   }
@@ -394,7 +390,7 @@ export class Service {
     const staysDown = restart === "temporary" || (restart === "transient" && isOrderly(reason));
     if (!staysDown || !this.#lifecycle.can("stopped")) return;
     this.#lifecycle.move("stopped");
-    this.#mailbox.failAll(this.#refusal());
+    this.#mailbox.failAll(notUp(this.key.service, this.state));
   }
 
   #crashed(error: unknown): void {
@@ -404,28 +400,5 @@ export class Service {
     if (!(error instanceof InstanceCrash)) return this.record.startFailed(error);
     if (error.down.fastLane) this.#fastLane = false;
     this.record.crashed(error);
-  }
-
-  #unknownHandler({ kind, handler }: Message): SoloError | undefined {
-    const handlers = this.record.handlers;
-    // Before the first start there is nothing to check against; the guest refuses then.
-    if (handlers === undefined || kind === "info" || handlers.has(handler)) return undefined;
-    const [table, name] = [handler.split(".", 1)[0]!, handler.slice(handler.indexOf(".") + 1)];
-    if (kind === "fetch") {
-      return new SoloError("handler_not_found", `${this.key.service} does not answer HTTP: it has no fetch.`, { hint: "Add fetch(request) to the service." });
-    }
-    const known = [...handlers].filter((each) => each.startsWith(`${table}.`)).map((each) => each.slice(table.length + 1));
-    return new SoloError("handler_not_found", `${this.key.service} has no ${table.slice(0, -1)} named ${JSON.stringify(name)}.`, {
-      hint: known.length === 0 ? `It defines no ${table}.` : `It has: ${known.slice(0, 20).join(", ")}.`,
-    });
-  }
-
-  #refusal(): SoloError {
-    if (this.state === "quarantined") {
-      return new SoloError("service_quarantined", `${this.key.service} crashed too often and is quarantined.`, {
-        hint: `See last_crash in its status; then update it, or restart it with POST /services/${this.key.service}/restart.`,
-      });
-    }
-    return new SoloError("service_not_running", `${this.key.service} is ${this.state}.`, { hint: "Restart it, or deploy it again." });
   }
 }

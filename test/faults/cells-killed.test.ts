@@ -1,0 +1,190 @@
+/** Processes of services that are killed or frozen from outside: who was at work hears of it
+ *  at once, the tenant's others come back with their state, other tenants notice nothing. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { descendants, isAlive, type ProcessRef } from "../support/processes.ts";
+import { startKernel, until, type Body, type TestKernel, type TestTenant } from "../support/kernel.ts";
+
+const COUNTER = `export default {
+  init: () => ({ count: 0 }),
+  calls: {
+    increment: (solo) => (solo.state.count += 1),
+    get: (solo) => solo.state.count,
+    async slow(solo) { await solo.sleep(25_000); },
+  },
+};`;
+/** In-flight calls of a killed process end within this; the services' own limit is 30 s. */
+const PROMPTLY_MS = 3000;
+/** A frozen one must first be found out by its silence. */
+const FROZEN_MS = 10_000;
+const CHECKS = { max_restarts: 0, max_seconds: 3600 };
+
+let kernel: TestKernel;
+let beta: TestTenant;
+
+beforeAll(async () => {
+  // Without spares every new process belongs to the tenant whose deploy made it.
+  kernel = await startKernel({ config: "[limits]\nspare_cells = 0" });
+  beta = kernel.tenant("beta");
+  await beta.deploy({ service_id: "witness", code: COUNTER });
+});
+afterAll(() => kernel[Symbol.asyncDispose]());
+
+/** Runs `deploy`, and answers with the processes that came with it: the cell, and its walls. */
+async function cellOf(deploy: () => Promise<unknown>): Promise<ProcessRef[]> {
+  const before = new Set(descendants(kernel.pid).map(({ pid }) => pid));
+  await deploy();
+  const fresh = descendants(kernel.pid).filter(({ pid }) => !before.has(pid));
+  expect(fresh.length).toBeGreaterThan(0);
+  return fresh;
+}
+
+function send(signal: NodeJS.Signals, refs: ProcessRef[]): void {
+  for (const ref of refs) if (isAlive(ref)) process.kill(ref.pid, signal);
+}
+
+/** Another tenant's calls while `work` runs: not one may fail or be lost. */
+async function unnoticed(work: () => Promise<void>): Promise<void> {
+  const { instance_id } = await beta.status("witness");
+  let over = false;
+  const probe = (async () => {
+    let last = await beta.call("witness", "get");
+    while (!over) {
+      const reply = await beta.call("witness", "increment");
+      expect(reply).toBe(last + 1);
+      last = reply;
+    }
+  })();
+  try {
+    await work();
+  } finally {
+    over = true;
+    await probe;
+  }
+  expect((await beta.status("witness"))["instance_id"]).toBe(instance_id);
+}
+
+async function endsWithin(ms: number, call: Promise<{ status: number; body: Body }>): Promise<string> {
+  const begun = performance.now();
+  const { status, body } = await call;
+  expect(performance.now() - begun).toBeLessThan(ms);
+  return status === 200 ? "ok" : (body["code"] as string);
+}
+
+const atWork = (tenant: TestTenant, service: string) =>
+  until(async () => (await tenant.status(service))["mailbox_length"] > 0, `${service} to be at work`);
+
+const crashes = async (tenant: TestTenant, service: string) => tenant.events({ service_id: service, event_type: "service_crashed" });
+
+describe("a tenant's cell that is killed", () => {
+  test("ends the call in flight at once, and everybody comes back with their state", () =>
+    unnoticed(async () => {
+      const alpha = kernel.tenant("alpha");
+      const cell = await cellOf(() => alpha.deploy({ service_id: "idle", code: COUNTER, persistence: "durable", restart_limits: CHECKS }));
+      await alpha.deploy({ service_id: "busy", code: COUNTER, persistence: "durable" });
+      await alpha.call("idle", "increment");
+      await alpha.call("busy", "increment");
+      const slow = alpha.ask("busy", "slow");
+      await atWork(alpha, "busy");
+      send("SIGKILL", cell);
+      expect(await endsWithin(PROMPTLY_MS, slow)).toBe("outcome_unknown");
+      expect(await alpha.call("busy", "get")).toBe(1);
+      expect(await alpha.call("idle", "get")).toBe(1);
+
+      // The one that was at work may be to blame; the other is not, and its limit of no
+      // restarts at all would have quarantined it.
+      const [suspect] = await crashes(alpha, "busy");
+      expect(suspect!["payload"]).toMatchObject({ reason: "cell", last_messages: ["calls.slow"] });
+      const [innocent] = await crashes(alpha, "idle");
+      expect(innocent!["payload"]).toMatchObject({ reason: "cell", innocent: true });
+      for (const [service, crash] of [["busy", suspect], ["idle", innocent]] as const) {
+        const [restart] = await alpha.events({ service_id: service, event_type: "service_restarted" });
+        expect(restart!["causation_id"]).toBe(crash!["id"]);
+        expect((await alpha.status(service))["restarts"]).toBe(1);
+      }
+    }));
+
+  test("again and again while nobody is at work, is held against nobody", () =>
+    unnoticed(async () => {
+      const tenant = kernel.tenant("patient");
+      let cell = await cellOf(() => tenant.deploy({ service_id: "idle", code: COUNTER, persistence: "durable", restart_limits: CHECKS }));
+      for (let round = 1; round <= 3; round += 1) {
+        expect(await tenant.call("idle", "increment")).toBe(round);
+        const dying = cell;
+        cell = await cellOf(async () => {
+          send("SIGKILL", dying);
+          await until(async () => (await tenant.status("idle"))["restarts"] === round, "the service to be back");
+        });
+      }
+      expect(await tenant.status("idle")).toMatchObject({ state: "running", restarts: 3 });
+    }));
+
+  test("under load, every call ends with an answer or a reason", () =>
+    unnoticed(async () => {
+      const tenant = kernel.tenant("loaded");
+      const names = ["a", "b", "c", "d"];
+      const cell = await cellOf(async () => {
+        for (const name of names) await tenant.deploy({ service_id: name, code: COUNTER, persistence: "durable" });
+      });
+      const highest = new Map(names.map((name) => [name, 0]));
+      const outcomes = new Map<string, number>();
+      let over = false;
+      const clients = names.flatMap((name) =>
+        Array.from({ length: 3 }, async () => {
+          while (!over) {
+            const begun = performance.now();
+            const { status, body } = await tenant.ask(name, "increment");
+            expect(performance.now() - begun).toBeLessThan(PROMPTLY_MS);
+            const outcome = status === 200 ? "ok" : body.code;
+            outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+            if (status === 200) highest.set(name, Math.max(highest.get(name)!, body.reply));
+          }
+        }),
+      );
+      await until(() => (outcomes.get("ok") ?? 0) > 50, "some load");
+      send("SIGKILL", cell);
+      const answered = outcomes.get("ok")!;
+      await until(async () => (await tenant.list()).every(({ restarts }) => restarts === 1) && outcomes.get("ok")! > answered + 50, "load again");
+      over = true;
+      await Promise.all(clients);
+      expect([...outcomes.keys()].filter((code) => code !== "ok" && code !== "outcome_unknown")).toEqual([]);
+      for (const name of names) expect(await tenant.call(name, "get")).toBeGreaterThanOrEqual(highest.get(name)!);
+    }));
+});
+
+test("a dedicated cell that is killed takes its own service with it and no other", () =>
+  unnoticed(async () => {
+    const tenant = kernel.tenant("gamma");
+    await tenant.deploy({ service_id: "shared", code: COUNTER });
+    const { instance_id } = await tenant.status("shared");
+    const cell = await cellOf(() => tenant.deploy({ service_id: "alone", code: COUNTER, persistence: "durable", isolation: "dedicated" }));
+    await tenant.call("alone", "increment");
+    const slow = tenant.ask("alone", "slow");
+    await atWork(tenant, "alone");
+    send("SIGKILL", cell);
+    expect(await endsWithin(PROMPTLY_MS, slow)).toBe("outcome_unknown");
+    expect(await tenant.call("alone", "get")).toBe(1);
+    expect((await tenant.status("shared"))["instance_id"]).toBe(instance_id);
+  }));
+
+test("a cell that is frozen is found out by its silence and replaced", { timeout: 30_000 }, () =>
+  unnoticed(async () => {
+    const tenant = kernel.tenant("frozen");
+    const cell = await cellOf(() => tenant.deploy({ service_id: "svc", code: COUNTER, persistence: "durable" }));
+    await tenant.call("svc", "increment");
+    send("SIGSTOP", cell);
+    expect(await endsWithin(FROZEN_MS, tenant.ask("svc", "get"))).toBe("outcome_unknown");
+    expect(await tenant.call("svc", "get")).toBe(1);
+    expect(cell.some(isAlive)).toBe(false);
+    expect((await crashes(tenant, "svc"))[0]!["payload"]).toMatchObject({ message: expect.stringContaining("it stopped answering") });
+  }));
+
+test("spare cells that were killed are not given to anybody", async () => {
+  await using spared = await startKernel({ config: "[limits]\nspare_cells = 2" });
+  const cells = () => descendants(spared.pid).filter(({ pid }) => !readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("compiler"));
+  const spares = await until(() => (cells().length >= 2 ? cells() : undefined), "two spares");
+  send("SIGKILL", spares);
+  const deploys = ["x", "y", "z"].map((name) => spared.tenant(name).request("POST", "/services", { service_id: "svc", code: COUNTER }));
+  const codes = (await Promise.all(deploys)).map(({ status, body }) => (status === 201 ? "ok" : body.code));
+  expect(codes).toEqual(["ok", "ok", "ok"]);
+});

@@ -1,0 +1,121 @@
+/** How a kernel ends: in order when asked, at once when asked twice. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { descendants, isAlive, type ProcessRef } from "../support/processes.ts";
+import { startKernel, until, type TestKernel } from "../support/kernel.ts";
+
+const SERVICE = `export default {
+  init: () => ({ count: 0 }),
+  calls: {
+    increment: (solo) => (solo.state.count += 1),
+    get: (solo) => solo.state.count,
+    async slow(solo, ms) { await solo.sleep(ms); return "done"; },
+    ended: (solo) => solo.kv.get("ended"),
+  },
+  async terminate(solo, reason) { await solo.kv.put("ended", [reason, solo.state.count]); },
+};`;
+const LOOP = `export default { calls: { spin: () => { for (;;); } } };`;
+
+const atWork = (kernel: TestKernel, service: string) =>
+  until(async () => (await kernel.status(service))["mailbox_length"] > 0, `${service} to be at work`);
+const stopping = (kernel: TestKernel) =>
+  until(async () => (await kernel.request("GET", "/health")).body["status"] === "stopping", "the kernel to be stopping");
+
+describe("asked to stop once", () => {
+  test("a kernel answers what is in flight, takes nothing new, and keeps everything", async () => {
+    await using kernel = await startKernel();
+    await kernel.deploy({ service_id: "svc", code: SERVICE, persistence: "hybrid" });
+    await kernel.call("svc", "increment");
+    await kernel.call("svc", "increment");
+    const slow = kernel.call("svc", "slow", 1000);
+    const stream = await kernel.fetch("/events", { headers: { accept: "text/event-stream" } });
+    const streamed = stream.text();
+    await atWork(kernel, "svc");
+    kernel.signal("SIGTERM");
+    await stopping(kernel);
+    const { status, body } = await kernel.ask("svc", "get");
+    expect({ status, code: body.code }).toEqual({ status: 503, code: "shutting_down" });
+    expect(await slow).toBe("done");
+    expect(await kernel.exited).toEqual({ code: 0, signal: null });
+    expect(existsSync(join(kernel.dataDir, "kernel.json"))).toBe(false);
+    // The stream ended as a stream does, and told of the end of its kernel or before.
+    expect(await streamed).toContain("event");
+
+    await kernel.restart();
+    expect(await kernel.call("svc", "get")).toBe(2);
+    expect(await kernel.call("svc", "ended")).toEqual(["stop", 2]);
+    const [, stopped, again] = await kernel.request("GET", "/events?event_type=system_started,system_stopped").then(({ body: { events } }) => events);
+    expect(stopped).toMatchObject({ event_type: "system_stopped", payload: { reason: "SIGTERM" } });
+    expect(again).toMatchObject({ event_type: "system_started" });
+  });
+
+  test("over the API, with a drain of its own", async () => {
+    await using kernel = await startKernel();
+    await kernel.deploy({ service_id: "svc", code: SERVICE });
+    const slow = kernel.ask("svc", "slow", [20_000]);
+    await atWork(kernel, "svc");
+    const begun = performance.now();
+    expect((await kernel.request("POST", "/shutdown", { drain_ms: 0 })).status).toBe(202);
+    expect((await slow).body.code).toMatch(/^(outcome_unknown|service_not_running|shutting_down)$/);
+    expect(await kernel.exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - begun).toBeLessThan(15_000);
+  });
+
+  test("a service that loops does not hold it up for longer than the drain", { timeout: 30_000 }, async () => {
+    await using kernel = await startKernel({ config: "[limits]\ndrain_ms = 200" });
+    await kernel.deploy({ service_id: "loop", code: LOOP, limits: { call_timeout_ms: 60_000 } });
+    const spin = kernel.ask("loop", "spin").catch(() => undefined);
+    await atWork(kernel, "loop");
+    kernel.signal("SIGINT");
+    const answer = await spin;
+    expect(answer?.status).not.toBe(200);
+    expect(await kernel.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe("asked to stop twice", () => {
+  test.for([
+    ["SIGINT", "SIGTERM", 143],
+    ["SIGTERM", "SIGINT", 130],
+  ] as const)("first %s, then %s: it exits with %i at once", async ([first, second, code]) => {
+    await using kernel = await startKernel();
+    await kernel.deploy({ service_id: "svc", code: SERVICE });
+    const slow = kernel.call("svc", "slow", 25_000).catch(() => undefined);
+    await atWork(kernel, "svc");
+    kernel.signal(first);
+    await stopping(kernel);
+    const begun = performance.now();
+    kernel.signal(second);
+    expect(await kernel.exited).toEqual({ code, signal: null });
+    expect(performance.now() - begun).toBeLessThan(2000);
+    await slow;
+  });
+});
+
+test("asked to stop while it starts, a kernel leaves nothing", async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "solo-early-"));
+  const entry = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
+  const ports = ["--http-port", "0", "--listen-port", "0", "--metrics-port", "0"];
+  const child = spawn(process.execPath, [entry, "start", "--data-dir", dataDir, ...ports], {
+    cwd: dataDir,
+    env: { PATH: process.env["PATH"], HOME: dataDir },
+    stdio: "ignore",
+  });
+  try {
+    const ended = new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
+    const seen = new Map<number, ProcessRef>();
+    await until(() => existsSync(join(dataDir, "owner-token")), "the start to be under way");
+    for (const ref of descendants(child.pid!)) seen.set(ref.pid, ref);
+    child.kill("SIGTERM");
+    expect(await ended).toEqual({ code: 0, signal: null });
+    await until(() => [...seen.values()].every((ref) => !isAlive(ref)), "its processes to be gone");
+    expect(existsSync(join(dataDir, "kernel.json"))).toBe(false);
+  } finally {
+    child.kill("SIGKILL");
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+});
