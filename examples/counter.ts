@@ -1,10 +1,19 @@
+/**
+ * The smallest useful service: state, calls, a cast, and HTTP.
+ *
+ *     npx solo deploy examples/counter.ts
+ *     npx solo call counter increment          # → 1
+ *     npx solo call counter increment 5        # → 6
+ *     npx solo cast counter reset              # → accepted
+ *     npx solo call counter get                # → 0
+ */
 import { defineService } from "solo";
 
 export default defineService({
   version: "1",
   init: () => ({ count: 0 }),
   calls: {
-    increment(solo, by = 1) {
+    increment(solo, by: number = 1) {
       solo.state.count += by;
       return solo.state.count;
     },
@@ -15,7 +24,5 @@ export default defineService({
       solo.state.count = 0;
     },
   },
-  async fetch(_request, solo) {
-    return Response.json({ count: solo.state.count });
-  },
+  fetch: (_request, solo) => Response.json({ count: solo.state.count }),
 });

@@ -17,6 +17,7 @@ type Allowed = "everything" | readonly string[];
 export const LAYERS: Readonly<Record<string, Allowed>> = {
   bin: "everything",
   cli: ["client", "api", "config", "base"],
+  doctor: ["client", "base"],
   dashboard: ["client", "api", "base"],
   client: ["api", "base"],
   gateway: ["api", "base"],

@@ -156,8 +156,8 @@ async function start(options: {
     },
     signal,
   );
-  announce(dataDir, addresses);
   welcome({ version, dataDir, addresses, kernel, ms: performance.now() - begun });
+  announce(dataDir, addresses);
   return kernel;
 }
 

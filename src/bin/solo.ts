@@ -40,4 +40,8 @@ process.exitCode = await main({
     const { runKernel } = await import("#bin/run-kernel.ts");
     return runKernel({ flags, version: manifest.version });
   },
+  doctor: async (request) => {
+    const { runDoctor } = await import("#bin/doctor.ts");
+    return runDoctor(request);
+  },
 });

@@ -3,6 +3,7 @@ import type { CommandSpec } from "#cli/command-spec.ts";
 import { call, cast } from "#cli/commands/call.ts";
 import { deploy, update, validate } from "#cli/commands/deploy.ts";
 import { derived } from "#cli/commands/derived.ts";
+import { doctor } from "#cli/commands/doctor.ts";
 import { events } from "#cli/commands/events.ts";
 import { configCheck, token } from "#cli/commands/local.ts";
 import { logs } from "#cli/commands/logs.ts";
@@ -30,6 +31,7 @@ export const commands: readonly CommandSpec[] = [
 
   token,
   configCheck,
+  doctor,
 ];
 
 /** What the first words of two-word commands stand for. */

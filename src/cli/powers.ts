@@ -11,6 +11,19 @@ export interface StartFlags {
   readonly "log-level"?: string;
 }
 
+export interface DoctorRequest {
+  readonly attack: boolean;
+  /** Takes text for people as it becomes known. */
+  readonly tell: (text: string) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+export interface DoctorOutcome {
+  /** Every essential wall stands, and every attack held. */
+  readonly ok: boolean;
+  readonly report: Readonly<Record<string, unknown>>;
+}
+
 export interface CliPowers {
   /** The arguments after `solo`. */
   readonly argv: readonly string[];
@@ -25,6 +38,8 @@ export interface CliPowers {
   readonly version: string;
   /** Runs a kernel until it stops; its exit code. */
   readonly startKernel: (flags: StartFlags) => Promise<number>;
+  /** Looks at the walls that this machine can build. */
+  readonly doctor: (request: DoctorRequest) => Promise<DoctorOutcome>;
   /** Ends what follows (`events -f`, `logs -f`) in an orderly way. */
   readonly signal?: AbortSignal;
   readonly fetch?: typeof globalThis.fetch;

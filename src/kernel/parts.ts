@@ -78,7 +78,10 @@ export const eventStoreSpec = ({ config, clock, store, events, logs }: EventStor
 
 /** The pool outlives a failure of any other part: services keep their processes. */
 export const cellsSpec = (cells: CellPool): ChildSpec =>
-  worker("cells", async () => part({ close: () => cells.close() }));
+  worker("cells", async () => {
+    cells.open();
+    return part({ close: () => cells.close() });
+  });
 
 export const compilerSpec = (compiler: Compiler): ChildSpec =>
   worker("compiler", async () => {

@@ -6,7 +6,15 @@
  * 2. The whole record is under the MAC key that it carries.
  */
 import { SoloError } from "#base/errors.ts";
-import { type Argon2, checkedKey, isAllowed, type Kek, kekOf, type MasterKey, stretch } from "#vault/keys.ts";
+import {
+  type Argon2,
+  checkedKey,
+  isAllowed,
+  type Kek,
+  kekOf,
+  type MasterKey,
+  stretch,
+} from "#vault/keys.ts";
 import { IV_BYTES, SALT_BYTES } from "#vault/limits.ts";
 import { bodyOf, signed, verified } from "#vault/mac.ts";
 import { associated, open, pack, seal, unpack } from "#vault/seal.ts";
@@ -41,12 +49,19 @@ interface StoredKeyring {
 }
 
 /** A master key for a new vault or a rotation. */
-export async function newMaster(master: MasterKey, params: Argon2, random: Random): Promise<Master> {
+export async function newMaster(
+  master: MasterKey,
+  params: Argon2,
+  random: Random,
+): Promise<Master> {
   if (master.kind === "key") return { kek: kekOf(checkedKey(master.key)), kdf: null };
   const salt = random(SALT_BYTES);
   const kek = kekOf(await stretch(master.passphrase, salt, params));
   const { memoryKib, passes, parallelism } = params;
-  return { kek, kdf: { memoryKib, passes, parallelism, salt: Buffer.from(salt).toString("base64") } };
+  return {
+    kek,
+    kdf: { memoryKib, passes, parallelism, salt: Buffer.from(salt).toString("base64") },
+  };
 }
 
 export function encodeKeyring({ current, previous, macKey }: Keyring, random: Random): Buffer {
@@ -74,7 +89,8 @@ export async function openKeyring(record: Uint8Array, master: MasterKey): Promis
   if (macKey === undefined || verified(macKey, "keyring", record) === undefined) throw altered();
   const otherStored = stored.keys.find(({ id }) => id !== own.id);
   const mine: Master = { kek, kdf: own.kdf };
-  if (own.other === null || otherStored === undefined) return { current: mine, previous: undefined, macKey };
+  if (own.other === null || otherStored === undefined)
+    return { current: mine, previous: undefined, macKey };
   const otherKey = openUnder(kek, "master key", own.other);
   if (otherKey === undefined) throw altered();
   const other: Master = { kek: kekOf(otherKey), kdf: otherStored.kdf };
@@ -127,7 +143,11 @@ function sealUnder(kek: Kek, what: string, plaintext: Uint8Array, random: Random
 }
 
 const openUnder = (kek: Kek, what: string, sealed: string): Buffer | undefined =>
-  open({ key: kek.key, aad: associated(what, kek.id), sealed: unpack(Buffer.from(sealed, "base64")) });
+  open({
+    key: kek.key,
+    aad: associated(what, kek.id),
+    sealed: unpack(Buffer.from(sealed, "base64")),
+  });
 
 const wrongKey = (): SoloError =>
   new SoloError("permission_denied", "The vault does not open with this master key.", {

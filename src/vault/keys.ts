@@ -23,13 +23,17 @@ export interface Kek {
 }
 
 export const kekOf = (key: Uint8Array): Kek => ({
-  id: createHmac("sha256", key).update("solo vault key id").digest("hex").slice(0, KEY_ID_BYTES * 2),
+  id: createHmac("sha256", key)
+    .update("solo vault key id")
+    .digest("hex")
+    .slice(0, KEY_ID_BYTES * 2),
   key: Buffer.from(key),
 });
 
 export const isAllowed = (params: Argon2): boolean =>
   (["memoryKib", "passes", "parallelism"] as const).every(
-    (name) => Number.isInteger(params[name]) && params[name] >= 1 && params[name] <= ARGON2_MAX[name],
+    (name) =>
+      Number.isInteger(params[name]) && params[name] >= 1 && params[name] <= ARGON2_MAX[name],
   ) && params.memoryKib >= 8 * params.parallelism;
 
 export function stretch(passphrase: string, salt: Uint8Array, params: Argon2): Promise<Buffer> {

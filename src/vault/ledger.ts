@@ -6,6 +6,7 @@
  * 2. The sum is never stored, only its MAC: sums of chosen records cannot be steered to it.
  */
 import type { TenantId } from "#base/ids.ts";
+import { MAC_BYTES } from "#vault/limits.ts";
 import { macOf, signed, verified } from "#vault/mac.ts";
 
 export interface VersionRecord {
@@ -38,14 +39,21 @@ export const encodeSecret = (macKey: Uint8Array, record: SecretRecord): Buffer =
   signed(macKey, "secret", record);
 
 /** Undefined when it was altered, or lies in another secret's place. */
-export function decodeSecret(macKey: Uint8Array, key: string, bytes: Uint8Array): SecretRecord | undefined {
+export function decodeSecret(
+  macKey: Uint8Array,
+  key: string,
+  bytes: Uint8Array,
+): SecretRecord | undefined {
   const record = verified<SecretRecord>(macKey, "secret", bytes);
   return record && secretKey(record) === key ? record : undefined;
 }
 
-/** What a record adds to the sum. */
+/**
+ * What a record adds to the sum, by its MAC alone: a record whose content was altered is
+ * refused by itself, and the others still fit the head.
+ */
 export const weightOf = (macKey: Uint8Array, record: Uint8Array): bigint =>
-  BigInt(`0x${macOf(macKey, "sum", record).toString("hex")}`);
+  BigInt(`0x${macOf(macKey, "sum", record.subarray(0, MAC_BYTES)).toString("hex")}`);
 
 export const plus = (sum: bigint, weight: bigint): bigint => (sum + weight) % MODULUS;
 export const minus = (sum: bigint, weight: bigint): bigint => (sum - weight + MODULUS) % MODULUS;

@@ -48,7 +48,12 @@ export function sealRow(options: SealRowOptions): Buffer {
   const head = encodeHead(caller);
   const dataKey = random(KEY_BYTES);
   const valueKey = callerKey ? combine(dataKey, callerKey) : dataKey;
-  const sealed = seal({ key: valueKey, iv: random(IV_BYTES), aad: valueAad(place, head), plaintext: value });
+  const sealed = seal({
+    key: valueKey,
+    iv: random(IV_BYTES),
+    aad: valueAad(place, head),
+    plaintext: value,
+  });
   const row = Buffer.concat([head, wrap({ place, kek, dataKey, random }), pack(sealed)]);
   dataKey.fill(0);
   valueKey.fill(0);
@@ -128,13 +133,22 @@ function wrap(options: {
   random: (bytes: number) => Uint8Array;
 }): Buffer {
   const { place, kek, dataKey, random } = options;
-  const sealed = seal({ key: kek.key, iv: random(IV_BYTES), aad: keyAad(place, kek), plaintext: dataKey });
+  const sealed = seal({
+    key: kek.key,
+    iv: random(IV_BYTES),
+    aad: keyAad(place, kek),
+    plaintext: dataKey,
+  });
   return Buffer.concat([Buffer.from(kek.id, "hex"), pack(sealed)]);
 }
 
 function unwrap(row: Uint8Array, place: Place, kek: Kek): Buffer | undefined {
   if (keyIdOf(row) !== kek.id) return undefined;
-  return open({ key: kek.key, aad: keyAad(place, kek), sealed: unpack(row.subarray(SEALED_KEY_AT, VALUE_AT)) });
+  return open({
+    key: kek.key,
+    aad: keyAad(place, kek),
+    sealed: unpack(row.subarray(SEALED_KEY_AT, VALUE_AT)),
+  });
 }
 
 const valueAad = ({ tenant, name, version }: Place, head: Uint8Array): Buffer =>

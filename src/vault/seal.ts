@@ -31,10 +31,15 @@ export function seal({ key, iv, aad, plaintext }: SealOptions): Sealed {
 }
 
 /** The plaintext, or undefined when key, data and associated data do not belong together. */
-export function open(options: { key: Uint8Array; aad: Uint8Array; sealed: Sealed }): Buffer | undefined {
+export function open(options: {
+  key: Uint8Array;
+  aad: Uint8Array;
+  sealed: Sealed;
+}): Buffer | undefined {
   const { key, aad, sealed } = options;
   const { iv, tag, ciphertext } = sealed;
-  if (key.length !== KEY_BYTES || iv.length !== IV_BYTES || tag.length !== TAG_BYTES) return undefined;
+  if (key.length !== KEY_BYTES || iv.length !== IV_BYTES || tag.length !== TAG_BYTES)
+    return undefined;
   const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES });
   decipher.setAAD(aad);
   decipher.setAuthTag(tag);
@@ -53,7 +58,8 @@ export const associated = (...parts: readonly (string | number)[]): Buffer =>
   Buffer.from(JSON.stringify(parts));
 
 /** Sealed as one run of bytes: IV, tag, ciphertext. */
-export const pack = ({ iv, tag, ciphertext }: Sealed): Buffer => Buffer.concat([iv, tag, ciphertext]);
+export const pack = ({ iv, tag, ciphertext }: Sealed): Buffer =>
+  Buffer.concat([iv, tag, ciphertext]);
 
 export const unpack = (bytes: Uint8Array): Sealed => ({
   iv: bytes.subarray(0, IV_BYTES),

@@ -4,7 +4,14 @@
  * 1. A reader answers with exactly the type it promises, or throws; nothing else of the
  *    message gets through.
  */
-import { DOWN_REASONS, type Down, type LogLevel, type LogLine, type ResponseHead, type Started } from "#wire/messages.ts";
+import {
+  DOWN_REASONS,
+  type Down,
+  type LogLevel,
+  type LogLine,
+  type ResponseHead,
+  type Started,
+} from "#wire/messages.ts";
 
 export interface GuestRequest {
   readonly method: string;
@@ -26,7 +33,15 @@ export function readDown(text: string): Down {
   must(known !== undefined && isText(name) && isText(message) && isText(stack));
   must(Array.isArray(unstarted) && unstarted.every(isId));
   must(current === undefined || isId(current));
-  return { reason: known, name, message, stack, unstarted, ...(current !== undefined && { current }), fastLane: fastLane === true };
+  return {
+    reason: known,
+    name,
+    message,
+    stack,
+    unstarted,
+    ...(current !== undefined && { current }),
+    fastLane: fastLane === true,
+  };
 }
 
 export function readLogLine(text: string): LogLine {

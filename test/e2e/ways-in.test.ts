@@ -131,7 +131,7 @@ describe("the same story is told on every way in", () => {
       refused("deadline_exceeded", "Call", { service_id: "a", name: "slow", args: [], timeout_ms: 50 }),
     ]);
     await refused("service_crashed", "Call", { service_id: "a", name: "crash", args: [] });
-    expect(await ok("Kill", { service_id: "a" })).toMatchObject({ service_id: "a", forced: false });
+    expect(await ok("Kill", { service_id: "a" })).toMatchObject({ service_id: "a" });
     expect((await ok("List"))["services"] ?? []).toHaveLength(0);
   });
 });

@@ -1,5 +1,15 @@
 /** What an owner sees when a kernel cannot start: an exit code, a reason, what to do. */
-import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
@@ -50,7 +60,10 @@ describe("a kernel that cannot start exits with 3 and says why", () => {
 
   test("when it may not create its data directory", async () => {
     // Root may write anywhere but where the kernel of the machine says no.
-    const { code, stderr } = await refusedStart({ dataDir: join(root, "x".repeat(300)), cwd: root });
+    const { code, stderr } = await refusedStart({
+      dataDir: join(root, "x".repeat(300)),
+      cwd: root,
+    });
     expect(stderr).toMatch(/error\[\w+\]: The data directory/);
     expect(code).toBe(3);
   });
@@ -91,7 +104,10 @@ describe("with a store that was in use", () => {
 
   test("events that are no database stop the start with what to do", async () => {
     const events = join(dataDir, "events");
-    const newest = readdirSync(events).filter((name) => name.endsWith(".db")).toSorted().at(-1)!;
+    const newest = readdirSync(events)
+      .filter((name) => name.endsWith(".db"))
+      .toSorted()
+      .at(-1)!;
     writeFileSync(join(events, newest), "not a database ".repeat(1000));
     const { code, stderr } = await start();
     expect(stderr).toContain("error[storage_corrupt]");

@@ -3,7 +3,13 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { descendants, isAlive, type ProcessRef } from "../support/processes.ts";
-import { startKernel, until, type Body, type TestKernel, type TestTenant } from "../support/kernel.ts";
+import {
+  startKernel,
+  until,
+  type Body,
+  type TestKernel,
+  type TestTenant,
+} from "../support/kernel.ts";
 
 const COUNTER = `export default {
   init: () => ({ count: 0 }),
@@ -64,7 +70,10 @@ async function unnoticed(work: () => Promise<void>): Promise<void> {
   expect((await beta.status("witness"))["instance_id"]).toBe(instance_id);
 }
 
-async function endsWithin(ms: number, call: Promise<{ status: number; body: Body }>): Promise<string> {
+async function endsWithin(
+  ms: number,
+  call: Promise<{ status: number; body: Body }>,
+): Promise<string> {
   const begun = performance.now();
   const { status, body } = await call;
   expect(performance.now() - begun).toBeLessThan(ms);
@@ -72,15 +81,26 @@ async function endsWithin(ms: number, call: Promise<{ status: number; body: Body
 }
 
 const atWork = (tenant: TestTenant, service: string) =>
-  until(async () => (await tenant.status(service))["mailbox_length"] > 0, `${service} to be at work`);
+  until(
+    async () => (await tenant.status(service))["mailbox_length"] > 0,
+    `${service} to be at work`,
+  );
 
-const crashes = async (tenant: TestTenant, service: string) => tenant.events({ service_id: service, event_type: "service_crashed" });
+const crashes = async (tenant: TestTenant, service: string) =>
+  tenant.events({ service_id: service, event_type: "service_crashed" });
 
 describe("a tenant's cell that is killed", () => {
   test("ends the call in flight at once, and everybody comes back with their state", () =>
     unnoticed(async () => {
       const alpha = kernel.tenant("alpha");
-      const cell = await cellOf(() => alpha.deploy({ service_id: "idle", code: COUNTER, persistence: "durable", restart_limits: CHECKS }));
+      const cell = await cellOf(() =>
+        alpha.deploy({
+          service_id: "idle",
+          code: COUNTER,
+          persistence: "durable",
+          restart_limits: CHECKS,
+        }),
+      );
       await alpha.deploy({ service_id: "busy", code: COUNTER, persistence: "durable" });
       await alpha.call("idle", "increment");
       await alpha.call("busy", "increment");
@@ -97,8 +117,14 @@ describe("a tenant's cell that is killed", () => {
       expect(suspect!["payload"]).toMatchObject({ reason: "cell", last_messages: ["calls.slow"] });
       const [innocent] = await crashes(alpha, "idle");
       expect(innocent!["payload"]).toMatchObject({ reason: "cell", innocent: true });
-      for (const [service, crash] of [["busy", suspect], ["idle", innocent]] as const) {
-        const [restart] = await alpha.events({ service_id: service, event_type: "service_restarted" });
+      for (const [service, crash] of [
+        ["busy", suspect],
+        ["idle", innocent],
+      ] as const) {
+        const [restart] = await alpha.events({
+          service_id: service,
+          event_type: "service_restarted",
+        });
         expect(restart!["causation_id"]).toBe(crash!["id"]);
         expect((await alpha.status(service))["restarts"]).toBe(1);
       }
@@ -107,13 +133,23 @@ describe("a tenant's cell that is killed", () => {
   test("again and again while nobody is at work, is held against nobody", () =>
     unnoticed(async () => {
       const tenant = kernel.tenant("patient");
-      let cell = await cellOf(() => tenant.deploy({ service_id: "idle", code: COUNTER, persistence: "durable", restart_limits: CHECKS }));
+      let cell = await cellOf(() =>
+        tenant.deploy({
+          service_id: "idle",
+          code: COUNTER,
+          persistence: "durable",
+          restart_limits: CHECKS,
+        }),
+      );
       for (let round = 1; round <= 3; round += 1) {
         expect(await tenant.call("idle", "increment")).toBe(round);
         const dying = cell;
         cell = await cellOf(async () => {
           send("SIGKILL", dying);
-          await until(async () => (await tenant.status("idle"))["restarts"] === round, "the service to be back");
+          await until(
+            async () => (await tenant.status("idle"))["restarts"] === round,
+            "the service to be back",
+          );
         });
       }
       expect(await tenant.status("idle")).toMatchObject({ state: "running", restarts: 3 });
@@ -124,7 +160,8 @@ describe("a tenant's cell that is killed", () => {
       const tenant = kernel.tenant("loaded");
       const names = ["a", "b", "c", "d"];
       const cell = await cellOf(async () => {
-        for (const name of names) await tenant.deploy({ service_id: name, code: COUNTER, persistence: "durable" });
+        for (const name of names)
+          await tenant.deploy({ service_id: name, code: COUNTER, persistence: "durable" });
       });
       const highest = new Map(names.map((name) => [name, 0]));
       const outcomes = new Map<string, number>();
@@ -144,11 +181,19 @@ describe("a tenant's cell that is killed", () => {
       await until(() => (outcomes.get("ok") ?? 0) > 50, "some load");
       send("SIGKILL", cell);
       const answered = outcomes.get("ok")!;
-      await until(async () => (await tenant.list()).every(({ restarts }) => restarts === 1) && outcomes.get("ok")! > answered + 50, "load again");
+      await until(
+        async () =>
+          (await tenant.list()).every(({ restarts }) => restarts === 1) &&
+          outcomes.get("ok")! > answered + 50,
+        "load again",
+      );
       over = true;
       await Promise.all(clients);
-      expect([...outcomes.keys()].filter((code) => code !== "ok" && code !== "outcome_unknown")).toEqual([]);
-      for (const name of names) expect(await tenant.call(name, "get")).toBeGreaterThanOrEqual(highest.get(name)!);
+      expect(
+        [...outcomes.keys()].filter((code) => code !== "ok" && code !== "outcome_unknown"),
+      ).toEqual([]);
+      for (const name of names)
+        expect(await tenant.call(name, "get")).toBeGreaterThanOrEqual(highest.get(name)!);
     }));
 });
 
@@ -157,7 +202,14 @@ test("a dedicated cell that is killed takes its own service with it and no other
     const tenant = kernel.tenant("gamma");
     await tenant.deploy({ service_id: "shared", code: COUNTER });
     const { instance_id } = await tenant.status("shared");
-    const cell = await cellOf(() => tenant.deploy({ service_id: "alone", code: COUNTER, persistence: "durable", isolation: "dedicated" }));
+    const cell = await cellOf(() =>
+      tenant.deploy({
+        service_id: "alone",
+        code: COUNTER,
+        persistence: "durable",
+        isolation: "dedicated",
+      }),
+    );
     await tenant.call("alone", "increment");
     const slow = tenant.ask("alone", "slow");
     await atWork(tenant, "alone");
@@ -170,21 +222,33 @@ test("a dedicated cell that is killed takes its own service with it and no other
 test("a cell that is frozen is found out by its silence and replaced", { timeout: 30_000 }, () =>
   unnoticed(async () => {
     const tenant = kernel.tenant("frozen");
-    const cell = await cellOf(() => tenant.deploy({ service_id: "svc", code: COUNTER, persistence: "durable" }));
+    const cell = await cellOf(() =>
+      tenant.deploy({ service_id: "svc", code: COUNTER, persistence: "durable" }),
+    );
     await tenant.call("svc", "increment");
     send("SIGSTOP", cell);
     expect(await endsWithin(FROZEN_MS, tenant.ask("svc", "get"))).toBe("outcome_unknown");
     expect(await tenant.call("svc", "get")).toBe(1);
     expect(cell.some(isAlive)).toBe(false);
-    expect((await crashes(tenant, "svc"))[0]!["payload"]).toMatchObject({ message: expect.stringContaining("it stopped answering") });
-  }));
+    expect((await crashes(tenant, "svc"))[0]!["payload"]).toMatchObject({
+      message: expect.stringContaining("it stopped answering"),
+    });
+  }),
+);
 
 test("spare cells that were killed are not given to anybody", async () => {
   await using spared = await startKernel({ config: "[limits]\nspare_cells = 2" });
-  const cells = () => descendants(spared.pid).filter(({ pid }) => !readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("compiler"));
+  const cells = () =>
+    descendants(spared.pid).filter(
+      ({ pid }) => !readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("compiler"),
+    );
   const spares = await until(() => (cells().length >= 2 ? cells() : undefined), "two spares");
   send("SIGKILL", spares);
-  const deploys = ["x", "y", "z"].map((name) => spared.tenant(name).request("POST", "/services", { service_id: "svc", code: COUNTER }));
-  const codes = (await Promise.all(deploys)).map(({ status, body }) => (status === 201 ? "ok" : body.code));
+  const deploys = ["x", "y", "z"].map((name) =>
+    spared.tenant(name).request("POST", "/services", { service_id: "svc", code: COUNTER }),
+  );
+  const codes = (await Promise.all(deploys)).map(({ status, body }) =>
+    status === 201 ? "ok" : body.code,
+  );
   expect(codes).toEqual(["ok", "ok", "ok"]);
 });

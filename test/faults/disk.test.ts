@@ -8,8 +8,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startKernel, until } from "../support/kernel.ts";
 import { refusedStart } from "./refused-start.ts";
 
-const DISK = "12m";
-const BALLAST_BYTES = 3 * 1024 * 1024;
+/** Freed later: more than the write-ahead log can take up. */
+const DISK = "20m";
+const BALLAST_BYTES = 8 * 1024 * 1024;
 const COUNTER = `export default {
   init: () => ({ count: 0 }),
   calls: { increment: (solo) => (solo.state.count += 1), get: (solo) => solo.state.count },
@@ -43,51 +44,64 @@ describe.skipIf(!canMount)("on a small disk of its own", () => {
     rmSync(disk, { recursive: true, force: true });
   });
 
-  test("a kernel whose disk is full refuses with storage_full, loses nothing, and recovers", { timeout: 60_000 }, async () => {
-    const ballast = join(disk, "ballast");
-    writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES));
-    await using kernel = await startKernel({ dataDir });
-    await kernel.deploy({ service_id: "store", code: STORE });
-    await kernel.deploy({ service_id: "durable", code: COUNTER, persistence: "durable" });
-    await kernel.deploy({ service_id: "stateless", code: COUNTER });
-    await kernel.call("durable", "increment");
+  test(
+    "a kernel whose disk is full refuses with storage_full, loses nothing, and recovers",
+    { timeout: 60_000 },
+    async () => {
+      const ballast = join(disk, "ballast");
+      writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES));
+      await using kernel = await startKernel({ dataDir });
+      await kernel.deploy({ service_id: "store", code: STORE });
+      await kernel.deploy({ service_id: "durable", code: COUNTER, persistence: "durable" });
+      await kernel.deploy({ service_id: "stateless", code: COUNTER });
+      await kernel.call("durable", "increment");
 
-    const kept: string[] = [];
-    const refusals = new Set<string>();
-    // Ever smaller values, until not even a small one fits.
-    for (const chars of [400_000, 20_000, 1000]) {
-      for (;;) {
-        const key = `k${kept.length}`;
-        const { status, body } = await kernel.ask("store", "put", [key, chars]);
-        if (status === 200) kept.push(key);
-        else {
-          refusals.add(body.code);
-          break;
+      const kept: string[] = [];
+      const refusals = new Set<string>();
+      // Ever smaller values, until not even a small one fits.
+      for (const chars of [400_000, 20_000, 1000]) {
+        for (;;) {
+          const key = `k${kept.length}`;
+          const { status, body } = await kernel.ask("store", "put", [key, chars]);
+          if (status === 200) kept.push(key);
+          else {
+            refusals.add(body.code);
+            break;
+          }
         }
       }
-    }
-    writeFileSync(join(disk, "rest"), "");
-    fill(join(disk, "rest"), disk);
-    expect([...refusals]).toEqual(["storage_full"]);
-    const deploy = await kernel.request("POST", "/services", { service_id: "late", code: COUNTER });
-    expect(deploy.body).toMatchObject({ code: "storage_full", hint: expect.any(String) });
-    expect((await kernel.ask("durable", "increment")).body).toMatchObject({ code: "storage_full" });
-    expect(await kernel.call("stateless", "increment")).toBe(1);
-    expect((await kernel.request("GET", "/health")).status).toBe(200);
-    for (const key of kept) expect(await kernel.call("store", "get", key), key).toBe(true);
+      writeFileSync(join(disk, "rest"), "");
+      fill(join(disk, "rest"), disk);
+      expect([...refusals]).toEqual(["storage_full"]);
+      const deploy = await kernel.request("POST", "/services", {
+        service_id: "late",
+        code: COUNTER,
+      });
+      expect(deploy.body).toMatchObject({ code: "storage_full", hint: expect.any(String) });
+      expect((await kernel.ask("durable", "increment")).body).toMatchObject({
+        code: "storage_full",
+      });
+      expect(await kernel.call("stateless", "increment")).toBe(1);
+      expect((await kernel.request("GET", "/health")).status).toBe(200);
+      for (const key of kept) expect(await kernel.call("store", "get", key), key).toBe(true);
 
-    rmSync(ballast);
-    rmSync(join(disk, "rest"));
-    await until(() => kernel.call("store", "put", "after", 1000), "writes to be taken again");
-    await until(() => kernel.deploy({ service_id: "late", code: COUNTER }), "deploys to be taken again");
-    const count = await kernel.call("durable", "increment");
-    await kernel.kill9();
-    await kernel.restart();
-    expect(await kernel.call("durable", "get")).toBe(count);
-    for (const key of [...kept, "after"]) expect(await kernel.call("store", "get", key), key).toBe(true);
-    expect((await kernel.status("late"))["state"]).toBe("running");
-    expect((await kernel.request("POST", "/events/verify", {})).body).toMatchObject({ ok: true });
-  });
+      rmSync(ballast);
+      rmSync(join(disk, "rest"));
+      await until(() => kernel.call("store", "put", "after", 1000), "writes to be taken again");
+      await until(
+        () => kernel.deploy({ service_id: "late", code: COUNTER }),
+        "deploys to be taken again",
+      );
+      const count = await kernel.call("durable", "increment");
+      await kernel.kill9();
+      await kernel.restart();
+      expect(await kernel.call("durable", "get")).toBe(count);
+      for (const key of [...kept, "after"])
+        expect(await kernel.call("store", "get", key), key).toBe(true);
+      expect((await kernel.status("late"))["state"]).toBe("running");
+      expect((await kernel.request("POST", "/events/verify", {})).body).toMatchObject({ ok: true });
+    },
+  );
 
   test("a kernel whose disk is read-only does not start, and says so", async () => {
     expect(mount("-o", "remount,ro", disk)).toBe(true);
@@ -101,8 +115,8 @@ describe.skipIf(!canMount)("on a small disk of its own", () => {
     writeFileSync(join(disk, "rest"), "");
     fill(join(disk, "rest"), disk);
     const { code, stderr } = await refusedStart({ dataDir, cwd: tmpdir() });
-    expect(stderr).toMatch(/error\[storage_(full|read_only)\]/);
-    expect(stderr).toMatch(/no (room|space)/i);
+    expect(stderr).toMatch(/error\[storage_full\]/);
+    expect(stderr).toContain("no room");
     expect(code).toBe(3);
   });
 });

@@ -5,7 +5,18 @@
 import { Socket } from "node:net";
 
 const TO_CELL = { start: 1, call: 2, fetch: 5 };
-const FROM_CELL = { ready: 1, started: 2, reply: 3, head: 5, body: 6, request: 9, log: 10, state: 11, down: 13, heartbeat: 14 };
+const FROM_CELL = {
+  ready: 1,
+  started: 2,
+  reply: 3,
+  head: 5,
+  body: 6,
+  request: 9,
+  log: 10,
+  state: 11,
+  down: 13,
+  heartbeat: 14,
+};
 const HEADER_BYTES = 13;
 
 const [behaviour] = process.argv.slice(2);
@@ -28,12 +39,14 @@ const length = (bytes) => {
   head.writeUInt32LE(bytes);
   return head;
 };
-const times = (count, make) => Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
+const times = (count, make) =>
+  Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
 
 const atStart = {
   "null as started": (slot) => say(FROM_CELL.started, slot, 0, "null"),
   "handlers that are no list": (slot) => say(FROM_CELL.started, slot, 0, '{"handlers":7}'),
-  "handlers that are no texts": (slot) => say(FROM_CELL.started, slot, 0, '{"handlers":[{"a":1}],"version":{}}'),
+  "handlers that are no texts": (slot) =>
+    say(FROM_CELL.started, slot, 0, '{"handlers":[{"a":1}],"version":{}}'),
 };
 
 const atCall = {
@@ -50,29 +63,41 @@ const atCall = {
     say(FROM_CELL.down, slot, 0, '{"reason":{"a":1},"message":[],"stack":9,"unstarted":5}'),
   "state beyond every limit": (slot) => say(FROM_CELL.state, slot, 0, "x".repeat(31 * 1024 * 1024)),
   "replies for everybody": (slot, id) => {
-    socket.write(times(2000, (at) => frame(FROM_CELL.reply, at % 50, Math.floor(at / 50), '"forged"')));
-    socket.write(times(50, (at) => frame(FROM_CELL.down, at + 2, 0, '{"reason":"exception","unstarted":[]}')));
+    socket.write(
+      times(2000, (at) => frame(FROM_CELL.reply, at % 50, Math.floor(at / 50), '"forged"')),
+    );
+    socket.write(
+      times(50, (at) => frame(FROM_CELL.down, at + 2, 0, '{"reason":"exception","unstarted":[]}')),
+    );
     say(FROM_CELL.reply, slot, id, '"mine"');
   },
-  "a flood of log lines": (slot, id) => flood(slot, id, FROM_CELL.log, '{"level":"info","text":"x"}'),
+  "a flood of log lines": (slot, id) =>
+    flood(slot, id, FROM_CELL.log, '{"level":"info","text":"x"}'),
   "a flood of requests": (slot, id) => flood(slot, id, FROM_CELL.request, '["kv.get",["k"]]'),
 };
 
 const atFetch = {
   "a head that is no JSON": (slot, id) => say(FROM_CELL.head, slot, id, "{"),
-  "headers that are no list": (slot, id) => say(FROM_CELL.head, slot, id, '{"status":200,"headers":7,"body":true}'),
-  "headers that are no texts": (slot, id) => say(FROM_CELL.head, slot, id, '{"status":200,"headers":[["a",{}]],"body":true}'),
-  "a status that is not there": (slot, id) => say(FROM_CELL.head, slot, id, '{"status":7,"headers":[],"body":true}'),
+  "headers that are no list": (slot, id) =>
+    say(FROM_CELL.head, slot, id, '{"status":200,"headers":7,"body":true}'),
+  "headers that are no texts": (slot, id) =>
+    say(FROM_CELL.head, slot, id, '{"status":200,"headers":[["a",{}]],"body":true}'),
+  "a status that is not there": (slot, id) =>
+    say(FROM_CELL.head, slot, id, '{"status":7,"headers":[],"body":true}'),
   "a body beyond its window": (slot, id) => {
     say(FROM_CELL.head, slot, id, '{"status":200,"headers":[],"body":true}');
-    for (let count = 0; count < 40; count += 1) say(FROM_CELL.body, slot, id, Buffer.alloc(1024 * 1024));
+    for (let count = 0; count < 40; count += 1)
+      say(FROM_CELL.body, slot, id, Buffer.alloc(1024 * 1024));
   },
 };
 
 /** 100 000 frames as fast as they are taken, then the reply. */
 function flood(slot, id, kind, payload, rounds = 100) {
   if (rounds === 0) return say(FROM_CELL.reply, slot, id, '"mine"');
-  socket.write(times(1000, (at) => frame(kind, slot, at + 1, payload)), () => flood(slot, id, kind, payload, rounds - 1));
+  socket.write(
+    times(1000, (at) => frame(kind, slot, at + 1, payload)),
+    () => flood(slot, id, kind, payload, rounds - 1),
+  );
 }
 
 let pending = Buffer.alloc(0);
@@ -80,11 +105,19 @@ socket.on("data", (chunk) => {
   pending = Buffer.concat([pending, chunk]);
   while (pending.length >= 4 && pending.length >= 4 + pending.readUInt32LE(0)) {
     const end = 4 + pending.readUInt32LE(0);
-    const [kind, slot, id] = [pending.readUInt8(4), pending.readUInt32LE(5), pending.readUInt32LE(9)];
+    const [kind, slot, id] = [
+      pending.readUInt8(4),
+      pending.readUInt32LE(5),
+      pending.readUInt32LE(9),
+    ];
     pending = pending.subarray(end);
     if (kind === TO_CELL.start) {
-      (atStart[behaviour] ?? (() => say(FROM_CELL.started, slot, 0, '{"handlers":["calls.get","fetch"]}')))(slot);
-    } else if (kind === TO_CELL.call) (atCall[behaviour] ?? (() => say(FROM_CELL.reply, slot, id, "1")))(slot, id);
+      (
+        atStart[behaviour] ??
+        (() => say(FROM_CELL.started, slot, 0, '{"handlers":["calls.get","fetch"]}'))
+      )(slot);
+    } else if (kind === TO_CELL.call)
+      (atCall[behaviour] ?? (() => say(FROM_CELL.reply, slot, id, "1")))(slot, id);
     else if (kind === TO_CELL.fetch) atFetch[behaviour]?.(slot, id);
   }
 });

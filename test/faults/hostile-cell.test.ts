@@ -4,7 +4,12 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { asCellProcess, launchPlain, type CellProcess, type Launcher } from "#kernel/cells/launcher.ts";
+import {
+  asCellProcess,
+  launchPlain,
+  type CellProcess,
+  type Launcher,
+} from "#kernel/cells/launcher.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
 
@@ -27,7 +32,10 @@ const launch: Launcher = (options) => {
     if (options.program === "cell") realCells.push(real);
     return real;
   }
-  const child = spawn(process.execPath, [HOSTILE, next], { env: {}, stdio: ["ignore", "ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [HOSTILE, next], {
+    env: {},
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+  });
   next = undefined;
   const entry = { process: asCellProcess(child, options.onStderr), gone: false };
   void entry.process.exited.then(() => (entry.gone = true));
@@ -128,12 +136,16 @@ describe("a cell that answers a call with", () => {
       expect(await promptly(solo.call(tenant, "svc", "get"))).toMatch(/^(forged|mine)$/);
     }));
 
-  test.for(["a flood of log lines", "a flood of requests"])("%s does not keep others waiting", (behaviour) =>
-    undisturbed(async () => {
-      await deployHostile(behaviour);
-      const answer = await solo.call(tenant, "svc", "get").catch((error: SoloError) => error.code);
-      expect(["mine", "outcome_unknown"]).toContain(answer);
-    }),
+  test.for(["a flood of log lines", "a flood of requests"])(
+    "%s does not keep others waiting",
+    (behaviour) =>
+      undisturbed(async () => {
+        await deployHostile(behaviour);
+        const answer = await solo
+          .call(tenant, "svc", "get")
+          .catch((error: SoloError) => error.code);
+        expect(["mine", "outcome_unknown"]).toContain(answer);
+      }),
   );
 });
 

@@ -19,11 +19,15 @@ export async function refusedStart(options: {
 }): Promise<RefusedStart> {
   const { dataDir, cwd, args = [], env = {} } = options;
   const ports = ["--http-port", "0", "--listen-port", "0", "--metrics-port", "0"];
-  const child = spawn(process.execPath, [ENTRY, "start", "--data-dir", dataDir, ...ports, ...args], {
-    cwd,
-    env: { PATH: process.env["PATH"], HOME: cwd, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    [ENTRY, "start", "--data-dir", dataDir, ...ports, ...args],
+    {
+      cwd,
+      env: { PATH: process.env["PATH"], HOME: cwd, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (bytes) => (stdout += String(bytes)));

@@ -21,9 +21,15 @@ const SERVICE = `export default {
 const LOOP = `export default { calls: { spin: () => { for (;;); } } };`;
 
 const atWork = (kernel: TestKernel, service: string) =>
-  until(async () => (await kernel.status(service))["mailbox_length"] > 0, `${service} to be at work`);
+  until(
+    async () => (await kernel.status(service))["mailbox_length"] > 0,
+    `${service} to be at work`,
+  );
 const stopping = (kernel: TestKernel) =>
-  until(async () => (await kernel.request("GET", "/health")).body["status"] === "stopping", "the kernel to be stopping");
+  until(
+    async () => (await kernel.request("GET", "/health")).body["status"] === "stopping",
+    "the kernel to be stopping",
+  );
 
 describe("asked to stop once", () => {
   test("a kernel answers what is in flight, takes nothing new, and keeps everything", async () => {
@@ -48,7 +54,9 @@ describe("asked to stop once", () => {
     await kernel.restart();
     expect(await kernel.call("svc", "get")).toBe(2);
     expect(await kernel.call("svc", "ended")).toEqual(["stop", 2]);
-    const [, stopped, again] = await kernel.request("GET", "/events?event_type=system_started,system_stopped").then(({ body: { events } }) => events);
+    const [, stopped, again] = await kernel
+      .request("GET", "/events?event_type=system_started,system_stopped")
+      .then(({ body: { events } }) => events);
     expect(stopped).toMatchObject({ event_type: "system_stopped", payload: { reason: "SIGTERM" } });
     expect(again).toMatchObject({ event_type: "system_started" });
   });
@@ -65,16 +73,25 @@ describe("asked to stop once", () => {
     expect(performance.now() - begun).toBeLessThan(15_000);
   });
 
-  test("a service that loops does not hold it up for longer than the drain", { timeout: 30_000 }, async () => {
-    await using kernel = await startKernel({ config: "[limits]\ndrain_ms = 200" });
-    await kernel.deploy({ service_id: "loop", code: LOOP, limits: { call_timeout_ms: 60_000 } });
-    const spin = kernel.ask("loop", "spin").catch(() => undefined);
-    await atWork(kernel, "loop");
-    kernel.signal("SIGINT");
-    const answer = await spin;
-    expect(answer?.status).not.toBe(200);
-    expect(await kernel.exited).toEqual({ code: 0, signal: null });
-  });
+  test(
+    "a service that loops does not hold it up for longer than its time",
+    { timeout: 30_000 },
+    async () => {
+      await using kernel = await startKernel({ config: "[limits]\ndrain_ms = 200" });
+      await kernel.deploy({
+        service_id: "loop",
+        code: LOOP,
+        limits: { call_timeout_ms: 60_000 },
+        restart_limits: { shutdown_timeout_ms: 300 },
+      });
+      const spin = kernel.ask("loop", "spin").catch(() => undefined);
+      await atWork(kernel, "loop");
+      kernel.signal("SIGINT");
+      const answer = await spin;
+      expect(answer?.status).not.toBe(200);
+      expect(await kernel.exited).toEqual({ code: 0, signal: null });
+    },
+  );
 });
 
 describe("asked to stop twice", () => {
@@ -106,7 +123,9 @@ test("asked to stop while it starts, a kernel leaves nothing", async () => {
     stdio: "ignore",
   });
   try {
-    const ended = new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
+    const ended = new Promise((resolve) =>
+      child.once("close", (code, signal) => resolve({ code, signal })),
+    );
     const seen = new Map<number, ProcessRef>();
     await until(() => existsSync(join(dataDir, "owner-token")), "the start to be under way");
     for (const ref of descendants(child.pid!)) seen.set(ref.pid, ref);

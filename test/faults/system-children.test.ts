@@ -31,7 +31,13 @@ const launch: Launcher = (options) => {
 const rest: GatewayPart = {
   id: "rest",
   async start(kernel) {
-    const gateway = await RestGateway.start({ kernel, host: "127.0.0.1", port, log: silentLogger, version: "0" });
+    const gateway = await RestGateway.start({
+      kernel,
+      host: "127.0.0.1",
+      port,
+      log: silentLogger,
+      version: "0",
+    });
     port = gateway.address.port;
     return gateway;
   },
@@ -57,7 +63,10 @@ const happened = async (type: string, child: string, sinceId: number) => {
 };
 const restarted = async (children: string[], sinceId: number) => {
   for (const child of children) {
-    await until(() => happened("system_child_restarted", `system/${child}`, sinceId), `${child} to run again`);
+    await until(
+      () => happened("system_child_restarted", `system/${child}`, sinceId),
+      `${child} to run again`,
+    );
   }
 };
 /** Calls all the while: none may fail, and the instance stays the same. */
@@ -135,21 +144,33 @@ describe("when the storage thread dies", () => {
     const outcomes = await Promise.all([
       ...names.map(async (service_id, index) => {
         const code = `${COUNTER}\n// ${index}`;
-        const error = await solo.ask("Deploy", { service_id, code }).then(() => undefined, (thrown: SoloError) => thrown);
+        const error = await solo.ask("Deploy", { service_id, code }).then(
+          () => undefined,
+          (thrown: SoloError) => thrown,
+        );
         return { service_id, code: error?.code ?? "deployed" };
       }),
       (async () => {
-        await until(async () => (await solo.ask("List", {})).services.some(({ service_id }) => service_id.startsWith("racer")), "a first deploy");
+        await until(
+          async () =>
+            (await solo.ask("List", {})).services.some(({ service_id }) =>
+              service_id.startsWith("racer"),
+            ),
+          "a first deploy",
+        );
         await thread("solo-storage").terminate();
       })(),
     ]);
     await until(healthy, "REST to answer again");
-    const listed = new Set((await solo.ask("List", { limit: 1000 })).services.map(({ service_id }) => service_id));
+    const listed = new Set(
+      (await solo.ask("List", { limit: 1000 })).services.map(({ service_id }) => service_id),
+    );
     for (const outcome of outcomes) {
       if (outcome === undefined) continue;
       expect(["deployed", "unavailable"], outcome.service_id).toContain(outcome.code);
       expect(listed.has(outcome.service_id), outcome.service_id).toBe(outcome.code === "deployed");
-      if (outcome.code === "deployed") await solo.ask("Kill", { service_id: outcome.service_id, force: true });
+      if (outcome.code === "deployed")
+        await solo.ask("Kill", { service_id: outcome.service_id, force: true });
       else await solo.ask("Deploy", { service_id: outcome.service_id, code: COUNTER });
     }
   });
@@ -167,7 +188,8 @@ test("when a gateway's socket closes, it listens on the same port again", () =>
     const before = port;
     const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles();
     const server = handles.find(
-      (handle): handle is Server => handle instanceof Server && (handle.address() as { port?: number } | null)?.port === port,
+      (handle): handle is Server =>
+        handle instanceof Server && (handle.address() as { port?: number } | null)?.port === port,
     )!;
     server.close();
     (server as unknown as { closeAllConnections(): void }).closeAllConnections();
@@ -207,11 +229,17 @@ describe("when the compiler is killed", () => {
     const bomb = `export default { calls: { a: () => ${"(".repeat(200_000)}1${")".repeat(200_000)} } };`;
     const outcomes = await Promise.all([
       solo.ask("Deploy", { service_id: "before", code: `${COUNTER} // 2` }).then(() => "ok"),
-      solo.ask("Deploy", { service_id: "bomb", code: bomb }).catch((error: SoloError) => error.code),
+      solo
+        .ask("Deploy", { service_id: "bomb", code: bomb })
+        .catch((error: SoloError) => error.code),
       solo.ask("Deploy", { service_id: "behind", code: `${COUNTER} // 3` }).then(() => "ok"),
-      solo.ask("Deploy", { service_id: "behind-too", code: `${COUNTER} // 4` }, "other").then(() => "ok"),
+      solo
+        .ask("Deploy", { service_id: "behind-too", code: `${COUNTER} // 4` }, "other")
+        .then(() => "ok"),
     ]);
     expect(outcomes).toEqual(["ok", "compile_failed", "ok", "ok"]);
-    await expect(solo.ask("Status", { service_id: "bomb" })).rejects.toMatchObject({ code: "service_not_found" });
+    await expect(solo.ask("Status", { service_id: "bomb" })).rejects.toMatchObject({
+      code: "service_not_found",
+    });
   });
 });

@@ -18,5 +18,6 @@ process.exitCode = await main({
     process.stdout.write(`${JSON.stringify(flags)}\n`);
     return 3;
   },
+  doctor: async ({ attack }) => ({ ok: !attack, report: { attack } }),
   signal: stop.signal,
 });

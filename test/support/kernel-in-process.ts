@@ -57,14 +57,19 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     gateways,
     onShutdown: () => {},
   });
-  const ask: InProcessKernel["ask"] = (name, input, tenant) => kernel.port.call(name, input, context(tenant));
+  const ask: InProcessKernel["ask"] = (name, input, tenant) =>
+    kernel.port.call(name, input, context(tenant));
   return {
     kernel,
     dataDir,
     ask,
-    call: async (tenant, service_id, name, ...args) => (await ask("Call", { service_id, name, args }, tenant)).reply,
+    call: async (tenant, service_id, name, ...args) =>
+      (await ask("Call", { service_id, name, args }, tenant)).reply,
     ingress: (tenant, service) =>
-      kernel.port.ingress({ tenant, service, method: "GET", url: "http://localhost/", headers: [], body: undefined }, context()),
+      kernel.port.ingress(
+        { tenant, service, method: "GET", url: "http://localhost/", headers: [], body: undefined },
+        context(),
+      ),
     async [Symbol.asyncDispose]() {
       await kernel.stop({ reason: "test", drainMs: 0 });
       rmSync(dataDir, { recursive: true, force: true });

@@ -41,14 +41,18 @@ export class CellPool {
   #nextSpare: Promise<void> | undefined;
   #closed = false;
   #refillTimer: NodeJS.Timeout | undefined;
-  readonly #checkTimer: NodeJS.Timeout;
-  readonly #memoryTimer: NodeJS.Timeout;
+  #checkTimer: NodeJS.Timeout | undefined;
+  #memoryTimer: NodeJS.Timeout | undefined;
   /** Processes that are being started. */
   readonly #starting = new Set<Promise<Cell>>();
   readonly #idleSince = new Map<Cell, number>();
 
   constructor(options: CellPoolOptions) {
     this.#options = options;
+  }
+
+  /** Spares begin to start; nobody waits for them here. */
+  open(): void {
     this.#checkTimer = setInterval(() => this.#check(), CHECK_MS);
     this.#memoryTimer = setInterval(() => this.#checkMemory(), MEMORY_CHECK_MS);
     this.#scheduleRefill(0);

@@ -1,0 +1,9 @@
+/** Every attack that Solo ships, family by family. */
+import type { Attack } from "#doctor/attack.ts";
+import { escapes } from "#doctor/attacks/escapes.ts";
+import { floods } from "#doctor/attacks/floods.ts";
+import { lifecycles } from "#doctor/attacks/lifecycles.ts";
+import { loops } from "#doctor/attacks/loops.ts";
+import { memory } from "#doctor/attacks/memory.ts";
+
+export const ATTACKS: readonly Attack[] = [...loops, ...memory, ...floods, ...escapes, ...lifecycles];
