@@ -55,7 +55,7 @@ const spec = {
   limits: field(9, limits.optional()),
   persistence: field(10, z.enum(PERSISTENCE).optional().describe("What happens to state: stateless (starts anew), hybrid (flushed every 5 s and before stop), durable (on disk before each reply), external (the service's own business).")),
   instances: field(11, z.uint32().min(1).max(1).optional().describe("Instances to run; 1 in this version.")),
-  metadata: field(12, z.record(z.string(), z.string()).optional().describe("Labels for people and tools; Solo does not read them.")),
+  metadata: field(12, z.record(z.string(), json()).optional().describe("Labels for people and tools; Solo does not read them.")),
   env: field(13, z.record(z.string(), z.string()).optional().describe("What the service reads as solo.env.")),
   args: field(14, json().optional().describe("The second argument of init.")),
   isolation: field(15, z.enum(ISOLATION).optional().describe("shared: an isolate in the tenant's cell; dedicated: a process of its own.")),
@@ -188,7 +188,7 @@ const status = z.strictObject({
   last_crash: field(14, crash.optional()),
   persistence: field(15, z.enum(PERSISTENCE)),
   isolation: field(16, z.enum(ISOLATION)),
-  metadata: field(17, z.record(z.string(), z.string())),
+  metadata: field(17, z.record(z.string(), json())),
   deployed_at: field(18, z.string()),
   handlers: field(19, z.array(z.string()).describe("What can be called: `calls.get`, `casts.reset`, `fetch` ….")),
 });

@@ -42,7 +42,7 @@ export interface ServiceSpec {
   readonly ingress: IngressPolicy;
   readonly env: Readonly<Record<string, string>>;
   readonly args: unknown;
-  readonly metadata: Readonly<Record<string, string>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
 }
 
 /** The fields of a deploy request that `resolveSpec` reads; see src/api/services.ts. */
@@ -74,7 +74,7 @@ export interface SpecInput {
   readonly ingress?: IngressPolicy | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly args?: unknown;
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface SpecDefaults {
@@ -90,6 +90,7 @@ const MAX_PATH_CHARS = 256;
 const MAX_ENV_ENTRIES = 256;
 const MAX_ENV_CHARS = 64 * 1024;
 const MAX_ARGS_CHARS = 256 * 1024;
+const MAX_METADATA_CHARS = 64 * 1024;
 const SOURCE_FILE = /\.(m?ts|m?js|json)$/;
 const ENTRY_NAMES = ["index.ts", "main.ts", "index.js", "main.js", "index.mjs", "main.mjs"];
 
@@ -98,10 +99,8 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
   const refuse = (field: string, message: string) => void problems.push({ field, message });
   const source = resolveSource(input, defaults.maxSourceBytes, refuse);
   checkTexts("env", input.env, refuse);
-  checkTexts("metadata", input.metadata, refuse);
-  if (input.args !== undefined && JSON.stringify(input.args).length > MAX_ARGS_CHARS) {
-    refuse("args", `must be at most ${MAX_ARGS_CHARS} characters of JSON`);
-  }
+  checkJsonSize("metadata", input.metadata, MAX_METADATA_CHARS, refuse);
+  checkJsonSize("args", input.args, MAX_ARGS_CHARS, refuse);
   if (problems.length > 0) throw invalidSpec(problems);
   const { restart_limits: restarts, limits } = input;
   const { current } = defaults;
@@ -180,6 +179,11 @@ const isFilePath = (path: string): boolean =>
 
 function checkSize(field: string, bytes: number, maxBytes: number, refuse: Refuse): void {
   if (bytes > maxBytes) refuse(field, `is ${bytes} bytes; limits.max_source_bytes allows ${maxBytes}`);
+}
+
+function checkJsonSize(field: string, value: unknown, maxChars: number, refuse: Refuse): void {
+  const chars = value === undefined ? 0 : JSON.stringify(value).length;
+  if (chars > maxChars) refuse(field, `is ${chars} characters of JSON; at most ${maxChars} are taken`);
 }
 
 function checkTexts(field: string, texts: Readonly<Record<string, string>> | undefined, refuse: Refuse): void {

@@ -10,6 +10,7 @@ import {
   type TestKernel,
   type TestTenant,
 } from "../support/kernel.ts";
+import { meanwhile } from "./meanwhile.ts";
 
 const COUNTER = `export default {
   init: () => ({ count: 0 }),
@@ -52,21 +53,13 @@ function send(signal: NodeJS.Signals, refs: ProcessRef[]): void {
 /** Another tenant's calls while `work` runs: not one may fail or be lost. */
 async function unnoticed(work: () => Promise<void>): Promise<void> {
   const { instance_id } = await beta.status("witness");
-  let over = false;
-  const probe = (async () => {
-    let last = await beta.call("witness", "get");
-    while (!over) {
-      const reply = await beta.call("witness", "increment");
-      expect(reply).toBe(last + 1);
-      last = reply;
-    }
-  })();
-  try {
-    await work();
-  } finally {
-    over = true;
-    await probe;
-  }
+  let last = await beta.call("witness", "get");
+  const call = async () => {
+    const reply = await beta.call("witness", "increment");
+    expect(reply).toBe(last + 1);
+    last = reply;
+  };
+  await meanwhile(call, work);
   expect((await beta.status("witness"))["instance_id"]).toBe(instance_id);
 }
 
@@ -165,30 +158,26 @@ describe("a tenant's cell that is killed", () => {
       });
       const highest = new Map(names.map((name) => [name, 0]));
       const outcomes = new Map<string, number>();
-      let over = false;
-      const clients = names.flatMap((name) =>
-        Array.from({ length: 3 }, async () => {
-          while (!over) {
-            const begun = performance.now();
-            const { status, body } = await tenant.ask(name, "increment");
-            expect(performance.now() - begun).toBeLessThan(PROMPTLY_MS);
-            const outcome = status === 200 ? "ok" : body.code;
-            outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-            if (status === 200) highest.set(name, Math.max(highest.get(name)!, body.reply));
-          }
-        }),
+      const increment = async (name: string) => {
+        const begun = performance.now();
+        const { status, body } = await tenant.ask(name, "increment");
+        expect(performance.now() - begun).toBeLessThan(PROMPTLY_MS);
+        const outcome = status === 200 ? "ok" : body.code;
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+        if (status === 200) highest.set(name, Math.max(highest.get(name)!, body.reply));
+      };
+      const answered = () => outcomes.get("ok") ?? 0;
+      const clients = [...names, ...names, ...names];
+      await meanwhile(
+        async () => void (await Promise.all(clients.map(increment))),
+        async () => {
+          await until(() => answered() > 50, "some load");
+          send("SIGKILL", cell);
+          const before = answered();
+          const isBack = async () => (await tenant.list()).every(({ restarts }) => restarts === 1);
+          await until(async () => (await isBack()) && answered() > before + 50, "load again");
+        },
       );
-      await until(() => (outcomes.get("ok") ?? 0) > 50, "some load");
-      send("SIGKILL", cell);
-      const answered = outcomes.get("ok")!;
-      await until(
-        async () =>
-          (await tenant.list()).every(({ restarts }) => restarts === 1) &&
-          outcomes.get("ok")! > answered + 50,
-        "load again",
-      );
-      over = true;
-      await Promise.all(clients);
       expect(
         [...outcomes.keys()].filter((code) => code !== "ok" && code !== "outcome_unknown"),
       ).toEqual([]);

@@ -12,6 +12,7 @@ import {
 } from "#kernel/cells/launcher.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
+import { meanwhile } from "./meanwhile.ts";
 
 const HOSTILE = fileURLToPath(new URL("./hostile-cell.mjs", import.meta.url));
 const CODE = `export default { init: () => ({ count: 0 }), calls: { get: (solo) => (solo.state.count += 1) } };`;
@@ -77,22 +78,14 @@ const refusal = async (work: Promise<unknown>): Promise<string> => {
 /** Calls of somebody else while `work` runs: every one must succeed, on the same instance. */
 const undisturbed = async (work: () => Promise<void>) => {
   const before = await solo.ask("Status", { service_id: "witness" }, "neighbour");
-  let stop = false;
-  const probe = (async () => {
-    let last = (await solo.call("neighbour", "witness", "get")) as number;
-    while (!stop) {
-      const reply = (await promptly(solo.call("neighbour", "witness", "get"))) as number;
-      expect(reply).toBe(last + 1);
-      last = reply;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  })();
-  try {
-    await work();
-  } finally {
-    stop = true;
-    await probe;
-  }
+  let last = (await solo.call("neighbour", "witness", "get")) as number;
+  const call = async () => {
+    const reply = (await promptly(solo.call("neighbour", "witness", "get"))) as number;
+    expect(reply).toBe(last + 1);
+    last = reply;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  await meanwhile(call, work);
   const after = await solo.ask("Status", { service_id: "witness" }, "neighbour");
   expect(after.instance_id).toBe(before.instance_id);
 };

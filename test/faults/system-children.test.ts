@@ -4,12 +4,13 @@ import { Server } from "node:net";
 import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { silentLogger } from "#base/log.ts";
-import { SoloError } from "#base/errors.ts";
+import type { SoloError } from "#base/errors.ts";
 import { RestGateway } from "#gateway/rest/gateway.ts";
 import { launchPlain, type CellProcess, type Launcher } from "#kernel/cells/launcher.ts";
 import type { GatewayPart } from "#kernel/parts.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
+import { meanwhile } from "./meanwhile.ts";
 
 const COUNTER = `export default {
   init: () => ({ count: 0 }),
@@ -72,22 +73,11 @@ const restarted = async (children: string[], sinceId: number) => {
 /** Calls all the while: none may fail, and the instance stays the same. */
 const undisturbed = async (work: () => Promise<void>) => {
   const before = await solo.ask("Status", { service_id: "steady" });
-  let over = false;
-  let calls = 0;
-  const probe = (async () => {
-    while (!over) {
-      await solo.call("default", "steady", "increment");
-      calls += 1;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  })();
-  try {
-    await work();
-  } finally {
-    over = true;
-    await probe;
-  }
-  expect(calls).toBeGreaterThan(0);
+  const call = async () => {
+    await solo.call("default", "steady", "increment");
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  await meanwhile(call, work);
   const after = await solo.ask("Status", { service_id: "steady" });
   expect(after.instance_id).toBe(before.instance_id);
 };
@@ -109,29 +99,29 @@ describe("when the storage thread dies", () => {
     undisturbed(async () => {
       const since = solo.kernel.events.head();
       let acknowledged = (await solo.call("default", "durable", "get")) as number;
-      let over = false;
       const refused = new Set<string>();
-      const caller = async () => {
-        while (!over) {
-          try {
-            const reply = (await solo.call("default", "durable", "increment")) as number;
-            acknowledged = Math.max(acknowledged, reply);
-          } catch (error) {
-            refused.add((error as SoloError).code);
-            await new Promise((resolve) => setTimeout(resolve, 5));
-          }
+      const increment = async () => {
+        try {
+          const reply = (await solo.call("default", "durable", "increment")) as number;
+          acknowledged = Math.max(acknowledged, reply);
+        } catch (error) {
+          refused.add((error as SoloError).code);
+          await new Promise((resolve) => setTimeout(resolve, 5));
         }
       };
-      const callers = Promise.all([caller(), caller(), caller()]);
-      for (let round = 0; round < 2; round += 1) {
-        const dying = thread("solo-storage");
-        await dying.terminate();
-        await until(() => thread("solo-storage") !== dying && healthy(), "storage to be back");
-      }
-      const before = acknowledged;
-      await until(() => acknowledged > before, "a durable call to be answered again");
-      over = true;
-      await callers;
+      const kills = async () => {
+        for (let round = 0; round < 2; round += 1) {
+          const dying = thread("solo-storage");
+          await dying.terminate();
+          await until(() => thread("solo-storage") !== dying && healthy(), "storage to be back");
+        }
+        const before = acknowledged;
+        await until(() => acknowledged > before, "a durable call to be answered again");
+      };
+      await meanwhile(
+        async () => void (await Promise.all([increment(), increment(), increment()])),
+        kills,
+      );
       expect([...refused].filter((code) => code !== "unavailable")).toEqual([]);
       expect(await solo.call("default", "durable", "get")).toBeGreaterThanOrEqual(acknowledged);
       await solo.ask("Restart", { service_id: "durable" });

@@ -47,14 +47,14 @@ async function prepare(kernel: TestKernel): Promise<void> {
 
 function load(kernel: TestKernel, told: Told, round: number) {
   const seen = { durable: 0, keys: 0, deployed: 0, killed: 0, events: 0 };
-  let gone = false;
+  const gone = new AbortController();
   const forever = async (step: (count: number) => Promise<void>) => {
-    for (let count = 0; !gone; count += 1) {
+    for (let count = 0; !gone.signal.aborted; count += 1) {
       try {
         await step(count);
       } catch {
         // The kernel dies under its clients; what they had not been told does not count.
-        if (!gone) await new Promise((resolve) => setTimeout(resolve, 5));
+        if (!gone.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
       }
     }
   };
@@ -101,7 +101,7 @@ function load(kernel: TestKernel, told: Told, round: number) {
     enough: () =>
       Object.values(seen).every((count) => count >= ENOUGH) && seen.durable >= ENOUGH_CALLS,
     async over() {
-      gone = true;
+      gone.abort();
       await Promise.all(clients);
     },
   };

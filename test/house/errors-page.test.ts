@@ -19,7 +19,7 @@ test("each section has the title, the forms, what happened and what to do next",
   for (const [index, row] of Object.values(ERRORS).entries()) {
     const { forms, what, next } = sections[index]!;
     expect(forms).toBe(`${row.title} · HTTP ${row.http} · gRPC ${grpcName(row.grpc)} · exit code ${row.exit}`);
-    expect(what.length).toBeGreaterThan(40);
+    expect(what.length).toBeGreaterThan(30);
     expect(next).toMatch(/^\*\*Next:\*\* .{20}/);
   }
 });

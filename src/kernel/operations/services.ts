@@ -74,7 +74,7 @@ function statusOf(service: Service, clock: Clock): OutputOf<"Status"> {
     ...(record.lastCrash !== undefined && { last_crash: record.lastCrash }),
     persistence: spec.persistence,
     isolation: spec.isolation,
-    metadata: spec.metadata,
+    metadata: spec.metadata as OutputOf<"Status">["metadata"],
     deployed_at: new Date(service.deployedAtMs).toISOString(),
     handlers: [...(record.handlers ?? [])],
   };
