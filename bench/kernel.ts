@@ -21,7 +21,7 @@ export interface BenchKernel extends AsyncDisposable {
 const LIMITS = {
   SOLO_LIMITS_MAX_PER_TENANT: "100000",
   SOLO_LIMITS_MAX_TOTAL: "100000",
-  SOLO_LOG_LEVEL: "error",
+  SOLO_LOG_LEVEL: "silent",
 };
 const READY_MS = 60_000;
 const ANSWER_MS = 10_000;

@@ -6,7 +6,7 @@
  * 2. Every answer is checked; a wrong one fails the run.
  */
 import { parseArgs } from "node:util";
-import { machineFacts } from "./machine.ts";
+import { Machine } from "./machine.ts";
 import { renderTable, verdict, type Row } from "./report.ts";
 import type { Scale } from "./scale.ts";
 
@@ -43,30 +43,37 @@ if (only !== undefined && !Object.hasOwn(BENCHMARKS, only)) {
   console.error(`There is no benchmark ${only}; there are: ${Object.keys(BENCHMARKS).join(", ")}.`);
   process.exit(2);
 }
+const machine = new Machine();
+const rows: Row[] = [];
 setTimeout(
   () => {
-    console.error("The benchmarks took too long and were stopped.");
+    console.error("The benchmarks took too long and were stopped; the rest is missing.");
+    print();
     process.exit(1);
   },
   values.quick ? LIMIT_MS.quick : LIMIT_MS.full,
 ).unref();
 
-const facts = machineFacts();
-const rows: Row[] = [];
 for (const [name, load] of Object.entries(BENCHMARKS)) {
   if (only !== undefined && name !== only) continue;
   const begun = performance.now();
   rows.push(...(await (await load()).run({ quick: values.quick, profileDir: values.profile })));
   console.error(`${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
 }
-if (values.json) {
-  console.log(
-    JSON.stringify(
-      { machine: facts, rows: rows.map((row) => ({ ...row, verdict: verdict(row) })) },
-      undefined,
-      2,
-    ),
-  );
-} else {
-  console.log(`\n${facts.join("\n")}\n\n${renderTable(rows)}\n\n${NOT_MEASURED.join("\n")}`);
+print();
+
+function print(): void {
+  if (values.json) {
+    console.log(
+      JSON.stringify(
+        { machine: machine.facts(), rows: rows.map((row) => ({ ...row, verdict: verdict(row) })) },
+        undefined,
+        2,
+      ),
+    );
+  } else {
+    console.log(
+      `\n${machine.facts().join("\n")}\n\n${renderTable(rows)}\n\n${NOT_MEASURED.join("\n")}`,
+    );
+  }
 }

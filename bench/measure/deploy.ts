@@ -12,7 +12,7 @@ const WARM = 20;
 const PAUSE_MS = 50;
 
 export async function run({ quick, profileDir }: Scale): Promise<Row[]> {
-  const count = quick ? 60 : 250;
+  const count = quick ? 60 : 200;
   const targets = [atMost("median", 6), atMost("p99", 20)];
   const rows: Row[] = [];
   {

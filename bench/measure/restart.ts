@@ -8,15 +8,15 @@ import { unseenSource } from "../source.ts";
 import { summarize } from "../stats.ts";
 
 const NEIGHBOURS = 20;
-const BUSY_CALLS = 3000;
+const BUSY_CALLS = 1000;
 const SETTLE_MS = 1000;
 
 export async function run({ quick, profileDir }: Scale): Promise<Row[]> {
   await using kernel = await startKernel({ profileDir });
   using client = await RestClient.open({ at: kernel.http, token: kernel.token, tenant: "crash" });
-  const threw = await crashes(client, quick ? 60 : 200);
+  const threw = await crashes(client, quick ? 60 : 150);
   const killed: number[] = [];
-  for (let round = 0; round < (quick ? 2 : 8); round += 1)
+  for (let round = 0; round < (quick ? 2 : 5); round += 1)
     killed.push(await cellKill(kernel, `kill-${round}`));
   return [
     {

@@ -13,7 +13,12 @@ export default defineService<{ readonly sensors: Map<string, Total> }>({
   calls: {
     add({ state }, measurements: { sensor: string; celsius: number }[]) {
       for (const { sensor, celsius } of measurements) {
-        const total = state.sensors.get(sensor) ?? { count: 0, sum: 0, least: celsius, most: celsius };
+        const total = state.sensors.get(sensor) ?? {
+          count: 0,
+          sum: 0,
+          least: celsius,
+          most: celsius,
+        };
         total.count += 1;
         total.sum += celsius;
         total.least = Math.min(total.least, celsius);
@@ -23,7 +28,8 @@ export default defineService<{ readonly sensors: Map<string, Total> }>({
     },
     summary({ state }, sensor: string) {
       const total = state.sensors.get(sensor);
-      if (total === undefined) throw new ServiceError("unknown_sensor", `Nothing came from ${sensor}.`);
+      if (total === undefined)
+        throw new ServiceError("unknown_sensor", `Nothing came from ${sensor}.`);
       const { count, least, most, sum } = total;
       return { count, least, most, mean: sum / count };
     },

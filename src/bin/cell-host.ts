@@ -47,7 +47,10 @@ export async function openCellHost(options: CellHostOptions): Promise<CellHost> 
     return { launch: launchPlain(node), image: await prepareImage({ cacheDir: CACHE_DIR }) };
   }
   const walls = probe(node);
-  void walls.then((found) => tell(found, log), () => {});
+  void walls.then(
+    (found) => tell(found, log),
+    () => {},
+  );
   const image = await prepareImage({ cacheDir: CACHE_DIR });
   if (mode === "require") requireWalls(await walls);
   const codeCache = await openCodeCaches({ node, image, log });
@@ -66,7 +69,10 @@ export function probeCells(node: string): Promise<HostWalls> {
 
 function tell(found: HostWalls, log: Logger): void {
   const { tier, ok, walls } = doctorReport(found);
-  const missing = walls.filter(({ active }) => !active).map(({ name }) => name).join(" ");
+  const missing = walls
+    .filter(({ active }) => !active)
+    .map(({ name }) => name)
+    .join(" ");
   const fields = { tier, missing };
   if (ok) log.info("walls stand around services", fields);
   else log.warn("services run without walls that they need: see `solo doctor`", fields);
@@ -74,9 +80,13 @@ function tell(found: HostWalls, log: Logger): void {
 
 function requireWalls({ tier, strategy }: HostWalls): void {
   if (strategy.room?.seccomp) return;
-  throw new SoloError("unavailable", `The walls that security.sandbox requires do not stand here (${tier}).`, {
-    hint: "`solo doctor` says what is missing and how to get it; security.sandbox = \"auto\" starts without.",
-  });
+  throw new SoloError(
+    "unavailable",
+    `The walls that security.sandbox requires do not stand here (${tier}).`,
+    {
+      hint: '`solo doctor` says what is missing and how to get it; security.sandbox = "auto" starts without.',
+    },
+  );
 }
 
 interface CodeCachesOptions {
@@ -86,7 +96,11 @@ interface CodeCachesOptions {
 }
 
 /** The compiled code of cells: what is there, and later what this kernel adds to it. */
-async function openCodeCaches({ node, image, log }: CodeCachesOptions): Promise<(program: ProgramName) => CodeCache | null> {
+async function openCodeCaches({
+  node,
+  image,
+  log,
+}: CodeCachesOptions): Promise<(program: ProgramName) => CodeCache | null> {
   const caches = new Map<ProgramName, CodeCache>();
   const programs = findPrograms();
   const runArgs = { cell: [image, "0", "0"], compiler: [] };
@@ -106,7 +120,8 @@ async function openCodeCaches({ node, image, log }: CodeCachesOptions): Promise<
       if (cache !== null) caches.set(name, cache);
     };
     await keep(openCodeCache(options));
-    if (!caches.has(name)) setTimeout(() => void keep(fillCodeCache(options)), FILL_AFTER_MS).unref();
+    if (!caches.has(name))
+      setTimeout(() => void keep(fillCodeCache(options)), FILL_AFTER_MS).unref();
   };
   await Promise.all([open("cell"), open("compiler")]);
   return (program) => caches.get(program) ?? null;

@@ -47,14 +47,19 @@ export function ownerToken(dataDir: string): string {
 
 export function announce(dataDir: string, addresses: Addresses): void {
   const path = join(dataDir, "kernel.json");
-  const text = JSON.stringify({ pid: process.pid, ...addresses, started_at: new Date().toISOString() });
+  const text = JSON.stringify({
+    pid: process.pid,
+    ...addresses,
+    started_at: new Date().toISOString(),
+  });
   writing(dataDir, () => {
     writeFileSync(`${path}.${process.pid}`, `${text}\n`, { mode: OWNER_ONLY });
     renameSync(`${path}.${process.pid}`, path);
   });
 }
 
-export const withdraw = (dataDir: string): void => rmSync(join(dataDir, "kernel.json"), { force: true });
+export const withdraw = (dataDir: string): void =>
+  rmSync(join(dataDir, "kernel.json"), { force: true });
 
 function writing(dataDir: string, write: () => void): void {
   try {
@@ -66,8 +71,12 @@ function writing(dataDir: string, write: () => void): void {
         hint: "Free disk space, or choose another directory with --data-dir.",
       });
     }
-    throw new SoloError("storage_read_only", `The data directory ${dataDir} cannot be written: ${message}.`, {
-      hint: "Choose another with --data-dir, or make this one writable.",
-    });
+    throw new SoloError(
+      "storage_read_only",
+      `The data directory ${dataDir} cannot be written: ${message}.`,
+      {
+        hint: "Choose another with --data-dir, or make this one writable.",
+      },
+    );
   }
 }

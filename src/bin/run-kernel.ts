@@ -57,16 +57,19 @@ export async function runKernel({ flags, version }: RunOptions): Promise<number>
   });
   let kernel: Kernel;
   try {
-    kernel = await start({ config, version, log, onShutdown: (drainMs) => stop.resolve({ reason: "shutdown", drainMs }), signal: starting.signal });
+    kernel = await start({
+      config,
+      version,
+      log,
+      onShutdown: (drainMs) => stop.resolve({ reason: "shutdown", drainMs }),
+      signal: starting.signal,
+    });
   } catch (error) {
     if (starting.signal.aborted) return EXIT.OK;
     const { code } = toSoloError(error);
     return report(error, ERRORS[code].exit === EXIT.USAGE ? EXIT.USAGE : EXIT.CANNOT_START);
   }
-  const ended = await Promise.race([
-    stop.promise,
-    kernel.failed.then(() => undefined),
-  ]);
+  const ended = await Promise.race([stop.promise, kernel.failed.then(() => undefined)]);
   if (ended === undefined) {
     log.error("the kernel gave up: a part of it failed too often");
     withdraw(config.solo.data_dir);
@@ -95,7 +98,8 @@ async function start(options: {
   const cellHost = openCellHost({ mode: config.security.sandbox, node: process.execPath, log });
   const addresses = { http: "", grpc: "", metrics: null as string | null };
   // A gateway that restarts must come back where clients know it.
-  const portOf = (address: string | null, configured: number) => (address ? Number(new URL(address).port) : configured);
+  const portOf = (address: string | null, configured: number) =>
+    address ? Number(new URL(address).port) : configured;
   const gateways: GatewayPart[] = [
     {
       id: "grpc",
@@ -134,7 +138,12 @@ async function start(options: {
           ingress: (request, context) => kernel.ingress(request, context),
           metrics: (context) => kernel.metrics({ ...context, credentials: { token } }),
         };
-        const gateway = await MetricsServer.start({ kernel: open, host, port: portOf(addresses.metrics, metrics_port), log });
+        const gateway = await MetricsServer.start({
+          kernel: open,
+          host,
+          port: portOf(addresses.metrics, metrics_port),
+          log,
+        });
         addresses.metrics = gateway.address.url;
         return gateway;
       },
@@ -175,7 +184,11 @@ function welcome(options: {
     `  REST     ${addresses.http}   (documentation: ${addresses.http}/docs)`,
     `  gRPC     ${addresses.grpc}`,
     ...(addresses.metrics === null ? [] : [`  metrics  ${addresses.metrics}/metrics`]),
-    ...(revived + failed.length > 0 ? [`  services ${revived} back${failed.length > 0 ? `, ${failed.length} not: ${failed.slice(0, 10).join(", ")}` : ""}`] : []),
+    ...(revived + failed.length > 0
+      ? [
+          `  services ${revived} back${failed.length > 0 ? `, ${failed.length} not: ${failed.slice(0, 10).join(", ")}` : ""}`,
+        ]
+      : []),
     `Try it:  npx solo deploy examples/counter.ts --id counter && npx solo call counter increment`,
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
@@ -185,7 +198,11 @@ function welcome(options: {
 function onSignals(first: (signal: string) => void): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   let last: { signal: string; at: number } | undefined;
-  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
     process.on(signal, () => {
       const now = performance.now();
       if (last === undefined) first(signal);

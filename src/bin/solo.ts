@@ -16,7 +16,10 @@ const interrupted = new AbortController();
 const isStart = process.argv[2] === "start";
 let interruptedBy: number | undefined;
 if (!isStart) {
-  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
     process.on(signal, () => {
       if (interruptedBy !== undefined) process.exit(code);
       interruptedBy = code;
@@ -32,7 +35,7 @@ process.exitCode = await main({
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
-  isTTY: process.stdout.isTTY === true,
+  isTTY: process.stdout.isTTY,
   columns: process.stdout.columns,
   version: manifest.version,
   signal: interrupted.signal,

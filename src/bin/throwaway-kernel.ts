@@ -28,14 +28,21 @@ export interface ThrowawayOptions {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-export async function startThrowawayKernel({ node, settings }: ThrowawayOptions): Promise<ThrowawayKernel> {
+export async function startThrowawayKernel({
+  node,
+  settings,
+}: ThrowawayOptions): Promise<ThrowawayKernel> {
   const dataDir = mkdtempSync(join(tmpdir(), "solo-doctor-"));
   const ports = ["http", "listen", "metrics"].flatMap((name) => [`--${name}-port`, "0"]);
-  const child = spawn(node, [ENTRY, "start", "--data-dir", dataDir, "--log-level", "error", ...ports], {
-    cwd: dataDir,
-    env: { PATH: "/usr/bin:/bin", ...settings },
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  const child = spawn(
+    node,
+    [ENTRY, "start", "--data-dir", dataDir, "--log-level", "error", ...ports],
+    {
+      cwd: dataDir,
+      env: { PATH: "/usr/bin:/bin", ...settings },
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
   const dispose = async () => {
     await stop(child);
     rmSync(dataDir, { recursive: true, force: true });
@@ -57,7 +64,8 @@ async function ready(child: ChildProcess, dataDir: string): Promise<string> {
   const deadline = performance.now() + READY_MS;
   while (child.exitCode === null && child.signalCode === null && performance.now() < deadline) {
     try {
-      return (JSON.parse(readFileSync(join(dataDir, "kernel.json"), "utf8")) as { http: string }).http;
+      return (JSON.parse(readFileSync(join(dataDir, "kernel.json"), "utf8")) as { http: string })
+        .http;
     } catch {
       await sleep(LOOK_AGAIN_MS);
     }

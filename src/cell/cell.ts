@@ -33,12 +33,17 @@ export class Cell {
   constructor(options: CellOptions) {
     this.#options = options;
     this.#writer = new FrameWriter(options.socket);
+  }
+
+  /** Takes work from now on, until the socket ends. */
+  serve(): void {
+    const { socket, exit } = this.#options;
     const reader = new FrameReader((frame) => this.#receive(frame));
-    options.socket.on("data", (chunk: Buffer) => {
-      if (!reader.push(chunk)) options.exit();
+    socket.on("data", (chunk: Buffer) => {
+      if (!reader.push(chunk)) exit();
     });
-    options.socket.on("close", options.exit);
-    options.socket.on("error", options.exit);
+    socket.on("close", exit);
+    socket.on("error", exit);
     setInterval(() => void this.#beat(), HEARTBEAT_MS);
     this.#writer.send(FROM_CELL.ready, 0, 0);
     void this.#refill();

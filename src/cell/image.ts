@@ -33,7 +33,9 @@ const GUEST_DIR = join(HERE, "guest");
 export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<string> {
   setFlagsFromString(CELL_FLAG);
   const [sources, prelude] = await Promise.all([readSources(), loadPrelude({ cacheDir })]);
-  const hash = createHash("sha256").update(`${process.version}\0${cachedDataVersionTag()}\0`).update(sources);
+  const hash = createHash("sha256")
+    .update(`${process.version}\0${cachedDataVersionTag()}\0`)
+    .update(sources);
   for (const { code, cachedData } of Object.values(prelude)) hash.update(code).update(cachedData);
   const path = join(cacheDir, `guest-${hash.digest("hex").slice(0, 32)}.bin`);
   if (existsSync(path)) return path;
@@ -56,7 +58,10 @@ async function readSources(): Promise<string> {
 
 /** Loaded only here: a process that finds the image has no use for a bundler. */
 async function buildBridge(): Promise<GuestScript> {
-  const [{ build }, { default: ivm }] = await Promise.all([import("esbuild"), import("isolated-vm")]);
+  const [{ build }, { default: ivm }] = await Promise.all([
+    import("esbuild"),
+    import("isolated-vm"),
+  ]);
   const { outputFiles } = await build({
     entryPoints: [join(GUEST_DIR, "main.ts")],
     bundle: true,

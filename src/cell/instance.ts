@@ -233,6 +233,15 @@ export class Instance {
     return (flags & FLAG.drain) !== 0;
   }
 
+  /** Of a guest that has failed already: bytes it cannot hand over any more are lost. */
+  #hearLast(said: string): void {
+    try {
+      this.#hear(said);
+    } catch (failure) {
+      if (!(failure instanceof GuestFailure)) throw failure;
+    }
+  }
+
   #act(text: string, chunks: Uint8Array[]): void {
     const line = splitLine(text);
     if (line === undefined || this.#ended) return;
@@ -307,14 +316,25 @@ export class Instance {
   async #failed(error: unknown): Promise<void> {
     if (this.#ended) return;
     if (!(error instanceof GuestFailure)) throw error;
-    const reasons = { exception: "exception", timeout: "timeout", memory: "memory", disposed: "dropped" } as const;
+    const reasons = {
+      exception: "exception",
+      timeout: "timeout",
+      memory: "memory",
+      disposed: "dropped",
+    } as const;
     const reason = reasons[error.kind];
     const speaks = error.kind === "exception" || error.kind === "timeout";
     const at = speaks ? await this.#salvage() : undefined;
-    if (at !== undefined) this.#hear(at.said);
+    if (at !== undefined) this.#hearLast(at.said);
     const thrown = { name: error.errorName, message: error.message, stack: error.guestStack };
     const failedToStart = !this.#started && reason === "exception";
-    this.#end(failedToStart ? "load_failed" : reason, thrown, error.message, at?.current, at?.waiting);
+    this.#end(
+      failedToStart ? "load_failed" : reason,
+      thrown,
+      error.message,
+      at?.current,
+      at?.waiting,
+    );
   }
 
   /** What a guest that gets no more turns was at, had not begun, and had to say. */

@@ -39,7 +39,7 @@ function guestStack(stack: string): string {
   return lines.join("\n");
 }
 
-export function failureOf(thrown: unknown, disposed: boolean): GuestFailure {
+function failureOf(thrown: unknown, disposed: boolean): GuestFailure {
   if (thrown instanceof GuestFailure) return thrown;
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   let kind: FailureKind = "exception";
@@ -73,7 +73,7 @@ class IsolateGuest implements Guest {
     this.#isolate = isolate;
     this.#context = context;
     this.#prepare = options.prepare;
-    const get = (name: string) => api.getSync(name, { reference: true }) as IVM.Reference<any>;
+    const get = (name: string) => api.getSync(name, { reference: true });
     this.#api = {
       turn: get("turn"),
       drain: get("drain"),
@@ -183,12 +183,20 @@ class IsolateGuest implements Guest {
 
   give(chunks: readonly Uint8Array[]): void {
     const options = { arguments: { copy: true }, timeout: SALVAGE_TIMEOUT_MS } as const;
-    this.#api.give.applySync(undefined, [chunks], options);
+    try {
+      this.#api.give.applySync(undefined, [chunks], options);
+    } catch (error) {
+      throw failureOf(error, this.#isolate.isDisposed);
+    }
   }
 
   take(): Uint8Array[] {
     const options = { result: { copy: true }, timeout: SALVAGE_TIMEOUT_MS } as const;
-    return this.#api.take.applySync(undefined, [], options) as Uint8Array[];
+    try {
+      return this.#api.take.applySync(undefined, [], options) as Uint8Array[];
+    } catch (error) {
+      throw failureOf(error, this.#isolate.isDisposed);
+    }
   }
 
   cpuMs(): number {
@@ -233,25 +241,31 @@ export function createIsolateEngine(options: IsolateEngineOptions): Engine {
     text: new ivm.ExternalCopy(image.bridge.code),
     cachedData: shared(image.bridge.cachedData),
   };
-  const segments: Compiled[] = Object.values(image.prelude).map(({ name, filename, code, cachedData }) => ({
-    name,
-    filename,
-    code,
-    text: new ivm.ExternalCopy(code),
-    cachedData: shared(cachedData),
-  }));
+  const segments: Compiled[] = Object.values(image.prelude).map(
+    ({ name, filename, code, cachedData }) => ({
+      name,
+      filename,
+      code,
+      text: new ivm.ExternalCopy(code),
+      cachedData: shared(cachedData),
+    }),
+  );
 
   async function build(memoryMb: number): Promise<Guest> {
     const isolate = new ivm.Isolate({ memoryLimit: memoryMb, onCatastrophicError: onCatastrophe });
     const context = await isolate.createContext();
     const evaluate = ({ code, filename, cachedData }: Compiled) =>
-      isolate.compileScriptSync(code, { filename, cachedData }).runSync(context, { reference: true });
-    const parts: IVM.Reference<any> = evaluate(bridge).applySync(undefined, [], { result: { reference: true } });
+      isolate
+        .compileScriptSync(code, { filename, cachedData })
+        .runSync(context, { reference: true });
+    const parts: IVM.Reference<any> = evaluate(bridge).applySync(undefined, [], {
+      result: { reference: true },
+    });
     const host = parts.getSync("host", { reference: true });
     const given = await context.eval("({})", { reference: true });
     // `core` runs now; the rest waits as text, which isolates share, until it is touched.
-    for (const { name, text } of segments) {
-      if (name !== "core") given.setSync(name, text.copyInto());
+    for (const { name, text: source } of segments) {
+      if (name !== "core") given.setSync(name, source.copyInto());
     }
     const prepare = (name: SegmentName) =>
       given.setSync(name, evaluate(segments.find((each) => each.name === name)!).derefInto());
@@ -259,7 +273,12 @@ export function createIsolateEngine(options: IsolateEngineOptions): Engine {
       host.derefInto(),
       given.derefInto(),
     ]);
-    return new IsolateGuest({ isolate, context, prepare, api: parts.getSync("api", { reference: true }) });
+    return new IsolateGuest({
+      isolate,
+      context,
+      prepare,
+      api: parts.getSync("api", { reference: true }),
+    });
   }
 
   return {

@@ -17,9 +17,10 @@ const engine = createIsolateEngine({
   onCatastrophe: die,
 });
 await engine.refill();
-new Cell({
+const cell = new Cell({
   socket: new Socket({ fd: 3, readable: true, writable: true }),
   engine,
   answerLocally: (method, args) => (method === "crypto.subtle" ? answerSubtle(args) : undefined),
   exit: die,
 });
+cell.serve();

@@ -2,7 +2,8 @@
  * TypeScript and JavaScript to modules an isolate can load, with findings a model can act on.
  *
  * 1. Types are stripped, not checked: a type error does not keep a service from running.
- * 2. Every import is followed here, so that a missing file is found before anything starts.
+ * 2. Every static import is followed here, so that a missing file is found before anything
+ *    starts.
  */
 import { parseSync } from "oxc-parser";
 import { transformSync, type OxcError } from "oxc-transform";
@@ -30,18 +31,26 @@ function jsonModule(path: string, source: string, diagnostics: Diagnostic[]): Co
   try {
     JSON.parse(source);
   } catch (error) {
-    const offset = Number(/position (\d+)/.exec(String(error))?.[1] ?? 0);
+    const { message } = error as SyntaxError;
+    const ended = message.startsWith("Unexpected end");
+    const offset = ended ? source.length : Number(/position (\d+)/.exec(message)?.[1] ?? 0);
     diagnostics.push({
       code: "json_syntax",
       severity: "error",
-      message: String((error as Error).message),
+      message,
       file: path,
       ...placeOf(source, offset),
       explanation: "A .json file that is imported must be valid JSON.",
     });
   }
-  // JSON is a subset of ECMAScript since ES2019.
-  return { path, code: `export default ${source};`, map: "" };
+  // As text, because in a literal a key `__proto__` would set the prototype.
+  return { path, code: `export default JSON.parse(${JSON.stringify(source)});`, map: "" };
+}
+
+interface Script {
+  readonly path: string;
+  readonly source: string;
+  readonly lang: "ts" | "js";
 }
 
 function scriptModule(
@@ -52,29 +61,51 @@ function scriptModule(
   diagnostics: Diagnostic[],
 ): CompiledModule {
   const lang = /\.m?ts$/.test(path) ? "ts" : "js";
+  const script: Script = { path, source, lang };
   const output = transformSync(path, source, { lang, sourceType: "module", sourcemap: true });
   if (output.errors.length > 0) {
-    for (const error of output.errors) diagnostics.push(syntaxFinding(path, source, error));
+    for (const error of output.errors) diagnostics.push(syntaxFinding(script, error));
     return { path, code: "", map: "" };
   }
-  const { module } = parseSync(path, source, { lang, sourceType: "module" });
-  // Imports of types only are gone from the output; only what is left must be found.
-  const kept = new Set(
-    parseSync("out.js", output.code, { sourceType: "module" }).module.staticImports.map(
-      (each) => each.moduleRequest.value,
+  // What counts is the output: imports and exports of types only are gone from it.
+  const { module } = parseSync(path, output.code, { lang: "js", sourceType: "module" });
+  const missing = requestsOf(module)
+    .map(({ value }) => value)
+    .filter((value) => value !== SDK_SPECIFIER && !resolveModule(value, path, paths));
+  if (missing.length > 0) diagnostics.push(...unresolvedFindings(script, new Set(missing)));
+  if (isEntry && !exportsDefault(module)) diagnostics.push(noDefaultFinding(script));
+  const map = output.map === undefined || output.map === null ? "" : JSON.stringify(output.map);
+  return { path, code: output.code, map };
+}
+
+type ModuleRecord = ReturnType<typeof parseSync>["module"];
+
+const requestsOf = ({ staticImports, staticExports }: ModuleRecord) => [
+  ...staticImports.map((each) => each.moduleRequest),
+  ...staticExports.flatMap(({ entries }) => entries.flatMap((each) => each.moduleRequest ?? [])),
+];
+
+const exportsDefault = (module: ModuleRecord): boolean =>
+  module.staticExports.some(({ entries }) =>
+    entries.some(
+      ({ exportName: { kind, name } }) =>
+        kind === "Default" || (kind === "Name" && name === "default"),
     ),
   );
-  const requests = [
-    ...module.staticImports.map((each) => each.moduleRequest),
-    ...module.staticExports.flatMap((each) =>
-      each.entries.flatMap((entry) => entry.moduleRequest ?? []),
-    ),
-  ];
-  for (const { value, start } of requests) {
-    const reExported = !module.staticImports.some((each) => each.moduleRequest.start === start);
-    if (value === SDK_SPECIFIER || (!reExported && !kept.has(value))) continue;
-    if (resolveModule(value, path, paths) !== undefined) continue;
-    diagnostics.push({
+
+/** The requests for these modules, where they stand in the source. */
+function unresolvedFindings(
+  { path, source, lang }: Script,
+  missing: ReadonlySet<string>,
+): Diagnostic[] {
+  const { module } = parseSync(path, source, { lang, sourceType: "module" });
+  const seen = new Set<number>();
+  const findings: Diagnostic[] = [];
+  for (const { value, start } of requestsOf(module)) {
+    // `export { a, b } from "…"` asks twice at one place.
+    if (!missing.has(value) || seen.has(start)) continue;
+    seen.add(start);
+    findings.push({
       code: "unresolved_import",
       severity: "error",
       message: `Cannot find "${value}".`,
@@ -83,34 +114,27 @@ function scriptModule(
       explanation: importRefusal(value, path),
     });
   }
-  if (isEntry && !exportsDefault(module)) {
-    diagnostics.push({
-      code: "no_default_export",
-      severity: "error",
-      message: "The entry module has no default export.",
-      file: path,
-      ...placeOf(source, Math.max(0, source.trimEnd().length - 1)),
-      explanation: /\bmodule\.exports\b/.test(source)
-        ? "This looks like CommonJS. A service is an ES module whose default export is the service."
-        : "A service is the default export of its entry module.",
-      fix: "Add: export default defineService({ calls: { … } }); or export default { fetch(request) { … } };",
-    });
-  }
-  const map = output.map === undefined || output.map === null ? "" : JSON.stringify(output.map);
-  return { path, code: output.code, map };
+  return findings;
 }
 
-const exportsDefault = (module: ReturnType<typeof parseSync>["module"]): boolean =>
-  module.staticExports.some((each) =>
-    each.entries.some(
-      ({ exportName }) =>
-        exportName.kind === "Default" ||
-        (exportName.kind === "Name" && exportName.name === "default"),
-    ),
-  );
+function noDefaultFinding({ path, source }: Script): Diagnostic {
+  return {
+    code: "no_default_export",
+    severity: "error",
+    message: "The entry module has no default export.",
+    file: path,
+    ...placeOf(source, Math.max(0, source.trimEnd().length - 1)),
+    explanation: /\bmodule\.exports\b/.test(source)
+      ? "This looks like CommonJS. A service is an ES module whose default export is the service."
+      : "A service is the default export of its entry module.",
+    fix: "Add: export default defineService({ calls: { … } }); or export default { fetch(request) { … } };",
+  };
+}
 
-function syntaxFinding(path: string, source: string, error: OxcError): Diagnostic {
-  const offset = error.labels[0]?.start ?? 0;
+function syntaxFinding({ path, source }: Script, error: OxcError): Diagnostic {
+  // The transformer counts bytes of UTF-8 here, unlike the parser.
+  const bytes = error.labels[0]?.start ?? 0;
+  const offset = Buffer.from(source).toString("utf8", 0, bytes).length;
   const label = error.labels[0]?.message;
   return {
     code: "syntax",

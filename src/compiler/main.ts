@@ -31,5 +31,8 @@ socket.on("data", (chunk: Buffer) => {
 socket.on("close", () => process.exit(0));
 
 // The first parse loads and warms the native parts; do it before anybody waits.
-compile({ files: { "warm.ts": "export default { calls: { a: (): number => 1 } };" }, entry: "warm.ts" });
+compile({
+  files: { "warm.ts": "export default { calls: { a: (): number => 1 } };" },
+  entry: "warm.ts",
+});
 writer.send(FROM_COMPILER.ready, 0, 0);

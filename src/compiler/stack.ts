@@ -10,7 +10,8 @@ export function mapStack({ stack, maps }: MapStackRequest): string {
   for (const line of stack.split("\n")) {
     if (/\bsolo:\w+/.test(line) || line.includes("isolated-vm")) continue;
     const [whole, file, row, column] = POSITION.exec(line) ?? [];
-    const map = file === undefined ? undefined : maps[file];
+    // A stack is the guest's own text: it may name anything, also `__proto__`.
+    const map = file !== undefined && Object.hasOwn(maps, file) ? maps[file] : undefined;
     if (whole === undefined || file === undefined || !map) {
       lines.push(line);
       continue;

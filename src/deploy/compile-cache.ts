@@ -5,6 +5,7 @@
  * 1. A miss or a damaged entry only costs a compilation.
  */
 import type { Logger } from "#base/log.ts";
+import { checked, withChecksum } from "#deploy/checksum.ts";
 import type { Kv } from "#storage/kv.ts";
 import type { CompileResult } from "#wire/compiler.ts";
 
@@ -37,15 +38,14 @@ export class CompileCache {
     if (recalled !== undefined) return recalled;
     const entry = await this.#kv.get(NAMESPACE, this.#key(hash));
     if (entry === undefined) return undefined;
-    try {
-      const text = Buffer.from(entry.value).toString();
-      const result = JSON.parse(text) as CompileResult;
-      this.#remember(hash, result, text.length);
-      return result;
-    } catch (error) {
-      this.#log.warn("compile cache entry unreadable", { hash, error: String(error) });
+    const text = checked(entry.value)?.toString();
+    if (text === undefined) {
+      this.#log.warn("compile cache entry damaged", { hash });
       return undefined;
     }
+    const result = JSON.parse(text) as CompileResult;
+    this.#remember(hash, result, text.length);
+    return result;
   }
 
   /** Returns at once; the disk follows. */
@@ -53,7 +53,12 @@ export class CompileCache {
     const text = JSON.stringify(result);
     this.#remember(hash, result, text.length);
     if (text.length > MAX_STORED_CHARS) return;
-    const put = { op: "put", ns: NAMESPACE, key: this.#key(hash), value: Buffer.from(text) } as const;
+    const put = {
+      op: "put",
+      ns: NAMESPACE,
+      key: this.#key(hash),
+      value: withChecksum(Buffer.from(text)),
+    } as const;
     this.#kv.batch([put]).catch((error: unknown) => {
       this.#log.warn("compile cache not written", { hash, error: String(error) });
     });
@@ -64,8 +69,8 @@ export class CompileCache {
   }
 
   #remember(hash: string, result: CompileResult, chars: number): void {
+    this.#chars += chars - (this.#memory.get(hash)?.chars ?? 0);
     this.#memory.set(hash, { result, chars });
-    this.#chars += chars;
     for (const [oldest, { chars: size }] of this.#memory) {
       if (this.#chars <= MAX_MEMORY_CHARS) break;
       this.#memory.delete(oldest);

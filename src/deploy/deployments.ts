@@ -2,11 +2,19 @@
  * Desired state: which services should run, from what. The boot loader reads it back.
  *
  * 1. A deployment is on disk before it is acknowledged, whole or not at all.
- * 2. Records are JSON with a version of their form; one that cannot be read is reported, and
+ * 2. A service that is killed is marked gone first and its record removed last, so that a
+ *    kill which the kernel's death cut off is finished at the next start.
+ * 3. Records are JSON with a version of their form; one that cannot be read is reported, and
  *    the others are still brought back.
  */
 import { SoloError } from "#base/errors.ts";
-import { keyText, type RevisionId, type ServiceId, type ServiceKey, type TenantId } from "#base/ids.ts";
+import {
+  keyText,
+  type RevisionId,
+  type ServiceId,
+  type ServiceKey,
+  type TenantId,
+} from "#base/ids.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { Kv } from "#storage/kv.ts";
 
@@ -33,11 +41,30 @@ interface Stored {
   readonly quarantined: boolean;
 }
 
+interface Gone {
+  readonly form: number;
+  readonly tenant: string;
+  readonly service: string;
+  readonly gone: true;
+}
+
+export interface Desired {
+  readonly deployments: Deployment[];
+  /** Killed, but what they kept may still be there. */
+  readonly gone: ServiceKey[];
+  readonly unreadable: string[];
+}
+
 export class Deployments {
   readonly #kv: Kv;
 
   constructor(kv: Kv) {
     this.#kv = kv;
+  }
+
+  /** Resolves when it is on disk: the service will not come back. */
+  async markGone(key: ServiceKey): Promise<void> {
+    await this.#write(key, { form: FORM, tenant: key.tenant, service: key.service, gone: true });
   }
 
   /** Resolves when it is on disk. */
@@ -52,8 +79,7 @@ export class Deployments {
       deployed_at_ms: deployedAtMs,
       quarantined,
     };
-    const value = Buffer.from(JSON.stringify(stored));
-    await this.#kv.batch([{ op: "put", ns: NAMESPACE, key: keyText(key), value }]);
+    await this.#write(key, stored);
   }
 
   async remove(key: ServiceKey): Promise<void> {
@@ -61,30 +87,46 @@ export class Deployments {
   }
 
   /** All of them, in order of their names; `unreadable` names what could not be read. */
-  async all(): Promise<{ deployments: Deployment[]; unreadable: string[] }> {
+  async all(): Promise<Desired> {
     const deployments: Deployment[] = [];
+    const gone: ServiceKey[] = [];
     const unreadable: string[] = [];
-    for (let after: string | undefined; ; ) {
-      const page = await this.#kv.list(NAMESPACE, { limit: PAGE, ...(after !== undefined && { after }) });
+    for (let after: string | undefined; ;) {
+      const page = await this.#kv.list(NAMESPACE, {
+        limit: PAGE,
+        ...(after !== undefined && { after }),
+      });
       for (const { key, value } of page) {
         try {
-          deployments.push(fromStored(JSON.parse(Buffer.from(value).toString()) as Stored));
+          const stored = JSON.parse(Buffer.from(value).toString()) as Stored | Gone;
+          if ("gone" in stored) gone.push(keyFrom(stored));
+          else deployments.push(fromStored(stored));
         } catch {
           unreadable.push(key);
         }
       }
-      if (page.length < PAGE) return { deployments, unreadable };
+      if (page.length < PAGE) return { deployments, gone, unreadable };
       after = page.at(-1)!.key;
     }
   }
+
+  async #write(key: ServiceKey, stored: Stored | Gone): Promise<void> {
+    const value = Buffer.from(JSON.stringify(stored));
+    await this.#kv.batch([{ op: "put", ns: NAMESPACE, key: keyText(key), value }]);
+  }
 }
+
+const keyFrom = ({ tenant, service }: Stored | Gone): ServiceKey => ({
+  tenant: tenant as TenantId,
+  service: service as ServiceId,
+});
 
 function fromStored(stored: Stored): Deployment {
   if (stored.form !== FORM) {
     throw new SoloError("storage_corrupt", `A deployment record has the form ${stored.form}.`);
   }
   return {
-    key: { tenant: stored.tenant as TenantId, service: stored.service as ServiceId },
+    key: keyFrom(stored),
     revision: stored.revision as RevisionId,
     spec: stored.spec,
     deployedAtMs: stored.deployed_at_ms,

@@ -4,13 +4,12 @@
  * 1. A snapshot says which revision wrote it and carries a checksum; a torn or altered one
  *    is refused by name, never loaded.
  */
-import { createHash } from "node:crypto";
 import { SoloError } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
+import { checked, withChecksum } from "#deploy/checksum.ts";
 import type { Kv } from "#storage/kv.ts";
 
 const NAMESPACE = "state";
-const DIGEST_BYTES = 32;
 
 export interface Snapshot {
   /** Of the source that wrote it; other source must migrate it. */
@@ -21,8 +20,6 @@ export interface Snapshot {
   readonly version: string | undefined;
 }
 
-const digest = (body: Buffer): Buffer => createHash("sha256").update(body).digest();
-
 export class Snapshots {
   readonly #kv: Kv;
 
@@ -32,17 +29,18 @@ export class Snapshots {
 
   /** Resolves when it is on disk. */
   async save(key: ServiceKey, snapshot: Snapshot): Promise<void> {
-    const body = Buffer.from(JSON.stringify([snapshot.sourceHash, snapshot.version ?? null, snapshot.state]));
-    const value = Buffer.concat([digest(body), body]);
-    await this.#kv.batch([{ op: "put", ns: NAMESPACE, key: keyText(key), value }]);
+    const body = Buffer.from(
+      JSON.stringify([snapshot.sourceHash, snapshot.version ?? null, snapshot.state]),
+    );
+    const put = { op: "put", ns: NAMESPACE, key: keyText(key), value: withChecksum(body) } as const;
+    await this.#kv.batch([put]);
   }
 
   async load(key: ServiceKey): Promise<Snapshot | undefined> {
     const entry = await this.#kv.get(NAMESPACE, keyText(key));
     if (entry === undefined) return undefined;
-    const value = Buffer.from(entry.value);
-    const body = value.subarray(DIGEST_BYTES);
-    if (!digest(body).equals(value.subarray(0, DIGEST_BYTES))) {
+    const body = checked(entry.value);
+    if (body === undefined) {
       throw new SoloError("storage_corrupt", `The stored state of ${keyText(key)} is damaged.`, {
         hint: "Kill the service and deploy it again to start with fresh state.",
       });

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { SoloError, type FieldError } from "#base/errors.ts";
-import { isName, type RevisionId, type ServiceId, type TenantId } from "#base/ids.ts";
+import type { RevisionId } from "#base/ids.ts";
 
 export type Restart = "permanent" | "transient" | "temporary";
 export type Persistence = "stateless" | "hybrid" | "durable" | "external";
@@ -91,12 +91,15 @@ const MAX_ENV_ENTRIES = 256;
 const MAX_ENV_CHARS = 64 * 1024;
 const MAX_ARGS_CHARS = 256 * 1024;
 const MAX_METADATA_CHARS = 64 * 1024;
+/** So many problems are spelled out in the text; the fields have them all. */
+const MAX_NAMED = 10;
 const SOURCE_FILE = /\.(m?ts|m?js|json)$/;
 const ENTRY_NAMES = ["index.ts", "main.ts", "index.js", "main.js", "index.mjs", "main.mjs"];
 
 export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSpec {
-  const problems: FieldError[] = [];
-  const refuse = (field: string, message: string) => void problems.push({ field, message });
+  const problems: Problem[] = [];
+  const refuse: Refuse = (field, message, code = "invalid_argument") =>
+    void problems.push({ field, message, code });
   const source = resolveSource(input, defaults.maxSourceBytes, refuse);
   checkTexts("env", input.env, refuse);
   checkJsonSize("metadata", input.metadata, MAX_METADATA_CHARS, refuse);
@@ -126,12 +129,16 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
     isolation: input.isolation ?? current?.isolation ?? "shared",
     ingress: input.ingress ?? current?.ingress ?? "token",
     env: Object.freeze({ ...(input.env ?? current?.env) }),
-    args: input.args ?? current?.args ?? null,
+    args: input.args !== undefined ? input.args : (current?.args ?? null),
     metadata: Object.freeze({ ...(input.metadata ?? current?.metadata) }),
   });
 }
 
-type Refuse = (field: string, message: string) => void;
+interface Problem extends FieldError {
+  readonly code: "invalid_argument" | "payload_too_large";
+}
+
+type Refuse = (field: string, message: string, code?: Problem["code"]) => void;
 
 function resolveSource(
   input: SpecInput,
@@ -141,7 +148,10 @@ function resolveSource(
   const { code, files, entry, format = "typescript_source" } = input;
   const nothing = { files: {}, entry: "" };
   if ((code === undefined) === (files === undefined)) {
-    refuse("code", "give the source as `code` (one file) or as `files` (several), and only one of them");
+    refuse(
+      "code",
+      "give the source as `code` (one file) or as `files` (several), and only one of them",
+    );
     return nothing;
   }
   if (code !== undefined) {
@@ -153,17 +163,28 @@ function resolveSource(
   }
   const paths = Object.keys(files!);
   if (paths.length === 0) refuse("files", "is empty");
-  if (paths.length > MAX_FILES) refuse("files", `has ${paths.length} files; at most ${MAX_FILES} are taken`);
+  if (paths.length > MAX_FILES)
+    refuse("files", `has ${paths.length} files; at most ${MAX_FILES} are taken`);
   let bytes = 0;
   for (const path of paths) {
     bytes += Buffer.byteLength(files![path]!);
     if (!isFilePath(path)) {
-      refuse(`files.${path.slice(0, 80)}`, "must be a relative path below the service, such as lib/util.ts, ending in .ts, .mts, .js, .mjs or .json");
+      refuse(
+        `files.${path.slice(0, 80)}`,
+        "must be a relative path below the service, such as lib/util.ts, ending in .ts, .mts, .js, .mjs or .json",
+      );
     }
   }
   checkSize("files", bytes, maxBytes, refuse);
-  const start = entry ?? ENTRY_NAMES.find((name) => paths.includes(name)) ?? (paths.length === 1 ? paths[0] : undefined);
-  if (start === undefined) refuse("entry", `name the file to load first; none of ${ENTRY_NAMES.join(", ")} is among the files`);
+  const start =
+    entry ??
+    ENTRY_NAMES.find((name) => paths.includes(name)) ??
+    (paths.length === 1 ? paths[0] : undefined);
+  if (start === undefined)
+    refuse(
+      "entry",
+      `name the file to load first; none of ${ENTRY_NAMES.join(", ")} is among the files`,
+    );
   else if (!paths.includes(start)) refuse("entry", `${start} is not among the files`);
   return { files: Object.freeze({ ...files }), entry: start ?? "" };
 }
@@ -178,35 +199,55 @@ const isFilePath = (path: string): boolean =>
   !path.split("/").includes("__proto__");
 
 function checkSize(field: string, bytes: number, maxBytes: number, refuse: Refuse): void {
-  if (bytes > maxBytes) refuse(field, `is ${bytes} bytes; limits.max_source_bytes allows ${maxBytes}`);
+  if (bytes > maxBytes)
+    refuse(
+      field,
+      `is ${bytes} bytes; limits.max_source_bytes allows ${maxBytes}`,
+      "payload_too_large",
+    );
 }
 
 function checkJsonSize(field: string, value: unknown, maxChars: number, refuse: Refuse): void {
   const chars = value === undefined ? 0 : JSON.stringify(value).length;
-  if (chars > maxChars) refuse(field, `is ${chars} characters of JSON; at most ${maxChars} are taken`);
+  if (chars > maxChars)
+    refuse(field, `is ${chars} characters of JSON; at most ${maxChars} are taken`);
 }
 
-function checkTexts(field: string, texts: Readonly<Record<string, string>> | undefined, refuse: Refuse): void {
+function checkTexts(
+  field: string,
+  texts: Readonly<Record<string, string>> | undefined,
+  refuse: Refuse,
+): void {
   if (texts === undefined) return;
   const entries = Object.entries(texts);
-  if (entries.length > MAX_ENV_ENTRIES) refuse(field, `has ${entries.length} entries; at most ${MAX_ENV_ENTRIES} are taken`);
+  if (entries.length > MAX_ENV_ENTRIES)
+    refuse(field, `has ${entries.length} entries; at most ${MAX_ENV_ENTRIES} are taken`);
   let chars = 0;
   for (const [name, value] of entries) {
     chars += name.length + value.length;
     if (!/^[A-Za-z_][\w.-]{0,127}$/.test(name) || name === "__proto__") {
-      refuse(`${field}.${name.slice(0, 80)}`, "must be a name of letters, digits, '_', '.' and '-'");
+      refuse(
+        `${field}.${name.slice(0, 80)}`,
+        "must be a name of letters, digits, '_', '.' and '-'",
+      );
     }
   }
-  if (chars > MAX_ENV_CHARS) refuse(field, `is ${chars} characters; at most ${MAX_ENV_CHARS} are taken`);
+  if (chars > MAX_ENV_CHARS)
+    refuse(field, `is ${chars} characters; at most ${MAX_ENV_CHARS} are taken`);
 }
 
-function invalidSpec(fields: readonly FieldError[]): SoloError {
-  const names = fields.map(({ field, message }) => `${field} ${message}`);
-  const tooLarge = fields.every(({ message }) => message.includes("max_source_bytes"));
-  return new SoloError(tooLarge ? "payload_too_large" : "invalid_argument", `The deploy cannot be accepted: ${names.join("; ")}.`, {
-    fields,
-    hint: "Correct the named fields and send the whole request again.",
-  });
+function invalidSpec(problems: readonly Problem[]): SoloError {
+  const fields = problems.map(({ field, message }) => ({ field, message }));
+  const names = fields.slice(0, MAX_NAMED).map(({ field, message }) => `${field} ${message}`);
+  const tooLarge = problems.every(({ code }) => code === "payload_too_large");
+  return new SoloError(
+    tooLarge ? "payload_too_large" : "invalid_argument",
+    `The deploy cannot be accepted: ${names.join("; ")}.`,
+    {
+      fields,
+      hint: "Correct the named fields and send the whole request again.",
+    },
+  );
 }
 
 /** Content address of source and settings: equal for equal deploys, whatever the order of keys. */
@@ -217,20 +258,13 @@ export function revisionOf(spec: ServiceSpec): RevisionId {
 
 /** Content address of the source alone, for the compile cache. */
 export const sourceHash = (spec: Pick<ServiceSpec, "files" | "entry">): string =>
-  createHash("sha256").update(canonical({ files: spec.files, entry: spec.entry })).digest("hex");
+  createHash("sha256")
+    .update(canonical({ files: spec.files, entry: spec.entry }))
+    .digest("hex");
 
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonical(each)}`).join(",")}}`;
-}
-
-/** Both names of a service, checked, with every bad one named. */
-export function resolveNames(input: { tenant: string; service: string }): { tenant: TenantId; service: ServiceId } {
-  const fields: FieldError[] = [];
-  if (!isName(input.tenant)) fields.push({ field: "tenant_id", message: "is not a name" });
-  if (!isName(input.service)) fields.push({ field: "service_id", message: "is not a name" });
-  if (fields.length > 0) throw invalidSpec(fields);
-  return { tenant: input.tenant as TenantId, service: input.service as ServiceId };
 }

@@ -7,7 +7,10 @@ import type { SupervisorEvent } from "#supervisor/events.ts";
 const reasonText = (reason: ExitReason): string =>
   reason.kind === "crashed" ? `crashed: ${String(reason.error)}` : reason.kind;
 
-export function auditTree(options: { events: EventLog; log: Logger }): (event: SupervisorEvent) => void {
+export function auditTree(options: {
+  events: EventLog;
+  log: Logger;
+}): (event: SupervisorEvent) => void {
   const { events, log } = options;
   return (event) => {
     const child = `${event.supervisor}/${event.id}`;

@@ -55,7 +55,10 @@ export class Authority {
   tenantOf({ tenant }: Credentials, named: string | undefined): TenantId {
     if (named !== undefined && tenant !== undefined && named !== tenant) {
       const message = `differs from x-solo-tenant (${tenant.slice(0, 64)})`;
-      throw new SoloError("invalid_argument", `tenant_id ${message}.`, { fields: [{ field: "tenant_id", message }], hint: "Name the tenant once." });
+      throw new SoloError("invalid_argument", `tenant_id ${message}.`, {
+        fields: [{ field: "tenant_id", message }],
+        hint: "Name the tenant once.",
+      });
     }
     const name = named ?? tenant;
     return name === undefined ? DEFAULT_TENANT : tenantId(name);

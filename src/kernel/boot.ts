@@ -1,7 +1,8 @@
 /**
  * Brings back every service that should run (K6).
  *
- * 1. A service that cannot start is reported, and the rest still come back.
+ * 1. A kill that the kernel's death cut off is finished.
+ * 2. A service that cannot start is reported, and the rest still come back.
  */
 import { toSoloError } from "#base/errors.ts";
 import { keyText } from "#base/ids.ts";
@@ -24,8 +25,14 @@ export interface BootReport {
   readonly failed: readonly string[];
 }
 
-export async function boot({ deployments, deployer, events, log }: BootOptions): Promise<BootReport> {
-  const { deployments: all, unreadable } = await deployments.all();
+export async function boot({
+  deployments,
+  deployer,
+  events,
+  log,
+}: BootOptions): Promise<BootReport> {
+  const { deployments: all, gone, unreadable } = await deployments.all();
+  for (const key of gone) await deployer.forget(key);
   const failed = [...unreadable];
   for (const name of unreadable) log.error("deployment record unreadable", { service: name });
   let revived = 0;
@@ -37,8 +44,17 @@ export async function boot({ deployments, deployer, events, log }: BootOptions):
       const { code, message } = toSoloError(error);
       const { tenant, service } = deployment.key;
       failed.push(keyText(deployment.key));
-      log.error("service not brought back", { service: keyText(deployment.key), code, detail: message });
-      events.emit({ type: "service_deployment_failed", tenantId: tenant, subject: service, payload: { code, detail: `After the kernel's restart: ${message}`.slice(0, 2000) } });
+      log.error("service not brought back", {
+        service: keyText(deployment.key),
+        code,
+        detail: message,
+      });
+      events.emit({
+        type: "service_deployment_failed",
+        tenantId: tenant,
+        subject: service,
+        payload: { code, detail: `After the kernel's restart: ${message}`.slice(0, 2000) },
+      });
     }
   };
   const worker = async () => {

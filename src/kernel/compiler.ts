@@ -175,4 +175,7 @@ export class Compiler {
 }
 
 const restarting = (): SoloError =>
-  new SoloError("unavailable", "The compiler is being restarted.", { hint: "Try again.", retryAfterMs: 200 });
+  new SoloError("unavailable", "The compiler is being restarted.", {
+    hint: "Try again.",
+    retryAfterMs: 200,
+  });

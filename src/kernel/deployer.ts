@@ -6,11 +6,18 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
-import type { ServiceKey } from "#base/ids.ts";
+import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { CompileCache } from "#deploy/compile-cache.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
-import { resolveSpec, revisionOf, sourceHash, type ServiceSpec, type SpecDefaults, type SpecInput } from "#deploy/spec.ts";
+import {
+  resolveSpec,
+  revisionOf,
+  sourceHash,
+  type ServiceSpec,
+  type SpecDefaults,
+  type SpecInput,
+} from "#deploy/spec.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import type { Compiler } from "#kernel/compiler.ts";
@@ -18,6 +25,7 @@ import type { Metrics } from "#kernel/metrics.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
@@ -25,6 +33,8 @@ import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
 
 /** An update waits so long for the messages that the old revision has in hand. */
 const SWAP_IDLE_MS = 5000;
+const RETIRE_MS = 1000;
+const UPDATABLE: ReadonlySet<ServiceState> = new Set(["running", "quarantined", "stopped"]);
 
 export interface AdmissionLimits {
   readonly maxTenants: number;
@@ -53,12 +63,17 @@ export class Deployer {
   readonly #options: DeployerOptions;
   /** Services whose deploy, kill or restart is under way. */
   readonly #busy = new Set<string>();
+  /** Killed services that still keep something on the disk, because storage failed meanwhile. */
+  readonly #leftovers = new Set<string>();
 
   constructor(options: DeployerOptions) {
     this.#options = options;
   }
 
-  async deploy(key: ServiceKey, input: SpecInput): Promise<{ service: Service; startedInMs: number }> {
+  async deploy(
+    key: ServiceKey,
+    input: SpecInput,
+  ): Promise<{ service: Service; startedInMs: number }> {
     const { clock, metrics } = this.#options;
     const begun = clock.now();
     return this.#exclusively(key, async () => {
@@ -66,6 +81,7 @@ export class Deployer {
         this.#admit(key);
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
         const modules = await this.#compile(spec, { fresh: true });
+        if (this.#leftovers.has(keyText(key))) await this.forget(key);
         const service = this.#service(key, spec, modules, clock.wallMs());
         await this.#start(service);
         const startedInMs = clock.now() - begun;
@@ -80,35 +96,61 @@ export class Deployer {
   }
 
   /** Replaces a running service's code and keeps its state, its messages and its name. */
-  async update(key: ServiceKey, input: SpecInput): Promise<{ service: Service; startedInMs: number }> {
+  async update(
+    key: ServiceKey,
+    input: SpecInput,
+  ): Promise<{ service: Service; startedInMs: number }> {
     const { clock, tenants, events } = this.#options;
     const begun = clock.now();
     return this.#exclusively(key, async () => {
       const old = tenants.get(key);
       const spec = resolveSpec(input, { ...this.#options.defaults(key.tenant), current: old.spec });
-      if (old.state !== "running") {
-        throw new SoloError("service_not_running", `${key.service} is ${old.state}; only a running service is updated in place.`, { hint: "Restart it, or kill it and deploy the new source." });
+      if (!UPDATABLE.has(old.state)) {
+        throw new SoloError(
+          "conflict",
+          `${key.service} is ${old.state}, on its way to another state.`,
+          {
+            hint: "Update it when it has got there.",
+            retryAfterMs: 200,
+          },
+        );
       }
-      if (revisionOf(spec) === old.revision) return { service: old, startedInMs: 0 };
+      if (revisionOf(spec) === old.revision) {
+        if (old.state !== "running") await this.#startAgain(old);
+        return { service: old, startedInMs: clock.now() - begun };
+      }
       const modules = await this.#compile(spec, { fresh: true });
       const told = { tenantId: key.tenant, subject: key.service };
       const payload = { from_revision: old.revision, revision: revisionOf(spec) };
       const causationId = events.emit({ ...told, type: "hot_swap_started", payload });
       try {
         const service = await this.#swap(old, spec, modules);
-        await events.append({ ...told, type: "hot_swap_succeeded", causationId, payload: { ...payload, took_ms: clock.now() - begun } });
+        await events.append({
+          ...told,
+          type: "hot_swap_succeeded",
+          causationId,
+          payload: { ...payload, took_ms: clock.now() - begun },
+        });
         return { service, startedInMs: clock.now() - begun };
       } catch (error) {
         old.release();
         const { code, message } = toSoloError(error);
-        events.emit({ ...told, type: "hot_swap_rolled_back", causationId, payload: { ...payload, code, detail: message.slice(0, 2000) } });
+        events.emit({
+          ...told,
+          type: "hot_swap_rolled_back",
+          causationId,
+          payload: { ...payload, code, detail: message.slice(0, 2000) },
+        });
         throw error;
       }
     });
   }
 
   /** Everything a deploy would check before it starts anything. */
-  async validate(key: ServiceKey, input: SpecInput): Promise<{ revision: string; diagnostics: readonly Diagnostic[]; problems: string[] }> {
+  async validate(
+    key: ServiceKey,
+    input: SpecInput,
+  ): Promise<{ revision: string; diagnostics: readonly Diagnostic[]; problems: string[] }> {
     const problems: string[] = [];
     try {
       this.#admit(key);
@@ -116,45 +158,70 @@ export class Deployer {
       problems.push(toSoloError(error).message);
     }
     const spec = resolveSpec(input, this.#options.defaults(key.tenant));
-    const { diagnostics } = await this.#options.compiler.compile({ files: spec.files, entry: spec.entry });
+    const { diagnostics } = await this.#options.compiler.compile({
+      files: spec.files,
+      entry: spec.entry,
+    });
     return { revision: revisionOf(spec), diagnostics, problems };
   }
 
-  async kill(key: ServiceKey, options: { force: boolean; timeoutMs?: number | undefined }): Promise<{ forced: boolean }> {
-    const { tenants, deployments, snapshots, kv, logs, events, metrics } = this.#options;
+  async kill(
+    key: ServiceKey,
+    options: { force: boolean; timeoutMs?: number | undefined },
+  ): Promise<{ forced: boolean }> {
+    const { tenants, deployments, events, metrics } = this.#options;
     const { force } = options;
     return this.#exclusively(key, async () => {
       const service = tenants.get(key);
       // First what is durable: a kernel that dies now must not bring the service back.
-      await deployments.remove(key);
+      await deployments.markGone(key);
       const timeoutMs = options.timeoutMs ?? service.spec.restartLimits.shutdownTimeoutMs;
       const { forced } = await service.stop({ force, timeoutMs });
       tenants.remove(service);
       metrics.forget(key);
-      await Promise.all([snapshots.remove(key), kv.clear(key), logs.remove(key)]);
+      await this.forget(key);
       await service.record.settled();
-      await events.append({ type: "service_killed", tenantId: key.tenant, subject: key.service, payload: { force: forced } });
+      await events.append({
+        type: "service_killed",
+        tenantId: key.tenant,
+        subject: key.service,
+        payload: { force: forced },
+      });
       return { forced };
     });
   }
 
+  /** What a killed service kept. Until it is gone, nothing else may have the name. */
+  async forget(key: ServiceKey): Promise<void> {
+    const { deployments, snapshots, kv, logs } = this.#options;
+    this.#leftovers.add(keyText(key));
+    await Promise.all([snapshots.remove(key), kv.clear(key), logs.remove(key)]);
+    await deployments.remove(key);
+    this.#leftovers.delete(keyText(key));
+  }
+
   async restart(key: ServiceKey): Promise<{ service: Service; startedInMs: number }> {
-    const { tenants, clock, deployments } = this.#options;
+    const { tenants, clock } = this.#options;
     const begun = clock.now();
     return this.#exclusively(key, async () => {
       const service = tenants.get(key);
-      const timeoutMs = service.spec.restartLimits.shutdownTimeoutMs;
-      if (service.state !== "quarantined") await service.stop({ force: false, timeoutMs });
-      try {
-        await tenants.resume(service);
-      } catch (error) {
-        // It keeps its name and its record; only a corrected update or another try helps.
-        service.holdInQuarantine();
-        throw await this.#startError(service, error);
-      }
-      await deployments.put(deploymentOf(service));
+      await this.#startAgain(service);
       return { service, startedInMs: clock.now() - begun };
     });
+  }
+
+  async #startAgain(service: Service): Promise<void> {
+    const { tenants, deployments } = this.#options;
+    const timeoutMs = service.spec.restartLimits.shutdownTimeoutMs;
+    if (service.state !== "quarantined") await service.stop({ force: false, timeoutMs });
+    try {
+      await tenants.resume(service);
+    } catch (error) {
+      // It keeps its name and its record; only a corrected update or another try helps.
+      service.holdInQuarantine();
+      throw await this.#startError(service, error);
+    }
+    await deployments.put(deploymentOf(service));
   }
 
   /** Brings a recorded service back after the kernel was started. */
@@ -190,16 +257,27 @@ export class Deployer {
       throw full(`There are ${tenants.total} services`, admission.maxTotal, "limits.max_total");
     }
     if (!tenants.has(tenant) && tenants.tenantCount >= admission.maxTenants) {
-      throw full(`There are ${tenants.tenantCount} tenants`, admission.maxTenants, "solo.max_tenants");
+      throw full(
+        `There are ${tenants.tenantCount} tenants`,
+        admission.maxTenants,
+        "solo.max_tenants",
+      );
     }
     const perTenant = admission.maxPerTenant(tenant);
     if (tenants.count(tenant) >= perTenant) {
-      throw full(`Tenant ${tenant} has ${tenants.count(tenant)} services`, perTenant, "limits.max_per_tenant");
+      throw full(
+        `Tenant ${tenant} has ${tenants.count(tenant)} services`,
+        perTenant,
+        "limits.max_per_tenant",
+      );
     }
   }
 
   /** `fresh`: hardly compiled before, so that looking on the disk costs more than compiling. */
-  async #compile(spec: ServiceSpec, { fresh }: { fresh: boolean }): Promise<readonly CompiledModule[]> {
+  async #compile(
+    spec: ServiceSpec,
+    { fresh }: { fresh: boolean },
+  ): Promise<readonly CompiledModule[]> {
     const { cache, compiler } = this.#options;
     const hash = sourceHash(spec);
     const request = { files: spec.files, entry: spec.entry };
@@ -211,23 +289,57 @@ export class Deployer {
     const errors = result.diagnostics.filter(({ severity }) => severity === "error");
     if (errors.length === 0) return result.modules;
     const [first] = errors;
-    throw new SoloError("compile_failed", `${first!.file}:${first!.line}:${first!.column}: ${first!.message}`, {
-      diagnostics: result.diagnostics,
-      hint: first!.fix ?? "Correct the source at the places in `diagnostics` and deploy again.",
+    throw new SoloError(
+      "compile_failed",
+      `${first!.file}:${first!.line}:${first!.column}: ${first!.message}`,
+      {
+        diagnostics: result.diagnostics,
+        hint: first!.fix ?? "Correct the source at the places in `diagnostics` and deploy again.",
+      },
+    );
+  }
+
+  #service(
+    key: ServiceKey,
+    spec: ServiceSpec,
+    modules: readonly CompiledModule[],
+    deployedAtMs: number,
+  ): Service {
+    const { powers, hostApi } = this.#options;
+    return new Service({
+      key,
+      spec,
+      modules,
+      deployedAtMs,
+      powers,
+      hostApi,
+      quarantined: (service) => this.#recordQuarantine(service),
+      revision: revisionOf(spec),
     });
   }
 
-  #service(key: ServiceKey, spec: ServiceSpec, modules: readonly CompiledModule[], deployedAtMs: number): Service {
-    const { powers, hostApi } = this.#options;
-    return new Service({ key, spec, modules, deployedAtMs, powers, hostApi, revision: revisionOf(spec) });
-  }
-
   /** Nothing of the old service has changed when this rejects. */
-  async #swap(old: Service, spec: ServiceSpec, modules: readonly CompiledModule[]): Promise<Service> {
+  async #swap(
+    old: Service,
+    spec: ServiceSpec,
+    modules: readonly CompiledModule[],
+  ): Promise<Service> {
     const { tenants, deployments, powers, hostApi } = this.#options;
-    const state = await old.hold(SWAP_IDLE_MS);
     const { key, deployedAtMs } = old;
-    const successor = new Service({ key, spec, modules, deployedAtMs, powers, hostApi, revision: revisionOf(spec), predecessor: { service: old, state } });
+    // One that does not run has its state on disk, as after any end.
+    const isUp = old.state === "running";
+    const state = isUp ? await old.hold(SWAP_IDLE_MS) : undefined;
+    const successor = new Service({
+      key,
+      spec,
+      modules,
+      deployedAtMs,
+      powers,
+      hostApi,
+      quarantined: (service) => this.#recordQuarantine(service),
+      revision: revisionOf(spec),
+      predecessor: { service: old, state },
+    });
     try {
       await tenants.startBeside(successor);
     } catch (error) {
@@ -241,7 +353,8 @@ export class Deployer {
     }
     tenants.replace(successor);
     successor.takeOver(old);
-    await old.retire();
+    if (isUp) await old.retire();
+    else await old.stop({ force: true, timeoutMs: RETIRE_MS });
     return successor;
   }
 
@@ -260,12 +373,19 @@ export class Deployer {
     const { stack } = await service.record.describe(error);
     if (reason === "startup_timeout" || reason === "timeout") {
       const { startupTimeoutMs } = service.spec.restartLimits;
-      return new SoloError("startup_timeout", `The service was not ready within ${startupTimeoutMs} ms.`, {
-        hint: "Its top level or init does not end: look for loops and for awaits that never settle, or raise restart_limits.startup_timeout_ms.",
-        ...(stack !== "" && { stack }),
-      });
+      return new SoloError(
+        "startup_timeout",
+        `The service was not ready within ${startupTimeoutMs} ms.`,
+        {
+          hint: "Its top level or init does not end: look for loops and for awaits that never settle, or raise restart_limits.startup_timeout_ms.",
+          ...(stack !== "" && { stack }),
+        },
+      );
     }
-    const what = reason === "memory" ? `it passed its memory limit (${service.spec.limits.memoryMb} MiB)` : `${name === "" ? "" : `${name}: `}${message}`;
+    const what =
+      reason === "memory"
+        ? `it passed its memory limit (${service.spec.limits.memoryMb} MiB)`
+        : `${name === "" ? "" : `${name}: `}${message}`;
     return new SoloError("startup_failed", `The service did not start: ${what}`, {
       hint: "Correct what threw at load or in init, and deploy again.",
       ...(stack !== "" && { stack }),
@@ -295,6 +415,17 @@ export class Deployer {
     }
   }
 
+  /** It is left alone after a restart of the kernel too. */
+  #recordQuarantine(service: Service): void {
+    const { tenants, deployments, powers } = this.#options;
+    const name = keyText(service.key);
+    // A kill, a restart or an update that is under way writes what it wants itself.
+    if (this.#busy.has(name) || tenants.find(service.key) !== service) return;
+    deployments.put(deploymentOf(service)).catch((error: unknown) => {
+      powers.log.warn("quarantine not recorded", { service: name, error: String(error) });
+    });
+  }
+
   #refused({ tenant, service }: ServiceKey, error: unknown): void {
     const { code, message } = toSoloError(error);
     try {
@@ -311,9 +442,12 @@ export class Deployer {
   }
 
   async #exclusively<T>(key: ServiceKey, act: () => Promise<T>): Promise<T> {
-    const name = `${key.tenant}/${key.service}`;
+    const name = keyText(key);
     if (this.#busy.has(name)) {
-      throw new SoloError("conflict", `Another deploy, restart or kill of ${name} is under way.`, { hint: "Wait for it to end.", retryAfterMs: 200 });
+      throw new SoloError("conflict", `Another deploy, restart or kill of ${name} is under way.`, {
+        hint: "Wait for it to end.",
+        retryAfterMs: 200,
+      });
     }
     this.#busy.add(name);
     try {

@@ -27,7 +27,14 @@ import { eventHandlers } from "#kernel/operations/events.ts";
 import { kernelHandlers } from "#kernel/operations/kernel.ts";
 import { messageHandlers } from "#kernel/operations/messages.ts";
 import { serviceHandlers } from "#kernel/operations/services.ts";
-import { cellsSpec, compilerSpec, eventStoreSpec, gatewaySpec, upkeepSpec, type GatewayPart } from "#kernel/parts.ts";
+import {
+  cellsSpec,
+  compilerSpec,
+  eventStoreSpec,
+  gatewaySpec,
+  upkeepSpec,
+  type GatewayPart,
+} from "#kernel/parts.ts";
 import { Port } from "#kernel/port.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
@@ -89,7 +96,10 @@ export class Kernel implements AsyncDisposable {
     this.#startedAt = parts.startedAt;
   }
 
-  static async start(options: KernelOptions, signal: AbortSignal = new AbortController().signal): Promise<Kernel> {
+  static async start(
+    options: KernelOptions,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<Kernel> {
     const { config, clock, log, launch } = options;
     const startedAt = clock.now();
     const state: { phase: Phase } = { phase: "starting" };
@@ -123,7 +133,8 @@ export class Kernel implements AsyncDisposable {
       admission: {
         maxTenants: config.solo.max_tenants,
         maxTotal: config.limits.max_total,
-        maxPerTenant: (tenant) => config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
+        maxPerTenant: (tenant) =>
+          config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
       },
     });
     let root: Supervisor | undefined;
@@ -145,7 +156,8 @@ export class Kernel implements AsyncDisposable {
           startedAt,
           tenants,
           processCount: () => cells.size + 2,
-          status: () => (state.phase === "stopping" ? "stopping" : store.isAttached ? "ok" : "degraded"),
+          status: () =>
+            state.phase === "stopping" ? "stopping" : store.isAttached ? "ok" : "degraded",
           tree,
           shutdown: options.onShutdown,
         }),
@@ -183,7 +195,11 @@ export class Kernel implements AsyncDisposable {
     state.phase = "open";
     events.emit({
       type: "system_started",
-      payload: { version: options.version, pid: process.pid, started_in_ms: Math.round(clock.now() - startedAt) },
+      payload: {
+        version: options.version,
+        pid: process.pid,
+        started_in_ms: Math.round(clock.now() - startedAt),
+      },
     });
     return new Kernel({ options, port, tenants, events, root, state, startedAt, bootReport });
   }
@@ -197,7 +213,13 @@ export class Kernel implements AsyncDisposable {
     return (this.#stopping ??= this.#stop(options));
   }
 
-  async #stop({ reason, drainMs }: { reason: string; drainMs?: number | undefined }): Promise<void> {
+  async #stop({
+    reason,
+    drainMs,
+  }: {
+    reason: string;
+    drainMs?: number | undefined;
+  }): Promise<void> {
     const { config, clock, log } = this.#options;
     this.#state.phase = "stopping";
     const deadline = clock.now() + (drainMs ?? config.limits.drain_ms);
@@ -208,9 +230,11 @@ export class Kernel implements AsyncDisposable {
     if (left > 0) log.warn("messages were not finished in time", { messages: left });
     await flushAll(this.tenants, log);
     const uptime_ms = Math.round(clock.now() - this.#startedAt);
-    await this.events.append({ type: "system_stopped", payload: { reason, uptime_ms } }).catch((error: unknown) => {
-      log.error("the stop was not recorded", { error: String(error) });
-    });
+    await this.events
+      .append({ type: "system_stopped", payload: { reason, uptime_ms } })
+      .catch((error: unknown) => {
+        log.error("the stop was not recorded", { error: String(error) });
+      });
     await this.#root.stop({ timeoutMs: Math.max(5000, config.limits.drain_ms) });
     this.events[Symbol.dispose]();
   }

@@ -29,11 +29,36 @@ export class Metrics {
   constructor() {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: "solo_" });
-    this.#deployments = new Counter({ name: "solo_deployment_count", help: "Deployments that started.", registers });
-    this.#crashes = new Counter({ name: "solo_service_crashes_total", help: "Crashes of instances.", labelNames: ["tenant", "service"], registers });
-    this.#transitions = new Counter({ name: "solo_service_transitions_total", help: "Changes of services' states, by the new state.", labelNames: ["state"], registers });
-    this.#startup = new Histogram({ name: "solo_service_startup_ms", help: "From a deploy's arrival to ready, ms.", buckets: REQUEST_BUCKETS_MS, registers });
-    this.#requests = new Histogram({ name: "solo_request_duration_ms", help: "Operations through any gateway, ms.", labelNames: ["operation", "code"], buckets: REQUEST_BUCKETS_MS, registers });
+    this.#deployments = new Counter({
+      name: "solo_deployment_count",
+      help: "Deployments that started.",
+      registers,
+    });
+    this.#crashes = new Counter({
+      name: "solo_service_crashes_total",
+      help: "Crashes of instances.",
+      labelNames: ["tenant", "service"],
+      registers,
+    });
+    this.#transitions = new Counter({
+      name: "solo_service_transitions_total",
+      help: "Changes of services' states, by the new state.",
+      labelNames: ["state"],
+      registers,
+    });
+    this.#startup = new Histogram({
+      name: "solo_service_startup_ms",
+      help: "From a deploy's arrival to ready, ms.",
+      buckets: REQUEST_BUCKETS_MS,
+      registers,
+    });
+    this.#requests = new Histogram({
+      name: "solo_request_duration_ms",
+      help: "Operations through any gateway, ms.",
+      labelNames: ["operation", "code"],
+      buckets: REQUEST_BUCKETS_MS,
+      registers,
+    });
     this.#gauges();
   }
 
@@ -71,7 +96,11 @@ export class Metrics {
     const sources = () => this.#sources;
     const registers = [this.#registry];
     const labelNames = ["tenant", "service"] as const;
-    const perService = (name: string, help: string, read: (service: { memoryBytes: number; mailboxLength: number; cpuMs: number }) => number) =>
+    const perService = (
+      name: string,
+      help: string,
+      read: (service: { memoryBytes: number; mailboxLength: number; cpuMs: number }) => number,
+    ) =>
       new Gauge({
         name,
         help,
@@ -84,20 +113,36 @@ export class Metrics {
           }
         },
       });
-    perService("solo_service_memory_bytes", "Heap of the instance, as last measured.", (each) => each.memoryBytes);
-    perService("solo_service_mailbox_length", "Messages that wait or are handled.", (each) => each.mailboxLength);
-    perService("solo_service_cpu_ms", "CPU time of the service's instances, ms.", (each) => each.cpuMs);
-    new Gauge({
-      name: "solo_active_services",
-      help: "Services that run.",
-      registers,
-      collect() {
-        let active = 0;
-        for (const { state } of sources()?.services() ?? []) if (state === "running") active += 1;
-        this.set(active);
-      },
+    perService(
+      "solo_service_memory_bytes",
+      "Heap of the instance, as last measured.",
+      (each) => each.memoryBytes,
+    );
+    perService(
+      "solo_service_mailbox_length",
+      "Messages that wait or are handled.",
+      (each) => each.mailboxLength,
+    );
+    perService(
+      "solo_service_cpu_ms",
+      "CPU time of the service's instances, ms.",
+      (each) => each.cpuMs,
+    );
+    const overall = (name: string, help: string, read: () => number | undefined) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read() ?? 0);
+        },
+      });
+    overall("solo_active_services", "Services that run.", () => {
+      let active = 0;
+      for (const { state } of sources()?.services() ?? []) if (state === "running") active += 1;
+      return active;
     });
-    new Gauge({ name: "solo_cells", help: "Cell processes.", registers, collect() { this.set(sources()?.cells() ?? 0); } });
-    new Gauge({ name: "solo_events_last_id", help: "Newest event on disk.", registers, collect() { this.set(sources()?.eventHead() ?? 0); } });
+    overall("solo_cells", "Cell processes.", () => sources()?.cells());
+    overall("solo_events_last_id", "Newest event on disk.", () => sources()?.eventHead());
   }
 }

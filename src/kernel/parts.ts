@@ -16,7 +16,8 @@ const CLOSE_MS = 10_000;
 const GATEWAY_GRACE_MS = 2000;
 
 const never = new Promise<never>(() => {});
-const rejectsWith = (failed: Promise<Error>): Promise<never> => failed.then((error) => Promise.reject(error));
+const rejectsWith = (failed: Promise<Error>): Promise<never> =>
+  failed.then((error) => Promise.reject(error));
 
 /** Something that serves the kernel's port until it is stopped. */
 export interface Gateway {
@@ -46,7 +47,13 @@ export interface EventStoreParts {
   readonly logs: ServiceLogs;
 }
 
-export const eventStoreSpec = ({ config, clock, store, events, logs }: EventStoreParts): ChildSpec =>
+export const eventStoreSpec = ({
+  config,
+  clock,
+  store,
+  events,
+  logs,
+}: EventStoreParts): ChildSpec =>
   worker("event_store", async () => {
     const storage = await openStorage({
       dataDir: config.solo.data_dir,

@@ -4,9 +4,14 @@
  * 1. The order is fixed: who asks, may they, is the input right, then the work.
  * 2. What leaves is an answer or a SoloError; nothing unforeseen shows its text.
  */
-import { z } from "zod";
+import type { z } from "zod";
 import { catalogue, type OperationName, type OutputOf } from "#api/catalogue.ts";
-import type { IngressRequest, IngressResponse, KernelPort, RequestContext } from "#api/kernel-port.ts";
+import type {
+  IngressRequest,
+  IngressResponse,
+  KernelPort,
+  RequestContext,
+} from "#api/kernel-port.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type FieldError } from "#base/errors.ts";
 import { isName, type ServiceId, type TenantId } from "#base/ids.ts";
@@ -38,13 +43,19 @@ export class Port implements KernelPort {
     this.#options = options;
   }
 
-  async call<N extends OperationName>(name: N, input: unknown, context: RequestContext): Promise<OutputOf<N>> {
+  async call<N extends OperationName>(
+    name: N,
+    input: unknown,
+    context: RequestContext,
+  ): Promise<OutputOf<N>> {
     const { clock, metrics } = this.#options;
     const begun = clock.now();
     let code = "ok";
     try {
       const { checked, asked } = this.#enter(name, input, context);
-      return await (this.#options.handlers[name] as (input: unknown, asked: Asked) => Promise<OutputOf<N>>)(checked, asked);
+      return await (
+        this.#options.handlers[name] as (input: unknown, asked: Asked) => Promise<OutputOf<N>>
+      )(checked, asked);
     } catch (error) {
       const refusal = this.#foresee(name, error);
       code = refusal.code;
@@ -54,10 +65,16 @@ export class Port implements KernelPort {
     }
   }
 
-  async *stream<N extends OperationName>(name: N, input: unknown, context: RequestContext): AsyncGenerator<OutputOf<N>> {
+  async *stream<N extends OperationName>(
+    name: N,
+    input: unknown,
+    context: RequestContext,
+  ): AsyncGenerator<OutputOf<N>> {
     try {
       const { checked, asked } = this.#enter(name, input, context);
-      yield* (this.#options.handlers[name] as (input: unknown, asked: Asked) => AsyncIterable<OutputOf<N>>)(checked, asked);
+      yield* (
+        this.#options.handlers[name] as (input: unknown, asked: Asked) => AsyncIterable<OutputOf<N>>
+      )(checked, asked);
     } catch (error) {
       throw this.#foresee(name, error);
     }
@@ -81,13 +98,18 @@ export class Port implements KernelPort {
     return metrics.text();
   }
 
-  #enter(name: OperationName, input: unknown, context: RequestContext): { checked: unknown; asked: Asked } {
+  #enter(
+    name: OperationName,
+    input: unknown,
+    context: RequestContext,
+  ): { checked: unknown; asked: Asked } {
     const operation = catalogue[name];
     const { authority } = this.#options;
     if (name !== "Health") this.#mustBeOpen();
     const principal: Principal = authority.identify(context.credentials);
     // A stranger is turned away before anything of the request is looked at.
-    if (principal.kind === "stranger") authority.authorize(principal, operation.permission, name === "Health" ? "health" : "kernel");
+    if (principal.kind === "stranger")
+      authority.authorize(principal, operation.permission, name === "Health" ? "health" : "kernel");
     const parsed = operation.input.safeParse(input ?? {});
     if (!parsed.success) throw invalidInput(parsed.error, input);
     const checked = parsed.data as never;
@@ -101,7 +123,9 @@ export class Port implements KernelPort {
     this.#mustBeOpen();
     const { authority, tenants } = this.#options;
     const named = isName(tenant) && isName(service);
-    const target = named ? tenants.find({ tenant: tenant as TenantId, service: service as ServiceId }) : undefined;
+    const target = named
+      ? tenants.find({ tenant: tenant as TenantId, service: service as ServiceId })
+      : undefined;
     // A stranger learns nothing of what exists: who may ask is settled before "not found".
     if (target?.spec.ingress !== "public") {
       authority.authorize(authority.identify(credentials), "invoke", `service:${service}`);
@@ -114,20 +138,30 @@ export class Port implements KernelPort {
 
   #mustBeOpen(): void {
     if (this.#options.isOpen()) return;
-    throw new SoloError("shutting_down", "The kernel is stopping.", { hint: "Try again once it is back.", retryAfterMs: 1000 });
+    throw new SoloError("shutting_down", "The kernel is stopping.", {
+      hint: "Try again once it is back.",
+      retryAfterMs: 1000,
+    });
   }
 
   #foresee(name: string, error: unknown): SoloError {
     const known = toSoloError(error);
     if (known.code === "internal") {
       const cause = known.options.cause ?? error;
-      this.#options.log.error("operation failed", { operation: name, error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) });
+      this.#options.log.error("operation failed", {
+        operation: name,
+        error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
+      });
     }
     return known;
   }
 }
 
-function forward(service: Service, request: IngressRequest, context: RequestContext): Promise<IngressResponse> {
+function forward(
+  service: Service,
+  request: IngressRequest,
+  context: RequestContext,
+): Promise<IngressResponse> {
   const { method, url, headers, body } = request;
   const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The client is gone."));
   const exchange = new Exchange({ body, abort: gone });
@@ -148,11 +182,17 @@ function invalidInput(error: z.ZodError, input: unknown): SoloError {
   const fields: FieldError[] = error.issues.flatMap((issue) => {
     const path = issue.path.map(String).join(".");
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({ field: path === "" ? key : `${path}.${key}`, message: "is not a field of this request" }));
+      return issue.keys.map((key) => ({
+        field: path === "" ? key : `${path}.${key}`,
+        message: "is not a field of this request",
+      }));
     }
     return [{ field: path === "" ? "body" : path, message: messageOf(issue, input) }];
   });
-  const text = fields.slice(0, 10).map(({ field, message }) => `${field.slice(0, 100)} ${message}`).join("; ");
+  const text = fields
+    .slice(0, 10)
+    .map(({ field, message }) => `${field.slice(0, 100)} ${message}`)
+    .join("; ");
   return new SoloError("invalid_argument", `The request is not right: ${text}.`, {
     fields,
     hint: "See /openapi.json for the fields and their types.",
@@ -163,5 +203,7 @@ function messageOf(issue: z.core.$ZodIssue, input: unknown): string {
   if (issue.code !== "invalid_type") return issue.message;
   let value = input;
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
-  return value === undefined ? "is missing" : `must be ${issue.expected === "int" ? "a whole number" : `of type ${issue.expected}`}`;
+  return value === undefined
+    ? "is missing"
+    : `must be ${issue.expected === "int" ? "a whole number" : `of type ${issue.expected}`}`;
 }

@@ -36,5 +36,4 @@ export class Store {
     list: async (ns, options) => this.current.kv.list(ns, options),
     batch: async (ops) => this.current.kv.batch(ops),
   };
-
 }

@@ -10,7 +10,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/log.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { ChildSpec } from "#supervisor/child.ts";
-import { Supervisor, supervisorSpec } from "#supervisor/supervisor.ts";
+import { type Supervisor, supervisorSpec } from "#supervisor/supervisor.ts";
 
 interface Tenant {
   readonly services: Map<ServiceId, Service>;
@@ -53,8 +53,11 @@ export class Tenants {
     return this.#total;
   }
 
+  /** Of tenants that have services. */
   get tenantCount(): number {
-    return this.#tenants.size;
+    let count = 0;
+    for (const { services } of this.#tenants.values()) if (services.size > 0) count += 1;
+    return count;
   }
 
   count(tenant: TenantId): number {
@@ -62,7 +65,7 @@ export class Tenants {
   }
 
   has(tenant: TenantId): boolean {
-    return this.#tenants.has(tenant);
+    return this.count(tenant) > 0;
   }
 
   find({ tenant, service }: ServiceKey): Service | undefined {
@@ -73,9 +76,16 @@ export class Tenants {
     const service = this.find(key);
     if (service !== undefined) return service;
     const near = [...(this.#tenants.get(key.tenant)?.services.keys() ?? [])].slice(0, 5);
-    throw new SoloError("service_not_found", `There is no service ${key.service} in tenant ${key.tenant}.`, {
-      hint: near.length === 0 ? "The tenant has no services; deploy one first." : `There are: ${near.join(", ")}.`,
-    });
+    throw new SoloError(
+      "service_not_found",
+      `There is no service ${key.service} in tenant ${key.tenant}.`,
+      {
+        hint:
+          near.length === 0
+            ? "The tenant has no services; deploy one first."
+            : `There are: ${near.join(", ")}.`,
+      },
+    );
   }
 
   /** A tenant's services in order of their names. */

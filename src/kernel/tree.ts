@@ -31,7 +31,11 @@ export interface TreeOptions {
   readonly signal: AbortSignal;
 }
 
-const SYSTEM_RESTARTS = { maxRestarts: 10, maxSeconds: 60, backoff: { baseMs: 20, factor: 2, maxMs: 2000 } };
+const SYSTEM_RESTARTS = {
+  maxRestarts: 10,
+  maxSeconds: 60,
+  backoff: { baseMs: 20, factor: 2, maxMs: 2000 },
+};
 
 export const startTree = (options: TreeOptions): Promise<Supervisor> => {
   const { clock, log, onEvent, cells, system, tenants, signal } = options;
@@ -44,7 +48,16 @@ export const startTree = (options: TreeOptions): Promise<Supervisor> => {
     signal,
     children: [
       cells,
-      supervisorSpec({ id: "system", strategy: "rest_for_one", clock, log, onEvent, children: system, restart: "permanent", ...SYSTEM_RESTARTS }),
+      supervisorSpec({
+        id: "system",
+        strategy: "rest_for_one",
+        clock,
+        log,
+        onEvent,
+        children: system,
+        restart: "permanent",
+        ...SYSTEM_RESTARTS,
+      }),
       tenants,
     ],
   });

@@ -4,7 +4,7 @@ import type { Logger } from "#base/log.ts";
 import { keyText } from "#base/ids.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
-export const FLUSH_MS = 5000;
+const FLUSH_MS = 5000;
 const CHECK_MS = 250;
 const FLUSHES_AT_ONCE = 32;
 
@@ -15,7 +15,10 @@ export interface UpkeepOptions {
 }
 
 /** Runs until the signal fires. */
-export async function upkeep({ tenants, clock, log }: UpkeepOptions, signal: AbortSignal): Promise<void> {
+export async function upkeep(
+  { tenants, clock, log }: UpkeepOptions,
+  signal: AbortSignal,
+): Promise<void> {
   let flushedAt = clock.now();
   while (!signal.aborted) {
     await pause(CHECK_MS, signal);
@@ -33,7 +36,11 @@ export async function flushAll(tenants: Tenants, log: Logger): Promise<void> {
   const worker = async () => {
     for (let service = services.pop(); service !== undefined; service = services.pop()) {
       const name = keyText(service.key);
-      await service.flush().catch((error: unknown) => log.warn("state not flushed", { service: name, error: String(error) }));
+      await service
+        .flush()
+        .catch((error: unknown) =>
+          log.warn("state not flushed", { service: name, error: String(error) }),
+        );
     }
   };
   await Promise.all(Array.from({ length: FLUSHES_AT_ONCE }, worker));

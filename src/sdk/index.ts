@@ -96,8 +96,9 @@ export interface ServiceDefinition<State = any> {
   version?: string;
   /** Lets `fetch` and calls interleave; otherwise one message at a time, in arrival order. */
   concurrent?: boolean;
-  /** Runs at every start, before the first message; what it returns is the state. */
-  init?(solo: Solo<State>, args: any): MaybePromise<State>;
+  /** Runs at every start, before the first message; what it returns is the state. Its `solo`
+   *  has no state yet: so the state's type can be inferred from what this returns. */
+  init?(solo: Solo<unknown>, args: any): MaybePromise<State>;
   calls?: Record<string, (solo: Solo<State>, ...args: any[]) => unknown>;
   casts?: Record<string, (solo: Solo<State>, ...args: any[]) => unknown>;
   /** Timers, monitors, subscriptions. */

@@ -5,7 +5,7 @@ import type { KvOp } from "#storage/protocol.ts";
 import type { Decision } from "#vault/book.ts";
 import type { SecretRecord } from "#vault/ledger.ts";
 import { MAX_NAMES_PER_TENANT, VERSIONS_KEPT } from "#vault/limits.ts";
-import type { Place } from "#vault/row.ts";
+import { type Place, valueTagOf } from "#vault/row.ts";
 import { put, rowKey, ROWS } from "#vault/tables.ts";
 
 export interface StoreDecision {
@@ -35,13 +35,15 @@ export function decideStore(options: StoreDecision): Decision<number> {
     );
   }
   const version = current?.next ?? 1;
-  const added = { version, created_at_ms: createdAtMs, has_caller_key: hasCallerKey };
+  const row = rowOf({ tenant, name, version });
+  const tag = valueTagOf(row);
+  const added = { version, created_at_ms: createdAtMs, has_caller_key: hasCallerKey, tag };
   const versions = [...kept, added].slice(-VERSIONS_KEPT);
   const dropped = kept.slice(0, kept.length + 1 - versions.length);
   return {
     record: { tenant, name, next: version + 1, versions },
     ops: [
-      put(ROWS, rowKey({ tenant, name, version }), rowOf({ tenant, name, version })),
+      put(ROWS, rowKey({ tenant, name, version }), row),
       ...dropped.map((each) => remove({ tenant, name, version: each.version })),
     ],
     result: version,

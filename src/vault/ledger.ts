@@ -13,6 +13,8 @@ export interface VersionRecord {
   readonly version: number;
   readonly created_at_ms: number;
   readonly has_caller_key: boolean;
+  /** Of the row's value: a row of the same place from another time has another. */
+  readonly tag: string;
 }
 
 export interface SecretRecord {

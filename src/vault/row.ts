@@ -1,8 +1,8 @@
 /**
  * One version of one secret as it lies on disk.
  *
- * 1. Every bit of a row is under a tag: the head and the sealed value under the value's, the
- *    wrapped data key under its own. Tenant, name and version are bound into both, so a row
+ * 1. Every bit of a row is under a tag: the sealed value under its own, the wrapped data key
+ *    under its own, the head under both. Tenant, name and version are bound into both, so a row
  *    opens only in its own place.
  * 2. A row is written once; a rotation of the master key only wraps its data key anew.
  */
@@ -54,7 +54,7 @@ export function sealRow(options: SealRowOptions): Buffer {
     aad: valueAad(place, head),
     plaintext: value,
   });
-  const row = Buffer.concat([head, wrap({ place, kek, dataKey, random }), pack(sealed)]);
+  const row = Buffer.concat([head, wrap({ place, head, kek, dataKey, random }), pack(sealed)]);
   dataKey.fill(0);
   valueKey.fill(0);
   return row;
@@ -80,23 +80,35 @@ export function callerKeyOf(row: Uint8Array): CallerKey | undefined {
   return isAllowed(params) ? { kind, salt: head.subarray(2, 2 + SALT_BYTES), params } : undefined;
 }
 
-/** The value, or undefined when anything does not belong together. */
-export function openRow(options: {
+/**
+ * The row's data key; undefined when row, place and master key do not belong together. Says
+ * that the head is authentic, before anything is derived as the head asks.
+ */
+export function unwrapRow(row: Uint8Array, place: Place, kek: Kek): Buffer | undefined {
+  if (keyIdOf(row) !== kek.id) return undefined;
+  const aad = keyAad(place, row.subarray(0, HEAD_BYTES), kek);
+  return open({ key: kek.key, aad, sealed: unpack(row.subarray(SEALED_KEY_AT, VALUE_AT)) });
+}
+
+/** The value, or undefined when the keys are not the row's, or the value was altered. */
+export function openValue(options: {
   row: Uint8Array;
   place: Place;
-  kek: Kek;
+  dataKey: Uint8Array;
   callerKey: Uint8Array | undefined;
 }): Buffer | undefined {
-  const { row, place, kek, callerKey } = options;
-  const dataKey = unwrap(row, place, kek);
-  if (dataKey === undefined) return undefined;
-  const valueKey = callerKey ? combine(dataKey, callerKey) : dataKey;
+  const { row, place, dataKey, callerKey } = options;
+  const combined = callerKey && combine(dataKey, callerKey);
   const aad = valueAad(place, row.subarray(0, HEAD_BYTES));
-  const value = open({ key: valueKey, aad, sealed: unpack(row.subarray(VALUE_AT)) });
-  dataKey.fill(0);
-  valueKey.fill(0);
+  const sealed = unpack(row.subarray(VALUE_AT));
+  const value = open({ key: combined ?? dataKey, aad, sealed });
+  combined?.fill(0);
   return value;
 }
+
+/** The tag over the value: what tells this row from any other that may lie in its place. */
+export const valueTagOf = (row: Uint8Array): string =>
+  Buffer.from(unpack(row.subarray(VALUE_AT)).tag).toString("base64");
 
 /** The row with its data key under another master key; undefined when it does not open. */
 export function rewrapRow(options: {
@@ -107,11 +119,12 @@ export function rewrapRow(options: {
   random: (bytes: number) => Uint8Array;
 }): Buffer | undefined {
   const { row, place, from, to, random } = options;
-  const dataKey = unwrap(row, place, from);
+  const dataKey = unwrapRow(row, place, from);
   if (dataKey === undefined) return undefined;
-  const wrapped = wrap({ place, kek: to, dataKey, random });
+  const head = row.subarray(0, HEAD_BYTES);
+  const wrapped = wrap({ place, head, kek: to, dataKey, random });
   dataKey.fill(0);
-  return Buffer.concat([row.subarray(0, HEAD_BYTES), wrapped, row.subarray(VALUE_AT)]);
+  return Buffer.concat([head, wrapped, row.subarray(VALUE_AT)]);
 }
 
 function encodeHead(caller: CallerKey): Buffer {
@@ -128,31 +141,19 @@ function encodeHead(caller: CallerKey): Buffer {
 
 function wrap(options: {
   place: Place;
+  head: Uint8Array;
   kek: Kek;
   dataKey: Uint8Array;
   random: (bytes: number) => Uint8Array;
 }): Buffer {
-  const { place, kek, dataKey, random } = options;
-  const sealed = seal({
-    key: kek.key,
-    iv: random(IV_BYTES),
-    aad: keyAad(place, kek),
-    plaintext: dataKey,
-  });
+  const { place, head, kek, dataKey, random } = options;
+  const aad = keyAad(place, head, kek);
+  const sealed = seal({ key: kek.key, iv: random(IV_BYTES), aad, plaintext: dataKey });
   return Buffer.concat([Buffer.from(kek.id, "hex"), pack(sealed)]);
-}
-
-function unwrap(row: Uint8Array, place: Place, kek: Kek): Buffer | undefined {
-  if (keyIdOf(row) !== kek.id) return undefined;
-  return open({
-    key: kek.key,
-    aad: keyAad(place, kek),
-    sealed: unpack(row.subarray(SEALED_KEY_AT, VALUE_AT)),
-  });
 }
 
 const valueAad = ({ tenant, name, version }: Place, head: Uint8Array): Buffer =>
   Buffer.concat([associated("value", tenant, name, version), head]);
 
-const keyAad = ({ tenant, name, version }: Place, { id }: Kek): Buffer =>
-  associated("data key", tenant, name, version, id);
+const keyAad = ({ tenant, name, version }: Place, head: Uint8Array, { id }: Kek): Buffer =>
+  Buffer.concat([associated("data key", tenant, name, version, id), head]);

@@ -14,7 +14,7 @@ import type { NewEvent } from "#events/event.ts";
 import type { Kv } from "#storage/kv.ts";
 import { Book } from "#vault/book.ts";
 import { accessedEvent, revokedEvent, type SecretName, storedEvent } from "#vault/events.ts";
-import { type CallerSecret, deriveCallerKey, newCallerKey } from "#vault/caller-key.ts";
+import { type CallerSecret, newCallerKey } from "#vault/caller-key.ts";
 import { decideRevoke, decideStore } from "#vault/decide.ts";
 import {
   encodeKeyring,
@@ -24,7 +24,7 @@ import {
   type Random,
 } from "#vault/keyring.ts";
 import type { Argon2, MasterKey } from "#vault/keys.ts";
-import { encodeHead } from "#vault/ledger.ts";
+import { encodeHead, type VersionRecord } from "#vault/ledger.ts";
 import { ARGON2_DEFAULTS, KEY_BYTES, MAX_SECRET_BYTES } from "#vault/limits.ts";
 import {
   beginRotation,
@@ -33,9 +33,10 @@ import {
   type RotationResult,
   type SaveMasterKey,
 } from "#vault/rotation.ts";
-import { callerKeyOf, keyIdOf, openRow, type Place, sealRow } from "#vault/row.ts";
+import { sealRow } from "#vault/row.ts";
+import { readVersion, unreadable } from "#vault/read.ts";
 import { SecretValue } from "#vault/secret-value.ts";
-import { put, rowKey, ROWS, VAULT } from "#vault/tables.ts";
+import { put, VAULT } from "#vault/tables.ts";
 
 export interface VaultOptions {
   readonly kv: Kv;
@@ -116,18 +117,18 @@ export class Vault implements Disposable {
     readonly event: NewEvent;
   }> {
     const { tenant, name } = request;
-    let place = this.#placeOf(request);
-    let value = await this.#read(place, request.key);
+    let version = this.#versionOf(request);
+    let value = await readVersion(this.#parts(), request, version);
     if (value === undefined) {
       // Meanwhile the version may have been revoked, or the row wrapped by another master key.
-      place = this.#placeOf(request);
-      value = await this.#read(place, request.key);
+      version = this.#versionOf(request);
+      value = await readVersion(this.#parts(), request, version);
     }
     if (value === undefined) throw unreadable(name);
     return {
       secret: new SecretValue(value),
-      version: place.version,
-      event: accessedEvent({ tenant, name }, place.version),
+      version: version.version,
+      event: accessedEvent({ tenant, name }, version.version),
     };
   }
 
@@ -242,11 +243,11 @@ export class Vault implements Disposable {
     }
   }
 
-  #placeOf({ tenant, name, version }: RetrieveRequest): Place {
+  #versionOf({ tenant, name, version }: RetrieveRequest): VersionRecord {
     const versions = this.#book.get(tenant, name)?.versions ?? [];
     const found =
       version === undefined ? versions.at(-1) : versions.find((each) => each.version === version);
-    if (found !== undefined) return { tenant, name, version: found.version };
+    if (found !== undefined) return found;
     throw new SoloError(
       "not_found",
       `There is no secret ${name.slice(0, 64)}${version === undefined ? "" : ` with version ${version}`}.`,
@@ -254,24 +255,6 @@ export class Vault implements Disposable {
         hint: "List the secrets to see their names and versions.",
       },
     );
-  }
-
-  /** Undefined when the row is not there or no known master key wraps it. */
-  async #read(place: Place, key: CallerSecret | undefined): Promise<Buffer | undefined> {
-    const entry = await this.#options.kv.get(ROWS, rowKey(place));
-    if (entry === undefined) return undefined;
-    const caller = callerKeyOf(entry.value);
-    if (caller === undefined) throw unreadable(place.name);
-    const callerKey = await deriveCallerKey(caller, key);
-    // Looked up last: a rotation may have ended while the key was derived.
-    const { current, previous } = this.#holder.keyring;
-    const id = keyIdOf(entry.value);
-    const master = [current, previous].find((each) => each?.kek.id === id);
-    if (master === undefined) return undefined;
-    const value = openRow({ row: entry.value, place, kek: master.kek, callerKey });
-    callerKey?.fill(0);
-    if (value !== undefined) return value;
-    throw caller.kind === "none" ? unreadable(place.name) : wrongCallerKey(place.name);
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
@@ -317,17 +300,3 @@ function checkStore({ name, value }: StoreRequest): void {
   if (value.length > MAX_SECRET_BYTES)
     throw refuse("value", `has ${value.length} bytes; at most ${MAX_SECRET_BYTES} are kept`);
 }
-
-const unreadable = (name: string): SoloError =>
-  new SoloError(
-    "storage_corrupt",
-    `The stored secret ${name.slice(0, 64)} was altered and is not given out.`,
-    {
-      hint: "Store it again, or restore the data directory from a backup.",
-    },
-  );
-
-const wrongCallerKey = (name: string): SoloError =>
-  new SoloError("permission_denied", `The key does not open the secret ${name.slice(0, 64)}.`, {
-    hint: "Give the key that it was stored with.",
-  });

@@ -6,8 +6,6 @@
  * 3. `id` names a dispatch (kernel → cell) or a request (guest → kernel) within its slot.
  * 4. Arguments and replies are JSON text that the kernel passes through unread.
  */
-import type { ErrorBody } from "#base/errors.ts";
-
 /** Kernel → cell. */
 export const TO_CELL = {
   /** Prepare and start an instance. Payload: StartInstance. */
@@ -66,8 +64,6 @@ export const FROM_CELL = {
   heartbeat: 14,
 } as const;
 
-export type FromCellKind = (typeof FROM_CELL)[keyof typeof FROM_CELL];
-
 export interface Module {
   readonly path: string;
   readonly code: string;
@@ -77,7 +73,12 @@ export interface Module {
 export type StateSource =
   | { readonly from: "init" }
   /** `init` runs; then this state replaces what it returned, migrated if other code wrote it. */
-  | { readonly from: "stored"; readonly state: string; readonly migrate: boolean; readonly version?: string }
+  | {
+      readonly from: "stored";
+      readonly state: string;
+      readonly migrate: boolean;
+      readonly version?: string;
+    }
   /** `codeChange` migrates this state; `init` does not run. */
   | { readonly from: "revision"; readonly state: string; readonly version?: string };
 
@@ -160,5 +161,3 @@ export interface Heartbeat {
     readonly heapBytes: number;
   }[];
 }
-
-export type Refusal = ErrorBody;

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type CallRule, checkRules, type Constraint, refuseCall } from "#capability/attenuated-service.ts";
+import {
+  type CallRule,
+  checkRules,
+  type Constraint,
+  refuseCall,
+} from "#capability/attenuated-service.ts";
 
 const allows = (rules: readonly CallRule[], handler: string, ...args: unknown[]): boolean =>
   refuseCall(rules, { handler, args }) === undefined;
@@ -30,14 +35,20 @@ describe("an attenuated service", () => {
     expect(allows(withArg({ min: 1 }), "calls.x", Number.NaN)).toBe(false);
     expect(allows(withArg({ max: 5 }), "calls.x", "3")).toBe(false);
     expect(allows(withArg({ prefix: "/public/" }), "calls.x", "/public/a")).toBe(true);
-    expect(allows(withArg({ prefix: "/public/" }), "calls.x", { startsWith: () => true })).toBe(false);
+    expect(allows(withArg({ prefix: "/public/" }), "calls.x", { startsWith: () => true })).toBe(
+      false,
+    );
   });
 
   test("looks into arguments by their own fields only", () => {
     const rules = withArg({ path: ["user", "role"], equals: "guest" });
     expect(allows(rules, "calls.x", { user: { role: "guest" } })).toBe(true);
-    expect(allows(rules, "calls.x", { user: Object.create({ role: "guest" }) as object })).toBe(false);
-    expect(allows(withArg({ path: ["constructor", "name"], equals: "Object" }), "calls.x", {})).toBe(false);
+    expect(allows(rules, "calls.x", { user: Object.create({ role: "guest" }) as object })).toBe(
+      false,
+    );
+    expect(
+      allows(withArg({ path: ["constructor", "name"], equals: "Object" }), "calls.x", {}),
+    ).toBe(false);
   });
 
   test("a further rule for the same handler allows what the first does not", () => {
@@ -55,6 +66,8 @@ describe("an attenuated service", () => {
     expect(fields(withArg({}))).toEqual(["calls.0.args.0"]);
     expect(fields(withArg({ equals: 1, prefix: "a" }))).toEqual(["calls.0.args.0"]);
     expect(fields(withArg({ min: Number.POSITIVE_INFINITY }))).toEqual(["calls.0.args.0"]);
-    expect(fields([{ handler: "calls.x", args: [{ index: -1, equals: 1 }] }])).toEqual(["calls.0.args.0"]);
+    expect(fields([{ handler: "calls.x", args: [{ index: -1, equals: 1 }] }])).toEqual([
+      "calls.0.args.0",
+    ]);
   });
 });

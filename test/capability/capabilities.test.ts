@@ -53,10 +53,14 @@ describe("what is kept", () => {
     const text = stored.map(({ value }) => Buffer.from(value).toString()).join();
     expect(text).not.toContain(root.token!.slice(5, 25));
     expect(text).not.toContain(Buffer.from(root.token!.slice(5, 48), "base64url").toString("hex"));
-    expect(JSON.stringify([root.event, capabilities.list()])).not.toContain(root.token!.slice(5, 25));
+    expect(JSON.stringify([root.event, capabilities.list()])).not.toContain(
+      root.token!.slice(5, 25),
+    );
     const again = await openCapabilities(kv, clock);
     expect(again.verify(root.token!, ask("read", "kv")).allowed).toBe(true);
-    expect(again.list()).toEqual(capabilities.list().map((each) => ({ ...each, usesInLastMinute: 1 })));
+    expect(again.list()).toEqual(
+      capabilities.list().map((each) => ({ ...each, usesInLastMinute: 1 })),
+    );
   });
 
   test("uses that were counted stay counted, also without an orderly end", async () => {
@@ -75,10 +79,19 @@ describe("what is kept", () => {
   test("a record that was damaged grants nothing, nor does what came from it; the rest works", async () => {
     const { kv, clock, capabilities, root } = await setUp();
     const child = await capabilities.attenuate(root.capability, {});
-    const other = await capabilities.grant({ tenant: bob, holder: bearer, permissions: ["read"], resources: ["kv"] });
-    await kv.batch([{ op: "put", ns: "capabilities", key: root.capability.id, value: Buffer.from("{") }]);
+    const other = await capabilities.grant({
+      tenant: bob,
+      holder: bearer,
+      permissions: ["read"],
+      resources: ["kv"],
+    });
+    await kv.batch([
+      { op: "put", ns: "capabilities", key: root.capability.id, value: Buffer.from("{") },
+    ]);
     const again = await openCapabilities(kv, clock);
-    expect(again.unreadable.toSorted()).toEqual([root.capability.id, child.capability.id].toSorted());
+    expect(again.unreadable.toSorted()).toEqual(
+      [root.capability.id, child.capability.id].toSorted(),
+    );
     expect(again.verify(child.token!, ask("read", "kv")).allowed).toBe(false);
     expect(again.verify(other.token!, ask("read", "kv", { tenant: bob })).allowed).toBe(true);
   });
@@ -103,7 +116,9 @@ describe("ends", () => {
     expect(await capabilities.revoke(root.capability.id)).toEqual({ ended: 0, event: undefined });
     capabilities.onEnd(grandchild.capability, () => ended.push("late"));
     expect(ended).toEqual(["grandchild", "late"]);
-    expect((await rejection(capabilities.attenuate(child.capability, {}))).code).toBe("permission_denied");
+    expect((await rejection(capabilities.attenuate(child.capability, {}))).code).toBe(
+      "permission_denied",
+    );
   });
 
   test("setting the wall clock back lengthens no life", async () => {
@@ -132,7 +147,9 @@ describe("ends", () => {
 
   test("the owner's capability cannot be revoked and is not listed", async () => {
     const { capabilities } = await setUp();
-    expect(capabilities.verify("the owner's", ask("admin", "kernel", { tenant: null })).allowed).toBe(true);
+    expect(
+      capabilities.verify("the owner's", ask("admin", "kernel", { tenant: null })).allowed,
+    ).toBe(true);
     expect((await rejection(capabilities.revoke("c_owner"))).code).toBe("not_found");
     expect(capabilities.list().map(({ id }) => id)).not.toContain("c_owner");
   });
@@ -141,10 +158,14 @@ describe("ends", () => {
 describe("holders", () => {
   test("a service holds a handle: there is no token, and nobody else can use it", async () => {
     const { capabilities, root } = await setUp();
-    const { token, capability } = await capabilities.delegate(root.capability, { to: service, resources: ["kv"] });
+    const { token, capability } = await capabilities.delegate(root.capability, {
+      to: service,
+      resources: ["kv"],
+    });
     expect(token).toBeUndefined();
     expect(capabilities.heldBy(service)).toEqual([capability]);
-    const as = (presenter: object) => capabilities.check(capability, ask("read", "kv", { presenter })).allowed;
+    const as = (presenter: object) =>
+      capabilities.check(capability, ask("read", "kv", { presenter })).allowed;
     expect(as({ tenant: alice, service: worker })).toBe(true);
     expect(as({ tenant: alice })).toBe(false);
     expect(as({ tenant: bob, service: worker })).toBe(false);
@@ -153,7 +174,10 @@ describe("holders", () => {
 
   test("a token of one tenant, presented by another, tells nothing", async () => {
     const { capabilities, root } = await setUp();
-    const verdict = capabilities.verify(root.token!, ask("read", "kv", { presenter: { tenant: bob } }));
+    const verdict = capabilities.verify(
+      root.token!,
+      ask("read", "kv", { presenter: { tenant: bob } }),
+    );
     expect(denial(verdict)).toMatchObject({
       code: "unauthenticated",
       why: "holder",
@@ -167,15 +191,29 @@ describe("holders", () => {
   test("of several capabilities that a service holds the fitting one is used and charged", async () => {
     const { capabilities, root } = await setUp();
     const presenter = { tenant: alice, service: worker };
-    const kv = await capabilities.delegate(root.capability, { to: service, resources: ["kv"], ratePerMinute: 1 });
-    const net = await capabilities.delegate(root.capability, { to: service, resources: ["net:a.example.com"] });
+    const kv = await capabilities.delegate(root.capability, {
+      to: service,
+      resources: ["kv"],
+      ratePerMinute: 1,
+    });
+    const net = await capabilities.delegate(root.capability, {
+      to: service,
+      resources: ["net:a.example.com"],
+    });
     const held = [net.capability, kv.capability];
-    const use = (resource: string) => capabilities.checkAny(held, ask("read", resource, { presenter }));
+    const use = (resource: string) =>
+      capabilities.checkAny(held, ask("read", resource, { presenter }));
     expect(use("kv").allowed).toBe(true);
-    expect(denial(use("kv"))).toMatchObject({ why: "rate", code: "limit_exceeded", retry_after_ms: expect.any(Number) });
+    expect(denial(use("kv"))).toMatchObject({
+      why: "rate",
+      code: "limit_exceeded",
+      retry_after_ms: expect.any(Number),
+    });
     expect(use("net:a.example.com:443").allowed).toBe(true);
     expect(capabilities.inspect(net.capability.id).usesInLastMinute).toBe(1);
-    expect(denial(capabilities.checkAny([], ask("read", "kv", { presenter })))).toMatchObject({ code: "permission_denied" });
+    expect(denial(capabilities.checkAny([], ask("read", "kv", { presenter })))).toMatchObject({
+      code: "permission_denied",
+    });
   });
 });
 
@@ -203,7 +241,9 @@ describe("denials teach", () => {
       grantable_by: [root.capability.id, "owner"],
     });
     const error = denialError(refused);
-    expect(error.message).toContain(`deploy on service:a was refused: ${narrowed.capability.id} does not include it`);
+    expect(error.message).toContain(
+      `deploy on service:a was refused: ${narrowed.capability.id} does not include it`,
+    );
     expect(error.options.hint).toContain(root.capability.id);
     expect(deniedEvent(refused, ask("deploy", "service:a"))).toMatchObject({
       type: "capability_denied",
@@ -218,25 +258,41 @@ describe("denials teach", () => {
       capabilities.grant({ tenant: alice, holder: bearer, permissions, resources: ["kv"] });
     await grant(["write"]);
     const mine = await grant(["read"]);
-    expect(denial(capabilities.verify(mine.token!, ask("write", "kv")))).toMatchObject({ why: "narrowed", nearest: null });
+    expect(denial(capabilities.verify(mine.token!, ask("write", "kv")))).toMatchObject({
+      why: "narrowed",
+      nearest: null,
+    });
   });
 
   test("another tenant's resource is refused alike, whether it exists or not", async () => {
     const { capabilities, root } = await setUp();
-    const refused = denial(capabilities.verify(root.token!, ask("read", "service:x", { tenant: bob })));
+    const refused = denial(
+      capabilities.verify(root.token!, ask("read", "service:x", { tenant: bob })),
+    );
     expect(refused).toMatchObject({ why: "tenant", code: "permission_denied", nearest: null });
-    expect(denial(capabilities.verify(root.token!, ask("read", "service:x", { tenant: null }))).why).toBe("tenant");
+    expect(
+      denial(capabilities.verify(root.token!, ask("read", "service:x", { tenant: null }))).why,
+    ).toBe("tenant");
   });
 
   test("of an attenuated service, which rule refused the call", async () => {
     const { capabilities, root } = await setUp();
     const calls = [{ handler: "calls.add", args: [{ index: 0, max: 10 }] }];
-    const { token, capability } = await capabilities.attenuate(root.capability, { resources: ["service:a"], calls });
+    const { token, capability } = await capabilities.attenuate(root.capability, {
+      resources: ["service:a"],
+      calls,
+    });
     const call = (handler: string, ...args: unknown[]) =>
       capabilities.verify(token!, ask("invoke", "service:a", { call: { handler, args } }));
     expect(call("calls.add", 10).allowed).toBe(true);
-    expect(denial(call("calls.add", 11)).call).toMatchObject({ why: "argument", constraint: { index: 0, max: 10 } });
-    expect(denial(call("calls.reset")).call).toMatchObject({ why: "handler", allowed: ["calls.add"] });
+    expect(denial(call("calls.add", 11)).call).toMatchObject({
+      why: "argument",
+      constraint: { index: 0, max: 10 },
+    });
+    expect(denial(call("calls.reset")).call).toMatchObject({
+      why: "handler",
+      allowed: ["calls.add"],
+    });
     expect(capabilities.verify(token!, ask("invoke", "service:a")).allowed).toBe(false);
     const wider = capabilities.attenuate(capability, { calls: [{ handler: "calls.*" }] });
     expect((await rejection(wider)).options.fields?.map(({ field }) => field)).toEqual(["calls"]);
@@ -247,7 +303,9 @@ describe("bounds", () => {
   test("what is asked beyond the parent is refused by field", async () => {
     const { capabilities, root } = await setUp();
     const fields = async (request: Parameters<typeof capabilities.attenuate>[1]) =>
-      (await rejection(capabilities.attenuate(root.capability, request))).options.fields?.map(({ field }) => field);
+      (await rejection(capabilities.attenuate(root.capability, request))).options.fields?.map(
+        ({ field }) => field,
+      );
     expect(await fields({ permissions: ["admin"] })).toEqual(["permissions"]);
     expect(await fields({ permissions: ["raed"] })).toEqual(["permissions"]);
     expect(await fields({ permissions: [] })).toEqual(["permissions"]);
@@ -265,16 +323,37 @@ describe("bounds", () => {
   test("depth and fan-out have their caps, also for derivations under way at the same time", async () => {
     const { capabilities, root } = await setUp();
     const flat = await capabilities.attenuate(root.capability, { maxDepth: 1, maxChildren: 2 });
-    const tries = await Promise.allSettled([1, 2, 3].map(() => capabilities.attenuate(flat.capability, {})));
+    const tries = await Promise.allSettled(
+      [1, 2, 3].map(() => capabilities.attenuate(flat.capability, {})),
+    );
     expect(tries.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
     const leaf = [...flat.capability.children][0]!;
-    expect((await rejection(capabilities.attenuate(leaf, {}))).options.fields?.[0]?.field).toBe("parent");
+    expect((await rejection(capabilities.attenuate(leaf, {}))).options.fields?.[0]?.field).toBe(
+      "parent",
+    );
+  });
+
+  test("uses are charged to every ancestor: children share what their parent has left", async () => {
+    const { kv, clock, capabilities, root } = await setUp();
+    const parent = await capabilities.attenuate(root.capability, { maxUses: 3 });
+    const [a, b] = await Promise.all(
+      [1, 2].map(() => capabilities.attenuate(parent.capability, {})),
+    );
+    const use = (token: string) => capabilities.verify(token, ask("read", "kv"));
+    const verdicts = [a, b, a, b].map((each) => use(each!.token!));
+    expect(verdicts.map(({ allowed }) => allowed)).toEqual([true, true, true, false]);
+    expect(denial(verdicts[3]!)).toMatchObject({ why: "uses", link: { id: parent.capability.id } });
+    for (const verdict of verdicts) if (verdict.allowed) await verdict.recorded;
+    const again = await openCapabilities(kv, clock);
+    expect(again.verify(b!.token!, ask("read", "kv")).allowed).toBe(false);
   });
 
   test("a rate is charged to every ancestor: children share their parent's minute", async () => {
     const { clock, capabilities, root } = await setUp();
     const parent = await capabilities.attenuate(root.capability, { ratePerMinute: 4 });
-    const [a, b] = await Promise.all([1, 2].map(() => capabilities.attenuate(parent.capability, {})));
+    const [a, b] = await Promise.all(
+      [1, 2].map(() => capabilities.attenuate(parent.capability, {})),
+    );
     const use = (token: string) => capabilities.verify(token, ask("read", "kv"));
     expect([a, b, a, b].map((each) => use(each!.token!).allowed)).toEqual([true, true, true, true]);
     const refused = denial(use(a!.token!));

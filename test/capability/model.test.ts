@@ -6,7 +6,16 @@ import type { TenantId } from "#base/ids.ts";
 import type { Capabilities } from "#capability/capabilities.ts";
 import type { Permission } from "#capability/permission.ts";
 import { isToken } from "#capability/token.ts";
-import { alice, bearer, bob, handClock, openCapabilities, openStore, type OpenStore, scoped } from "./support.ts";
+import {
+  alice,
+  bearer,
+  bob,
+  handClock,
+  openCapabilities,
+  openStore,
+  type OpenStore,
+  scoped,
+} from "./support.ts";
 
 let store: OpenStore;
 let run = 0;
@@ -78,15 +87,20 @@ const command = fc.oneof(
 
 test("for any history a use passes exactly when every link of its chain allows it", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 40 }), async (commands) => {
+    fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 80 }), async (commands) => {
       const kv = scoped(store.kv, `run${run++}`);
       const clock = handClock();
       let capabilities = await openCapabilities(kv, clock);
       const models: Model[] = [];
-      const make = async (parent: Model | undefined, asked: Parameters<Capabilities["attenuate"]>[1]) => {
+      const make = async (
+        parent: Model | undefined,
+        asked: Parameters<Capabilities["attenuate"]>[1],
+      ) => {
         const from = parent ? capabilities.get(parent.id) : capabilities.owner;
         if (from === undefined) return;
-        const made = await capabilities.delegate(from, { ...asked, to: bearer }).catch((error: unknown) => error);
+        const made = await capabilities
+          .delegate(from, { ...asked, to: bearer })
+          .catch((error: unknown) => error);
         if (made instanceof Error) return expect(made).toBeInstanceOf(SoloError);
         const { capability, token } = made as Awaited<ReturnType<Capabilities["attenuate"]>>;
         const { record } = capability;
@@ -107,8 +121,17 @@ test("for any history a use passes exactly when every link of its chain allows i
         mustNotExceed(model, parent);
         models.push(model);
       };
-      await make(undefined, { tenant: null, permissions: ["read", "invoke", "deploy"], resources: ["*"] });
-      await make(undefined, { tenant: alice, resources: ["service:*", "net:*"], maxUses: 8, ratePerMinute: 6 });
+      await make(undefined, {
+        tenant: null,
+        permissions: ["read", "invoke", "deploy"],
+        resources: ["*"],
+      });
+      await make(undefined, {
+        tenant: alice,
+        resources: ["service:*", "net:*"],
+        maxUses: 8,
+        ratePerMinute: 6,
+      });
 
       for (const each of commands) {
         const model = "at" in each ? models[each.at % models.length] : undefined;
@@ -117,13 +140,20 @@ test("for any history a use passes exactly when every link of its chain allows i
         else if (each.kind === "sweep") await capabilities.sweep();
         else if (each.kind === "revoke" && model) {
           model.revoked = true;
-          await capabilities.revoke(model.id).catch((error: SoloError) => expect(error.code).toBe("not_found"));
+          await capabilities
+            .revoke(model.id)
+            .catch((error: SoloError) => expect(error.code).toBe("not_found"));
         } else if (each.kind === "restart") {
           capabilities = await openCapabilities(kv, clock);
           for (const all of models) all.usedAt = [];
         } else if (each.kind === "use" && model) {
           const { permission, resource, tenant } = each;
-          const verdict = capabilities.verify(model.token, { permission, resource, tenant, presenter: {} });
+          const verdict = capabilities.verify(model.token, {
+            permission,
+            resource,
+            tenant,
+            presenter: {},
+          });
           const chain = chainOf(model);
           expect(verdict.allowed).toBe(chain.every((link) => allows(link, each, clock)));
           if (!verdict.allowed) continue;
@@ -170,26 +200,42 @@ function mustNotExceed(child: Model, parent: Model | undefined): void {
 test("no text passes for a token, however close to one it is", async () => {
   const kv = scoped(store.kv, "forgery");
   const capabilities = await openCapabilities(kv, handClock());
-  const made = await capabilities.grant({ tenant: alice, holder: bearer, permissions: ["read"], resources: ["*"] });
+  const made = await capabilities.grant({
+    tenant: alice,
+    holder: bearer,
+    permissions: ["read"],
+    resources: ["*"],
+  });
   const token = made.token!;
   const use = (text: string) =>
     capabilities.verify(text, { permission: "read", resource: "kv", tenant: alice, presenter: {} });
   expect(use(token).allowed).toBe(true);
   const near = fc
-    .tuple(fc.nat(token.length - 1), fc.constantFrom(..."abcXYZ019-_ \0"))
+    .tuple(
+      fc.nat(token.length - 1),
+      fc.constantFrom("a", "b", "Y", "Z", "0", "9", "-", "_", " ", "\0"),
+    )
     .map(([at, char]) => token.slice(0, at) + char + token.slice(at + 1));
   const any = fc.oneof(
     near,
     fc.string({ maxLength: 300 }),
     fc.base64String().map((text) => `solo_${text}`),
-    fc.constantFrom("", token.slice(0, -1), `${token}=`, ` ${token}`, token.toUpperCase(), made.capability.record.tokenHash!),
+    fc.constantFrom(
+      "",
+      token.slice(0, -1),
+      `${token}=`,
+      ` ${token}`,
+      token.toUpperCase(),
+      made.capability.record.tokenHash!,
+    ),
   );
   fc.assert(
     fc.property(any, (text) => {
       const verdict = use(text);
       expect(verdict.allowed).toBe(text === token);
       if (text !== token) expect(isToken(text)).toBe(false);
-      if (!verdict.allowed) expect(verdict.denial).toMatchObject({ why: "unknown", link: null, nearest: null });
+      if (!verdict.allowed)
+        expect(verdict.denial).toMatchObject({ why: "unknown", link: null, nearest: null });
     }),
     { numRuns: 2_000 },
   );

@@ -86,7 +86,9 @@ describe("the grammar of resources", () => {
   const name = fc.constantFrom("a", "ab", "abc", "b", "ba");
   const resources = fc.oneof(
     fc.constantFrom("kernel", "kv", "events"),
-    fc.tuple(fc.constantFrom("service", "secret", "topic"), name).map(([kind, x]) => `${kind}:${x}`),
+    fc
+      .tuple(fc.constantFrom("service", "secret", "topic"), name)
+      .map(([kind, x]) => `${kind}:${x}`),
     fc.tuple(host, port).map(([h, p]) => `net:${h}${p}`),
   );
   const patterns = fc.oneof(

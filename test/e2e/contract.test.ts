@@ -54,7 +54,16 @@ describe("calls and casts", () => {
       nothing() {},
     } };`;
     await tenant.deploy({ service_id: "echo", code });
-    const values = [null, true, -0.5, "ü€😀\u0000\u2028", [], {}, { nested: [{ deep: "\n\t\"" }] }, 1e300];
+    const values = [
+      null,
+      true,
+      -0.5,
+      "ü€😀\u0000\u2028",
+      [],
+      {},
+      { nested: [{ deep: '\n\t"' }] },
+      1e300,
+    ];
     expect(await tenant.call("echo", "echo", ...values)).toEqual(values);
     expect(await tenant.call("echo", "later", { a: 1 })).toEqual({ a: 1 });
     expect(await tenant.call("echo", "nothing")).toBeNull();
@@ -80,7 +89,10 @@ describe("calls and casts", () => {
 
   test("with concurrent: true they interleave", async () => {
     const tenant = kernel.tenant("calls");
-    await tenant.deploy({ service_id: "parallel", code: INTERLEAVING.replace("default {", "default { concurrent: true,") });
+    await tenant.deploy({
+      service_id: "parallel",
+      code: INTERLEAVING.replace("default {", "default { concurrent: true,"),
+    });
     expect(await overlap(tenant, "parallel")).toBe(5);
   });
 
@@ -96,8 +108,15 @@ describe("calls and casts", () => {
     await tenant.deploy({ service_id: "shop", code });
     const refused = await tenant.ask("shop", "buy");
     expect(refused.status).toBe(422);
-    expect(refused.body).toMatchObject({ code: "service_error", service_code: "sold_out", detail: "There is nothing left." });
-    expect((await tenant.ask("shop", "later")).body).toMatchObject({ code: "service_error", service_code: "too_late" });
+    expect(refused.body).toMatchObject({
+      code: "service_error",
+      service_code: "sold_out",
+      detail: "There is nothing left.",
+    });
+    expect((await tenant.ask("shop", "later")).body).toMatchObject({
+      code: "service_error",
+      service_code: "too_late",
+    });
     expect(await tenant.call("shop", "ok")).toBe("ok");
     expect(await tenant.status("shop")).toMatchObject({ state: "running", restarts: 0, errors: 2 });
   });
@@ -134,7 +153,9 @@ describe("time", () => {
     await until(async () => ticks(await tenant.call("clock", "got")) >= 3, "three ticks");
     await tenant.call("clock", "end");
     const got = await tenant.call("clock", "got");
-    expect(got.filter((message: { kind?: string }) => message.kind === "once")).toEqual([{ kind: "once" }]);
+    expect(got.filter((message: { kind?: string }) => message.kind === "once")).toEqual([
+      { kind: "once" },
+    ]);
     await tenant.call("clock", "got");
     expect(ticks(await tenant.call("clock", "got"))).toBe(ticks(got));
   });
@@ -168,7 +189,12 @@ describe("what a service is told", () => {
         return { tenant, service, instance, env, args: state.args };
       } },
     };`;
-    const { instance_id } = await tenant.deploy({ service_id: "me", code, env: { REGION: "eu" }, args: [1, { two: 2 }] });
+    const { instance_id } = await tenant.deploy({
+      service_id: "me",
+      code,
+      env: { REGION: "eu" },
+      args: [1, { two: 2 }],
+    });
     expect(await tenant.call("me", "who")).toEqual({
       tenant: "told",
       service: "me",
@@ -190,12 +216,21 @@ describe("what a service is told", () => {
       const read = await tenant.logs("speaker");
       return read.length >= 6 ? read : undefined;
     }, "six lines");
-    expect(lines.map(({ level }) => level)).toEqual(["debug", "info", "warn", "error", "info", "error"]);
+    expect(lines.map(({ level }) => level)).toEqual([
+      "debug",
+      "info",
+      "warn",
+      "error",
+      "info",
+      "error",
+    ]);
     expect(lines[1]!["text"]).toMatch(/^i \{ ?a: 1 ?\}$/);
     expect(lines[3]!["text"]).toContain("Error: e");
     expect(lines[4]!["text"]).toBe("out [ 1, 2 ]");
     expect(lines.every((line) => line["instance_id"] === instance_id)).toBe(true);
-    expect(lines.map(({ seq }) => seq)).toEqual(lines.map(({ seq }) => seq).toSorted((a, b) => a - b));
+    expect(lines.map(({ seq }) => seq)).toEqual(
+      lines.map(({ seq }) => seq).toSorted((a, b) => a - b),
+    );
   });
 
   test("terminate runs before an orderly kill and may still use its powers", async () => {
@@ -216,7 +251,10 @@ describe("what a service is told", () => {
       code: `export default { calls: { emit: (solo, type, payload) => solo.events.emit(type, payload) } };`,
     });
     await tenant.call("sender", "emit", "order_placed", { id: 7 });
-    const event = await until(async () => (await tenant.events({ event_type: "service.order_placed" }))[0], "the event");
+    const event = await until(
+      async () => (await tenant.events({ event_type: "service.order_placed" }))[0],
+      "the event",
+    );
     expect(event).toMatchObject({ tenant_id: "told", subject: "sender", payload: { id: 7 } });
     const refused = await tenant.ask("sender", "emit", [17]);
     expect(refused.body.code).toBe("invalid_argument");
@@ -234,12 +272,18 @@ describe("kv", () => {
     const tenant = kernel.tenant("kv");
     await tenant.deploy({ service_id: "store", code });
     expect(await tenant.call("store", "missing")).toBe(true);
-    for (const key of ["user:b", "user:a", "order:1"]) await tenant.call("store", "put", key, { key });
+    for (const key of ["user:b", "user:a", "order:1"])
+      await tenant.call("store", "put", key, { key });
     expect(await tenant.call("store", "get", "user:a")).toEqual({ key: "user:a" });
     const keys = (entries: { key: string }[]) => entries.map(({ key }) => key);
     expect(keys(await tenant.call("store", "list"))).toEqual(["order:1", "user:a", "user:b"]);
-    expect(keys(await tenant.call("store", "list", { prefix: "user:" }))).toEqual(["user:a", "user:b"]);
-    expect(keys(await tenant.call("store", "list", { prefix: "user:", after: "user:a" }))).toEqual(["user:b"]);
+    expect(keys(await tenant.call("store", "list", { prefix: "user:" }))).toEqual([
+      "user:a",
+      "user:b",
+    ]);
+    expect(keys(await tenant.call("store", "list", { prefix: "user:", after: "user:a" }))).toEqual([
+      "user:b",
+    ]);
     expect(keys(await tenant.call("store", "list", { limit: 1 }))).toEqual(["order:1"]);
     await tenant.call("store", "remove", "user:a");
     expect(await tenant.call("store", "get", "user:a")).toBeNull();
@@ -259,7 +303,10 @@ describe("kv", () => {
     const tenant = kernel.tenant("kv");
     await tenant.deploy({ service_id: "bounds", code });
     const longKey = await tenant.ask("bounds", "put", ["x".repeat(513), 1]);
-    expect(longKey.body).toMatchObject({ code: "invalid_argument", detail: expect.stringContaining("512") });
+    expect(longKey.body).toMatchObject({
+      code: "invalid_argument",
+      detail: expect.stringContaining("512"),
+    });
     const large = await tenant.ask("bounds", "put", ["k", "x".repeat(1024 * 1024 + 1)]);
     expect(large.body).toMatchObject({ code: "payload_too_large" });
     expect(await tenant.status("bounds")).toMatchObject({ state: "running", restarts: 0 });
@@ -308,19 +355,37 @@ describe("services of one tenant", () => {
     await tenant.call("front", "note");
     expect(await tenant.call("back", "casts")).toBe(1);
     expect(await tenant.call("front", "web")).toEqual([202, "yes", "POST /path hello"]);
-    expect(await tenant.call("front", "refused")).toEqual({ code: "service_error", message: "Not today." });
-    expect((await tenant.ask("front", "pass")).body).toMatchObject({ code: "service_error", service_code: "no" });
-    expect((await tenant.ask("front", "missing")).body).toMatchObject({ code: "service_not_found" });
-    expect((await tenant.ask("front", "unknown")).body).toMatchObject({ code: "handler_not_found" });
+    expect(await tenant.call("front", "refused")).toEqual({
+      code: "service_error",
+      message: "Not today.",
+    });
+    expect((await tenant.ask("front", "pass")).body).toMatchObject({
+      code: "service_error",
+      service_code: "no",
+    });
+    expect((await tenant.ask("front", "missing")).body).toMatchObject({
+      code: "service_not_found",
+    });
+    expect((await tenant.ask("front", "unknown")).body).toMatchObject({
+      code: "handler_not_found",
+    });
     expect(await tenant.status("front")).toMatchObject({ state: "running", restarts: 0 });
   });
 
   test("are invisible to another tenant's services and requests", async () => {
     const [here, there] = [kernel.tenant("here"), kernel.tenant("there")];
-    await here.deploy({ service_id: "secret", code: `export default { calls: { get: () => 42 } };` });
-    await there.deploy({ service_id: "spy", code: `export default { calls: { spy: (solo, name) => solo.services.call(name, "get") } };` });
+    await here.deploy({
+      service_id: "secret",
+      code: `export default { calls: { get: () => 42 } };`,
+    });
+    await there.deploy({
+      service_id: "spy",
+      code: `export default { calls: { spy: (solo, name) => solo.services.call(name, "get") } };`,
+    });
     for (const name of ["secret", "here/secret", "../here/secret"]) {
-      expect((await there.ask("spy", "spy", [name])).body).toMatchObject({ code: "service_not_found" });
+      expect((await there.ask("spy", "spy", [name])).body).toMatchObject({
+        code: "service_not_found",
+      });
     }
     expect((await there.ask("secret", "get")).status).toBe(404);
     expect((await there.list()).map(({ service_id }) => service_id)).toEqual(["spy"]);
@@ -335,7 +400,8 @@ describe("source", () => {
       service_id: "multi",
       files: {
         "main.ts": `import { area } from "./lib/shapes.ts"; import settings from "./settings.json" with { type: "json" };
-                    export default { calls: { area: (_solo, r: number) => area(r) * settings.scale } };`,
+                    enum Unit { Metre = 1, Kilometre = 1000 }
+                    export default { calls: { area: (_solo, r: number) => area(r) * settings.scale * Unit.Metre } };`,
         "lib/shapes.ts": `import { PI } from "./numbers"; export const area = (r: number): number => r * r * PI;`,
         "lib/numbers.ts": `export const PI = 3;`,
         "settings.json": `{ "scale": 10 }`,

@@ -42,5 +42,7 @@ test("there is an example of each kind, and each shows how to try it", () => {
     "examples/pipeline/ingest.ts",
     "examples/worker-pool/boss.ts",
   ]);
-  expect(sessions.every(([, steps]) => steps.some(({ output }) => output !== undefined))).toBe(true);
+  expect(sessions.every(([, steps]) => steps.some(({ output }) => output !== undefined))).toBe(
+    true,
+  );
 });

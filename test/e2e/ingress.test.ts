@@ -15,7 +15,10 @@ const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("he
 
 /** A request whose body is written by hand. */
 function upload(tenant: TestTenant, service: string, path = "/") {
-  const request = httpRequest(`${kernel.http}/s/${tenant.name}/${service}${path}`, { method: "POST", headers: tenant.headers });
+  const request = httpRequest(`${kernel.http}/s/${tenant.name}/${service}${path}`, {
+    method: "POST",
+    headers: tenant.headers,
+  });
   const response = once(request, "response").then(([message]) => message as IncomingMessage);
   response.catch(() => {});
   request.on("error", () => {});
@@ -37,14 +40,24 @@ describe("requests and responses", () => {
         return new Response(JSON.stringify(body), { status: 201, headers });
       } };`,
     });
-    const response = await tenant.ingress("mirror", "/a/b%20c?q=%C3%BC&r=1", { method: "PATCH", body: "hallo", headers: { "x-agent": "me" } });
+    const response = await tenant.ingress("mirror", "/a/b%20c?q=%C3%BC&r=1", {
+      method: "PATCH",
+      body: "hallo",
+      headers: { "x-agent": "me" },
+    });
     expect(response.status).toBe(201);
     expect(response.headers.get("x-one")).toBe("1");
     expect(response.headers.getSetCookie()).toEqual(["a=1; Path=/", "b=2"]);
     expect(await response.json()).toEqual({
-      method: "PATCH", pathname: "/a/b%20c", search: "?q=%C3%BC&r=1", q: "ü", agent: "me",
+      method: "PATCH",
+      pathname: "/a/b%20c",
+      search: "?q=%C3%BC&r=1",
+      q: "ü",
+      agent: "me",
       // The owner's token opens the door; it is nothing that the service behind it may see.
-      authorization: null, text: "hallo", service: "mirror",
+      authorization: null,
+      text: "hallo",
+      service: "mirror",
     });
   });
 
@@ -76,27 +89,48 @@ describe("requests and responses", () => {
     const bad = await tenant.ingress("throws", "/bad");
     expect(bad.status).toBe(500);
     expect(bad.headers.get("content-type")).toContain("application/problem+json");
-    expect(await bad.json()).toMatchObject({ code: "handler_failed", detail: "TypeError: no such thing" });
+    expect(await bad.json()).toMatchObject({
+      code: "handler_failed",
+      detail: "TypeError: no such thing",
+    });
     expect(await (await tenant.ingress("throws", "/")).text()).toBe("fine");
+    const [line] = await until(
+      async () => (await tenant.logs("throws")).filter(({ level }) => level === "error"),
+      "the log",
+    );
+    expect(line!["text"]).toMatch(/TypeError: no such thing[\s\S]*index\.[tj]s:2/);
     expect(await tenant.status("throws")).toMatchObject({ restarts: 0, errors: 1 });
   });
 
   test("what is not a Response, and a service without fetch, say so", async () => {
     await tenant.deploy({ service_id: "wrong", code: `export default { fetch: () => "text" };` });
     const wrong = await tenant.ingress("wrong");
-    expect(await wrong.json()).toMatchObject({ code: "handler_failed", detail: expect.stringContaining("Response") });
+    expect(await wrong.json()).toMatchObject({
+      code: "handler_failed",
+      detail: expect.stringContaining("Response"),
+    });
     await tenant.deploy({ service_id: "mute", code: `export default { calls: { a: () => 1 } };` });
     const mute = await tenant.ingress("mute");
-    expect([mute.status, ((await mute.json()) as Body)["code"]]).toEqual([404, "handler_not_found"]);
+    expect([mute.status, ((await mute.json()) as Body)["code"]]).toEqual([
+      404,
+      "handler_not_found",
+    ]);
   });
 
   test("strangers reach only what is deployed with ingress: public", async () => {
-    await tenant.deploy({ service_id: "open", ingress: "public", code: `export default { fetch: () => new Response("welcome") };` });
+    await tenant.deploy({
+      service_id: "open",
+      ingress: "public",
+      code: `export default { fetch: () => new Response("welcome") };`,
+    });
     const stranger = (service: string) => fetch(`${kernel.http}/s/web/${service}/`);
     expect(await (await stranger("open")).text()).toBe("welcome");
     for (const service of ["bare", "no-such-service"]) {
       const answer = await stranger(service);
-      expect([answer.status, ((await answer.json()) as Body)["code"]]).toEqual([401, "unauthenticated"]);
+      expect([answer.status, ((await answer.json()) as Body)["code"]]).toEqual([
+        401,
+        "unauthenticated",
+      ]);
     }
   });
 });
@@ -143,12 +177,16 @@ describe("streams", () => {
     const response = await tenant.ingress("sse");
     expect(response.headers.get("content-type")).toBe("text/event-stream");
     const events: string[] = [];
-    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) events.push(chunk);
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream()))
+      events.push(chunk);
     expect(events).toEqual(["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"]);
   });
 
   test("5 MB pass intact in both directions at once", async () => {
-    await tenant.deploy({ service_id: "pipe", code: `export default { fetch: (request) => new Response(request.body) };` });
+    await tenant.deploy({
+      service_id: "pipe",
+      code: `export default { fetch: (request) => new Response(request.body) };`,
+    });
     const bytes = randomBytes(5 * MIB);
     const response = await tenant.ingress("pipe", "/", { method: "POST", body: bytes });
     const echoed = new Uint8Array(await response.arrayBuffer());
@@ -188,9 +226,15 @@ describe("streams", () => {
     });
     const { request } = upload(tenant, "patient");
     request.end();
-    await until(async () => (await tenant.call("patient", "look")).begun === 1, "the request to begin");
+    await until(
+      async () => (await tenant.call("patient", "look")).begun === 1,
+      "the request to begin",
+    );
     request.destroy();
-    await until(async () => (await tenant.call("patient", "look")).aborted.length === 2, "both signals");
+    await until(
+      async () => (await tenant.call("patient", "look")).aborted.length === 2,
+      "both signals",
+    );
     expect((await tenant.call("patient", "look")).aborted.toSorted()).toEqual(["request", "solo"]);
   });
 
@@ -214,7 +258,11 @@ describe("streams", () => {
     const message = await response;
     await once(message, "data");
     request.destroy();
-    await until(async () => (await tenant.call("endless", "look")).ends.length === 2, "the end to be noticed", 5000);
+    await until(
+      async () => (await tenant.call("endless", "look")).ends.length === 2,
+      "the end to be noticed",
+      5000,
+    );
     const { sent } = await tenant.call("endless", "look");
     await tenant.call("endless", "look");
     expect((await tenant.call("endless", "look")).sent).toBeLessThanOrEqual(sent + 1);
@@ -236,7 +284,11 @@ describe("streams", () => {
     request.write("x".repeat(1000));
     await until(async () => (await tenant.call("reader", "look")).got === 1000, "the first part");
     request.destroy();
-    await until(async () => (await tenant.call("reader", "look")).error !== null, "the body to break", 5000);
+    await until(
+      async () => (await tenant.call("reader", "look")).error !== null,
+      "the body to break",
+      5000,
+    );
     expect(await tenant.call("reader", "look")).toEqual({ got: 1000, error: "AbortError" });
   });
 
@@ -338,14 +390,30 @@ describe("a Hono application, bundled and unmodified", () => {
       mainFields: ["module", "main"],
       write: false,
     });
-    await tenant.deploy({ service_id: "app", format: "javascript_source", code: bundle.outputFiles[0]!.text, env: { REGION: "eu" } });
+    await tenant.deploy({
+      service_id: "app",
+      format: "javascript_source",
+      code: bundle.outputFiles[0]!.text,
+      env: { REGION: "eu" },
+    });
     const get = async (path: string, init?: RequestInit) => tenant.ingress("app", path, init);
     const hello = await get("/");
-    expect([await hello.text(), hello.headers.get("x-took"), hello.headers.get("access-control-allow-origin")]).toEqual(["hello", "some", "*"]);
+    expect([
+      await hello.text(),
+      hello.headers.get("x-took"),
+      hello.headers.get("access-control-allow-origin"),
+    ]).toEqual(["hello", "some", "*"]);
     expect(await (await get("/users/7?q=x")).json()).toEqual({ id: "7", q: "x", region: "eu" });
-    const made = await get("/users", { method: "POST", body: JSON.stringify({ name: "Ada" }), headers: { "content-type": "application/json" } });
+    const made = await get("/users", {
+      method: "POST",
+      body: JSON.stringify({ name: "Ada" }),
+      headers: { "content-type": "application/json" },
+    });
     expect([made.status, await made.json()]).toEqual([201, { name: "Ada" }]);
-    const form = await get("/form", { method: "POST", body: new URLSearchParams({ a: "1", b: "ü" }) });
+    const form = await get("/form", {
+      method: "POST",
+      body: new URLSearchParams({ a: "1", b: "ü" }),
+    });
     expect(await form.json()).toEqual({ a: "1", b: "ü" });
     const teapot = await get("/teapot");
     expect([teapot.status, await teapot.text()]).toEqual([418, "short and stout"]);
@@ -354,6 +422,8 @@ describe("a Hono application, bundled and unmodified", () => {
     const multipart = new FormData();
     multipart.set("file", new Blob(["content"]), "a.txt");
     multipart.set("name", "x");
-    expect(await (await get("/form", { method: "POST", body: multipart })).json()).toMatchObject({ name: "x" });
+    expect(await (await get("/form", { method: "POST", body: multipart })).json()).toMatchObject({
+      name: "x",
+    });
   });
 });

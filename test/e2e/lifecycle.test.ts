@@ -13,7 +13,10 @@ const types = async (tenant: TestTenant, service: string) =>
   (await tenant.events({ service_id: service })).map(({ event_type }) => event_type as string);
 
 const eventOf = (tenant: TestTenant, service: string, type: string): Promise<Body> =>
-  until(async () => (await tenant.events({ service_id: service, event_type: type })).at(-1), `${type} of ${service}`);
+  until(
+    async () => (await tenant.events({ service_id: service, event_type: type })).at(-1),
+    `${type} of ${service}`,
+  );
 
 const running = (tenant: TestTenant, service: string) =>
   until(async () => (await tenant.status(service))["state"] === "running", `${service} to run`);
@@ -22,7 +25,11 @@ describe("deploy", () => {
   const tenant = kernel.tenant("deploy");
 
   test("answers 201 with everything a client needs, and is on record when it does", async () => {
-    const answer = await tenant.request("POST", "/services", { service_id: "a", code: COUNTER, metadata: { team: "x" } });
+    const answer = await tenant.request("POST", "/services", {
+      service_id: "a",
+      code: COUNTER,
+      metadata: { team: "x" },
+    });
     expect(answer.status).toBe(201);
     expect(answer.body).toEqual({
       tenant_id: "deploy",
@@ -34,7 +41,10 @@ describe("deploy", () => {
     });
     expect(await types(tenant, "a")).toEqual(["service_started", "service_deployed"]);
     const [deployed] = await tenant.events({ service_id: "a", event_type: "service_deployed" });
-    expect(deployed!["payload"]).toMatchObject({ revision: answer.body.revision, instance_id: answer.body.instance_id });
+    expect(deployed!["payload"]).toMatchObject({
+      revision: answer.body.revision,
+      instance_id: answer.body.instance_id,
+    });
   });
 
   test("equal source and settings are the same revision, anything else is another", async () => {
@@ -49,18 +59,26 @@ describe("deploy", () => {
   test("of an existing id is refused with 409 and changes nothing", async () => {
     const { instance_id } = await tenant.deploy({ service_id: "taken", code: COUNTER });
     await tenant.call("taken", "add");
-    const again = await tenant.request("POST", "/services", { service_id: "taken", code: `export default { calls: {} , init() {} };` });
+    const again = await tenant.request("POST", "/services", {
+      service_id: "taken",
+      code: `export default { calls: {} , init() {} };`,
+    });
     expect(again.status).toBe(409);
-    expect(again.body).toMatchObject({ code: "already_exists", hint: expect.stringContaining("PUT /services/taken") });
+    expect(again.body).toMatchObject({
+      code: "already_exists",
+      hint: expect.stringContaining("PUT /services/taken"),
+    });
     expect(await tenant.call("taken", "get")).toBe(1);
     expect(await tenant.status("taken")).toMatchObject({ instance_id, state: "running" });
   });
 
   test("of one id many times at once deploys it once", async () => {
     const answers = await Promise.all(
-      Array.from({ length: 8 }, () => tenant.request("POST", "/services", { service_id: "race", code: COUNTER })),
+      Array.from({ length: 8 }, () =>
+        tenant.request("POST", "/services", { service_id: "race", code: COUNTER }),
+      ),
     );
-    const statuses = answers.map(({ status }) => status).toSorted();
+    const statuses = answers.map(({ status }) => status).toSorted((a, b) => a - b);
     expect(statuses).toEqual([201, 409, 409, 409, 409, 409, 409, 409]);
     expect(await tenant.call("race", "add")).toBe(1);
   });
@@ -78,7 +96,12 @@ describe("status and list", () => {
   const tenant = kernel.tenant("status");
 
   test("status says how the service is", async () => {
-    const { revision, instance_id } = await tenant.deploy({ service_id: "a", code: COUNTER, metadata: { team: "x" }, persistence: "hybrid" });
+    const { revision, instance_id } = await tenant.deploy({
+      service_id: "a",
+      code: COUNTER,
+      metadata: { team: "x" },
+      persistence: "hybrid",
+    });
     await tenant.call("a", "add");
     await tenant.call("a", "add");
     await tenant.ask("a", "missing");
@@ -100,8 +123,14 @@ describe("status and list", () => {
       handlers: ["calls.add", "calls.get", "calls.put", "calls.kept", "casts.reset"],
     });
     expect(Math.abs(Date.parse(status["deployed_at"]) - Date.now())).toBeLessThan(60_000);
-    await until(async () => (await tenant.status("a"))["memory_bytes"] > 100_000, "its memory to be measured");
-    await until(async () => (await tenant.status("a"))["cpu_ms"] > 0, "its CPU time to be measured");
+    await until(
+      async () => (await tenant.status("a"))["memory_bytes"] > 100_000,
+      "its memory to be measured",
+    );
+    await until(
+      async () => (await tenant.status("a"))["cpu_ms"] > 0,
+      "its CPU time to be measured",
+    );
     expect((await tenant.status("a"))["uptime_ms"]).toBeGreaterThan(0);
   });
 
@@ -135,7 +164,30 @@ describe("restart", () => {
       expect(body.instance_id).not.toBe(first["instance_id"]);
       expect(await tenant.call(persistence, "get")).toBe(persistence === "stateless" ? 0 : 1);
     }
-    expect((await tenant.request("POST", "/services/nobody/restart")).body).toMatchObject({ code: "service_not_found" });
+    expect((await tenant.request("POST", "/services/nobody/restart")).body).toMatchObject({
+      code: "service_not_found",
+    });
+  });
+
+  test("that does not get up again says why, and leaves the service quarantined, not lost", async () => {
+    const code = `export default {
+      async init(solo) { if (await solo.kv.get("poison")) throw new Error("poisoned"); return {}; },
+      calls: { poison: (solo) => solo.kv.put("poison", true), ok: () => 1 } };`;
+    await tenant.deploy({ service_id: "poisoned", code });
+    await tenant.call("poisoned", "poison");
+    const { status, body } = await tenant.request("POST", "/services/poisoned/restart");
+    expect(status).toBe(422);
+    expect(body).toMatchObject({
+      code: "startup_failed",
+      detail: expect.stringContaining("poisoned"),
+    });
+    expect((await tenant.status("poisoned"))["state"]).toBe("quarantined");
+    expect((await tenant.ask("poisoned", "ok")).body.code).toBe("service_quarantined");
+    const cured = await tenant.request("PUT", "/services/poisoned", {
+      code: code.replace("throw", "return {}; throw"),
+    });
+    expect(cured.body).toMatchObject({ state: "running" });
+    expect(await tenant.call("poisoned", "ok")).toBe(1);
   });
 });
 
@@ -166,9 +218,19 @@ export default defineService({
     await tenant.call("a", "ok");
     const answer = await tenant.ask("a", "explode");
     expect(answer.status).toBe(502);
-    expect(answer.body).toMatchObject({ code: "service_crashed", detail: expect.stringContaining("TypeError"), hint: expect.stringContaining("last_crash") });
+    expect(answer.body).toMatchObject({
+      code: "service_crashed",
+      detail: expect.stringContaining("TypeError"),
+      hint: expect.stringContaining("last_crash"),
+    });
     const event = await eventOf(tenant, "a", "service_crashed");
-    expect(event["payload"]).toMatchObject({ reason: "exception", instance_id, revision, restarts: 0, last_messages: ["calls.explode"] });
+    expect(event["payload"]).toMatchObject({
+      reason: "exception",
+      instance_id,
+      revision,
+      restarts: 0,
+      last_messages: ["calls.explode"],
+    });
     expect(event["payload"].message).toContain("TypeError");
     expect(event["payload"].stack).toMatch(/price \(.*index\.ts:6:\d+\)/);
     expect(event["payload"].stack).toMatch(/explode \(.*index\.ts:14:\d+\)/);
@@ -179,7 +241,11 @@ export default defineService({
     const restarted = await eventOf(tenant, "a", "service_restarted");
     expect(restarted).toMatchObject({ causation_id: event["id"], payload: { restarts: 1 } });
     const status = await tenant.status("a");
-    expect(status).toMatchObject({ state: "running", restarts: 1, last_crash: { reason: "exception", event_id: event["id"] } });
+    expect(status).toMatchObject({
+      state: "running",
+      restarts: 1,
+      last_crash: { reason: "exception", event_id: event["id"] },
+    });
     expect(status["last_crash"].stack).toBe(event["payload"].stack);
     expect(status["instance_id"]).not.toBe(instance_id);
     expect(status["instance_id"]).toBe(restarted["payload"].instance_id);
@@ -194,12 +260,14 @@ export default defineService({
       },
     });
     await tenant.ask("files", "go");
-    expect((await eventOf(tenant, "files", "service_crashed"))["payload"].stack).toMatch(/lib\/boom\.ts:4:\d+/);
+    expect((await eventOf(tenant, "files", "service_crashed"))["payload"].stack).toMatch(
+      /lib\/boom\.ts:4:\d+/,
+    );
   });
 
   const ways: Record<string, string> = {
     "a cast": `export default { casts: { go() { throw new Error("from cast"); } }, calls: { ok: () => 1 } };`,
-    "info": `export default { info() { throw new Error("from info"); }, casts: { async go(solo) { await solo.after(0, 1); } }, calls: { ok: () => 1 } };`,
+    info: `export default { info() { throw new Error("from info"); }, casts: { async go(solo) { await solo.after(0, 1); } }, calls: { ok: () => 1 } };`,
     "a timer's callback": `export default { casts: { go() { setTimeout(() => { throw new Error("from timer"); }, 1); } }, calls: { ok: () => 1 } };`,
     "a promise nobody waits for": `export default { casts: { go() { void Promise.reject(new Error("from promise")); } }, calls: { ok: () => 1 } };`,
     "a promise that fails later": `export default { casts: { go(solo) { void (async () => { await solo.sleep(2); throw new Error("from later"); })(); } }, calls: { ok: () => 1 } };`,
@@ -223,7 +291,10 @@ export default defineService({
       code: `export default { calls: { async explode(solo) { await solo.sleep(100); throw new Error("boom"); }, ok: (_solo, n) => n } };`,
     });
     const exploding = tenant.ask("queue", "explode");
-    await until(async () => (await tenant.status("queue"))["mailbox_length"] === 1, "the first message");
+    await until(
+      async () => (await tenant.status("queue"))["mailbox_length"] === 1,
+      "the first message",
+    );
     const behind = [1, 2, 3].map((n) => tenant.ask("queue", "ok", [n]));
     expect((await exploding).body).toMatchObject({ code: "service_crashed" });
     expect((await Promise.all(behind)).map(({ body }) => body.reply)).toEqual([1, 2, 3]);
@@ -275,30 +346,52 @@ describe("restart kinds and intensity", () => {
   });
 
   test("too many crashes quarantine it: an event, 503 for everybody, and a restart brings it back", async () => {
-    await tenant.deploy({ service_id: "sick", code, restart_limits: { max_restarts: 2, max_seconds: 60 } });
+    await tenant.deploy({
+      service_id: "sick",
+      code,
+      restart_limits: { max_restarts: 2, max_seconds: 60 },
+    });
     await until(async () => {
       await tenant.cast("sick", "boom").catch(() => {});
       return (await tenant.status("sick"))["state"] === "quarantined";
     }, "the quarantine");
     const event = await eventOf(tenant, "sick", "service_quarantined");
     expect(event["payload"]).toMatchObject({ crashes: 3 });
-    for (const answer of [await tenant.ask("sick", "ok"), await tenant.request("POST", "/services/sick/casts/boom", {})]) {
+    for (const answer of [
+      await tenant.ask("sick", "ok"),
+      await tenant.request("POST", "/services/sick/casts/boom", {}),
+    ]) {
       expect(answer.status).toBe(503);
-      expect(answer.body).toMatchObject({ code: "service_quarantined", hint: expect.stringContaining("last_crash") });
+      expect(answer.body).toMatchObject({
+        code: "service_quarantined",
+        hint: expect.stringContaining("last_crash"),
+      });
     }
     expect((await tenant.status("sick"))["last_crash"].message).toContain("boom");
-    expect((await tenant.events({ service_id: "sick", event_type: "service_crashed" })).length).toBe(3);
+    expect(
+      (await tenant.events({ service_id: "sick", event_type: "service_crashed" })).length,
+    ).toBe(3);
     expect((await tenant.request("POST", "/services/sick/restart")).status).toBe(200);
     expect(await tenant.call("sick", "ok")).toBe(1);
     expect((await tenant.status("sick"))["state"]).toBe("running");
     await tenant.cast("sick", "boom");
-    await until(async () => (await tenant.status("sick"))["restarts"] >= 3, "a supervised restart again");
+    await until(
+      async () => (await tenant.status("sick"))["restarts"] >= 3,
+      "a supervised restart again",
+    );
   });
 
   test("a quarantined service can be killed and deployed anew", async () => {
-    await tenant.deploy({ service_id: "gone", code, restart_limits: { max_restarts: 0, max_seconds: 60 } });
+    await tenant.deploy({
+      service_id: "gone",
+      code,
+      restart_limits: { max_restarts: 0, max_seconds: 60 },
+    });
     await tenant.cast("gone", "boom");
-    await until(async () => (await tenant.status("gone"))["state"] === "quarantined", "the quarantine");
+    await until(
+      async () => (await tenant.status("gone"))["state"] === "quarantined",
+      "the quarantine",
+    );
     await tenant.kill("gone");
     await tenant.deploy({ service_id: "gone", code });
     expect(await tenant.call("gone", "ok")).toBe(1);
@@ -316,7 +409,12 @@ describe("kill", () => {
     await tenant.call("a", "say");
     const answer = await tenant.request("DELETE", "/services/a");
     expect(answer.status).toBe(202);
-    expect(answer.body).toEqual({ tenant_id: "kill", service_id: "a", state: "stopped", forced: false });
+    expect(answer.body).toEqual({
+      tenant_id: "kill",
+      service_id: "a",
+      state: "stopped",
+      forced: false,
+    });
     expect((await tenant.request("GET", "/services/a")).status).toBe(404);
     expect((await tenant.ask("a", "get")).body).toMatchObject({ code: "service_not_found" });
     expect(await tenant.list()).toEqual([]);
@@ -326,7 +424,9 @@ describe("kill", () => {
     expect(await tenant.call("a", "get")).toBe(0);
     expect(await tenant.call("a", "kept")).toBeNull();
     expect(await tenant.logs("a")).toEqual([]);
-    expect((await tenant.request("DELETE", "/services/nobody")).body).toMatchObject({ code: "service_not_found" });
+    expect((await tenant.request("DELETE", "/services/nobody")).body).toMatchObject({
+      code: "service_not_found",
+    });
   });
 
   test("finishes what is in flight first", async () => {
@@ -335,7 +435,10 @@ describe("kill", () => {
       code: `export default { calls: { async slow(solo) { await solo.sleep(150); return "done"; } } };`,
     });
     const slow = tenant.ask("polite", "slow");
-    await until(async () => (await tenant.status("polite"))["mailbox_length"] === 1, "the call to begin");
+    await until(
+      async () => (await tenant.status("polite"))["mailbox_length"] === 1,
+      "the call to begin",
+    );
     const killed = await tenant.kill("polite");
     expect((await slow).body).toEqual({ reply: "done" });
     expect(killed["forced"]).toBe(false);
@@ -347,7 +450,10 @@ describe("kill", () => {
       code: `export default { calls: { slow: (solo) => solo.sleep(60_000) }, terminate: (solo) => solo.events.emit("terminated") };`,
     });
     const slow = tenant.ask("forced", "slow");
-    await until(async () => (await tenant.status("forced"))["mailbox_length"] === 1, "the call to begin");
+    await until(
+      async () => (await tenant.status("forced"))["mailbox_length"] === 1,
+      "the call to begin",
+    );
     const killed = await tenant.kill("forced", "?force=true");
     expect(killed["forced"]).toBe(true);
     const { status, body } = await slow;
@@ -356,18 +462,30 @@ describe("kill", () => {
   });
 
   test("with a timeout forces it when that has passed", async () => {
-    await tenant.deploy({ service_id: "stubborn", code: `export default { calls: { slow: (solo) => solo.sleep(60_000) } };` });
+    await tenant.deploy({
+      service_id: "stubborn",
+      code: `export default { calls: { slow: (solo) => solo.sleep(60_000) } };`,
+    });
     const slow = tenant.ask("stubborn", "slow");
-    await until(async () => (await tenant.status("stubborn"))["mailbox_length"] === 1, "the call to begin");
+    await until(
+      async () => (await tenant.status("stubborn"))["mailbox_length"] === 1,
+      "the call to begin",
+    );
     const killed = await tenant.kill("stubborn", "?timeout_ms=100");
     expect(killed["forced"]).toBe(true);
     expect((await slow).body.code).toBe("outcome_unknown");
   });
 
   test("ends a service that loops, and the id can be used at once", async () => {
-    await tenant.deploy({ service_id: "loop", code: `export default { calls: { loop() { for (;;); }, ok: () => 1 } };` });
+    await tenant.deploy({
+      service_id: "loop",
+      code: `export default { calls: { loop() { for (;;); }, ok: () => 1 } };`,
+    });
     const looping = tenant.ask("loop", "loop");
-    await until(async () => (await tenant.status("loop"))["mailbox_length"] === 1, "the loop to begin");
+    await until(
+      async () => (await tenant.status("loop"))["mailbox_length"] === 1,
+      "the loop to begin",
+    );
     await tenant.kill("loop", "?force=true");
     expect((await looping).body.code).toBe("outcome_unknown");
     await tenant.deploy({ service_id: "loop", code: `export default { calls: { ok: () => 2 } };` });

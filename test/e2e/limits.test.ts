@@ -6,7 +6,11 @@ const kernel = await startKernel();
 afterAll(() => kernel[Symbol.asyncDispose]());
 
 const crashOf = (tenant: TestTenant, service: string): Promise<Body> =>
-  until(async () => (await tenant.events({ service_id: service, event_type: "service_crashed" })).at(-1), `${service} to crash`);
+  until(
+    async () =>
+      (await tenant.events({ service_id: service, event_type: "service_crashed" })).at(-1),
+    `${service} to crash`,
+  );
 
 const answersAgain = (tenant: TestTenant, service: string) =>
   until(async () => (await tenant.ask(service, "ok")).status === 200, `${service} to answer again`);
@@ -23,8 +27,13 @@ describe("deadlines", () => {
     await tenant.deploy({ service_id: "a", code });
     const late = await tenant.ask("a", "slow", [60_000], { timeout_ms: 50 });
     expect(late.status).toBe(504);
-    expect(late.body).toMatchObject({ code: "deadline_exceeded", detail: expect.stringContaining("50 ms") });
-    expect((await tenant.ask("a", "listens", [], { timeout_ms: 50 })).body.code).toBe("deadline_exceeded");
+    expect(late.body).toMatchObject({
+      code: "deadline_exceeded",
+      detail: expect.stringContaining("50 ms"),
+    });
+    expect((await tenant.ask("a", "listens", [], { timeout_ms: 50 })).body.code).toBe(
+      "deadline_exceeded",
+    );
     await until(async () => (await tenant.call("a", "heard")) === "AbortError", "the signal");
     expect(await tenant.status("a")).toMatchObject({ state: "running", restarts: 0 });
   });
@@ -32,7 +41,10 @@ describe("deadlines", () => {
   test("a call never waits longer than the service's call_timeout_ms", async () => {
     await tenant.deploy({ service_id: "b", code, limits: { call_timeout_ms: 100 } });
     const late = await tenant.ask("b", "slow", [60_000], { timeout_ms: 60_000 });
-    expect(late.body).toMatchObject({ code: "deadline_exceeded", detail: expect.stringContaining("100 ms") });
+    expect(late.body).toMatchObject({
+      code: "deadline_exceeded",
+      detail: expect.stringContaining("100 ms"),
+    });
     expect(await tenant.call("b", "ok")).toBe(1);
   });
 
@@ -50,10 +62,10 @@ describe("deadlines", () => {
     await tenant.deploy({ service_id: "neighbour", code });
     await other.deploy({ service_id: "d", code });
     const looping = tenant.ask("a", "loop", [], { timeout_ms: 1500 });
-    let ended = false;
-    void looping.then(() => (ended = true));
+    const ended = new AbortController();
+    void looping.then(() => ended.abort());
     let rounds = 0;
-    while (!ended) {
+    while (!ended.signal.aborted) {
       expect(await tenant.call("neighbour", "ok")).toBe(1);
       expect(await other.call("d", "ok")).toBe(1);
       rounds += 1;
@@ -67,7 +79,10 @@ describe("deadlines", () => {
     const source = code.replace("calls: {", "casts: { loop() { for (;;); } }, calls: {");
     await tenant.deploy({ service_id: "e", code: source, limits: { call_timeout_ms: 200 } });
     await tenant.cast("e", "loop");
-    expect((await crashOf(tenant, "e"))["payload"]).toMatchObject({ reason: "timeout", last_messages: ["casts.loop"] });
+    expect((await crashOf(tenant, "e"))["payload"]).toMatchObject({
+      reason: "timeout",
+      last_messages: ["casts.loop"],
+    });
     await answersAgain(tenant, "e");
     expect((await tenant.status("e"))["restarts"]).toBe(1);
   });
@@ -80,7 +95,10 @@ describe("deadlines", () => {
     });
     expect((await tenant.ask("never", "never")).body.code).toBe("deadline_exceeded");
     await answersAgain(tenant, "never");
-    expect((await crashOf(tenant, "never"))["payload"]).toMatchObject({ reason: "timeout", last_messages: ["calls.never"] });
+    expect((await crashOf(tenant, "never"))["payload"]).toMatchObject({
+      reason: "timeout",
+      last_messages: ["calls.never"],
+    });
   });
 });
 
@@ -91,7 +109,10 @@ describe("the mailbox", () => {
   /** A call that occupies the service, once it has begun. */
   const occupy = async (service: string) => {
     const slow = tenant.ask(service, "slow");
-    await until(async () => (await tenant.status(service))["mailbox_length"] === 1, "the slow call to begin");
+    await until(
+      async () => (await tenant.status(service))["mailbox_length"] === 1,
+      "the slow call to begin",
+    );
     return { slow };
   };
 
@@ -109,7 +130,11 @@ describe("the mailbox", () => {
   });
 
   test("with drop_oldest keeps the newest casts", async () => {
-    await tenant.deploy({ service_id: "b", code, limits: { mailbox: 3, mailbox_policy: "drop_oldest" } });
+    await tenant.deploy({
+      service_id: "b",
+      code,
+      limits: { mailbox: 3, mailbox_policy: "drop_oldest" },
+    });
     const { slow } = await occupy("b");
     for (const n of [1, 2, 3, 4, 5]) await tenant.cast("b", "note", n);
     await slow;
@@ -130,18 +155,25 @@ describe("memory", () => {
   const bomb = `export default { calls: { bomb() { const all = []; for (;;) all.push(new Array(10_000).fill(all.length)); }, ok: () => 1,
     string() { let s = "x"; for (;;) s += s + String(s.length); }, buffers() { const all = []; for (;;) all.push(new Uint8Array(1024 * 1024).fill(1)); } } };`;
 
-  test.each(["bomb", "string", "buffers"])("a service that takes too much (%s) ends alone and comes back", async (kind) => {
-    const tenant = kernel.tenant(`memory-${kind}`);
-    await tenant.deploy({ service_id: "bomb", code: bomb, limits: { memory_mb: 32 } });
-    await tenant.deploy({ service_id: "quiet", code: `export default { init: () => ({ n: 0 }), calls: { next: (solo) => (solo.state.n += 1) } };` });
-    const other = kernel.tenant("memory-other");
-    if ((await other.request("GET", "/services/calm")).status === 404) await other.deploy({ service_id: "calm", code: bomb });
-    await tenant.call("quiet", "next");
-    const { status, body } = await tenant.ask("bomb", kind);
-    expect([status, body.code]).toEqual([502, "service_crashed"]);
-    expect(await other.call("calm", "ok")).toBe(1);
-    await answersAgain(tenant, "bomb");
-    expect(await tenant.call("quiet", "next")).toBe(2);
-    expect((await crashOf(tenant, "bomb"))["payload"].reason).toMatch(/memory|exception/);
-  });
+  test.each(["bomb", "string", "buffers"])(
+    "a service that takes too much (%s) ends alone and comes back",
+    async (kind) => {
+      const tenant = kernel.tenant(`memory-${kind}`);
+      await tenant.deploy({ service_id: "bomb", code: bomb, limits: { memory_mb: 32 } });
+      await tenant.deploy({
+        service_id: "quiet",
+        code: `export default { init: () => ({ n: 0 }), calls: { next: (solo) => (solo.state.n += 1) } };`,
+      });
+      const other = kernel.tenant("memory-other");
+      if ((await other.request("GET", "/services/calm")).status === 404)
+        await other.deploy({ service_id: "calm", code: bomb });
+      await tenant.call("quiet", "next");
+      const { status, body } = await tenant.ask("bomb", kind);
+      expect([status, body.code]).toEqual([502, "service_crashed"]);
+      expect(await other.call("calm", "ok")).toBe(1);
+      await answersAgain(tenant, "bomb");
+      expect(await tenant.call("quiet", "next")).toBe(2);
+      expect((await crashOf(tenant, "bomb"))["payload"].reason).toMatch(/memory|exception/);
+    },
+  );
 });

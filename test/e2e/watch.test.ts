@@ -15,9 +15,17 @@ const EMITTER = `export default { calls: { emit: (solo, n) => solo.events.emit("
 const idsOf = (events: readonly Body[]): number[] => events.map(({ id }) => id as number);
 
 /** Some messages of an SSE stream, read with nothing but fetch. */
-async function some(tenant: TestTenant, path: string, headers: Record<string, string>, count: number): Promise<Body[]> {
+async function some(
+  tenant: TestTenant,
+  path: string,
+  headers: Record<string, string>,
+  count: number,
+): Promise<Body[]> {
   const abort = new AbortController();
-  const response = await tenant.fetch(path, { headers: { accept: "text/event-stream", ...headers }, signal: abort.signal });
+  const response = await tenant.fetch(path, {
+    headers: { accept: "text/event-stream", ...headers },
+    signal: abort.signal,
+  });
   expect(response.headers.get("content-type")).toContain("text/event-stream");
   const events: Body[] = [];
   let rest = "";
@@ -40,10 +48,10 @@ async function some(tenant: TestTenant, path: string, headers: Record<string, st
 
 /** Emits until it is told to stop; resolves with how many were emitted. */
 function emitting(tenant: TestTenant) {
-  let stopped = false;
+  const stopping = new AbortController();
   let n = 0;
   const done = (async () => {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       const answer = await tenant.ask("emitter", "emit", [n]).catch(() => undefined);
       if (answer?.status === 200) n += 1;
     }
@@ -54,7 +62,7 @@ function emitting(tenant: TestTenant) {
       return n;
     },
     stop: () => {
-      stopped = true;
+      stopping.abort();
       return done;
     },
   };
@@ -68,7 +76,14 @@ describe("events over SSE", () => {
     const seen: Body[] = [];
     for (let round = 0; round < 12; round += 1) {
       const last = seen.at(-1)?.["id"] ?? 0;
-      seen.push(...(await some(tenant, "/events?event_type=service.tick", { "last-event-id": String(last) }, 1 + (round % 4) * 5)));
+      seen.push(
+        ...(await some(
+          tenant,
+          "/events?event_type=service.tick",
+          { "last-event-id": String(last) },
+          1 + (round % 4) * 5,
+        )),
+      );
     }
     await load.stop();
     expect(seen.map(({ payload }) => payload.n)).toEqual(seen.map((_, index) => index));
@@ -84,7 +99,12 @@ describe("events over SSE", () => {
       const events = await tenant.events({ event_type: "service.tick" });
       return events.length === 5 ? events : undefined;
     }, "five events");
-    const rest = await some(tenant, `/events?event_type=service.tick&since_id=${all[1]!["id"]}`, {}, 3);
+    const rest = await some(
+      tenant,
+      `/events?event_type=service.tick&since_id=${all[1]!["id"]}`,
+      {},
+      3,
+    );
     expect(idsOf(rest)).toEqual(idsOf(all).slice(2));
   });
 
@@ -97,8 +117,15 @@ describe("events over SSE", () => {
     await other.call("emitter", "emit", 0);
     await mine.call("emitter", "emit", 1);
     await mine.kill("emitter");
-    const events = await some(mine, "/events?service_id=emitter&event_type=service.tick,service_killed&since_id=0", {}, 2);
-    expect(events.map(({ tenant_id, subject, event_type }) => [tenant_id, subject, event_type])).toEqual([
+    const events = await some(
+      mine,
+      "/events?service_id=emitter&event_type=service.tick,service_killed&since_id=0",
+      {},
+      2,
+    );
+    expect(
+      events.map(({ tenant_id, subject, event_type }) => [tenant_id, subject, event_type]),
+    ).toEqual([
       ["mine", "emitter", "service.tick"],
       ["mine", "emitter", "service_killed"],
     ]);
@@ -109,7 +136,8 @@ describe("events over SSE", () => {
     await own.deploy({ service_id: "emitter", code: EMITTER, persistence: "stateless" });
     const url = `${own.http}/events?event_type=service.tick&since_id=0`;
     const source = new EventSource(url, {
-      fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...own.headers } }),
+      fetch: (input, init) =>
+        fetch(input, { ...init, headers: { ...init.headers, ...own.headers } }),
     });
     const seen: Body[] = [];
     source.addEventListener("service.tick", ({ data }) => seen.push(JSON.parse(data) as Body));
@@ -138,7 +166,11 @@ describe("Watch over gRPC", () => {
     await tenant.call("emitter", "emit", 0);
     const [host = "", port = ""] = kernel.grpc.split(":");
     const client = stockClient({ host, port: Number(port) });
-    const stream = client.stream("Watch", { since_id: 0, event_type: "service.tick" }, { metadata: { authorization: `Bearer ${kernel.token}`, "x-solo-tenant": "grpc" } });
+    const stream = client.stream(
+      "Watch",
+      { since_id: 0, event_type: "service.tick" },
+      { metadata: { authorization: `Bearer ${kernel.token}`, "x-solo-tenant": "grpc" } },
+    );
     const seen: Body[] = [];
     stream.on("data", (event: Body) => seen.push(event)).on("error", () => {});
     await until(() => seen.length === 1, "the first event");
@@ -146,14 +178,20 @@ describe("Watch over gRPC", () => {
     await until(() => seen.length === 2, "the second event");
     stream.cancel();
     client.close();
-    expect(seen.every(({ event_type, tenant_id }) => event_type === "service.tick" && tenant_id === "grpc")).toBe(true);
+    expect(
+      seen.every(
+        ({ event_type, tenant_id }) => event_type === "service.tick" && tenant_id === "grpc",
+      ),
+    ).toBe(true);
   });
 });
 
 /** The lines of a command that follows, parsed. */
 function followed(child: CliProcess): Body[] {
   const lines: Body[] = [];
-  createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line) as Body));
+  createInterface({ input: child.stdout }).on("line", (line) =>
+    lines.push(JSON.parse(line) as Body),
+  );
   return lines;
 }
 
@@ -163,7 +201,20 @@ describe("the command line follows", () => {
     await tenant.deploy({ service_id: "emitter", code: EMITTER });
     await tenant.call("emitter", "log", "before");
     const options = { dataDir: kernel.dataDir };
-    const events = startSolo(["events", "-f", "--json", "--tenant", "cli", "--since-id", "0", "--event-type", "service.tick"], options);
+    const events = startSolo(
+      [
+        "events",
+        "-f",
+        "--json",
+        "--tenant",
+        "cli",
+        "--since-id",
+        "0",
+        "--event-type",
+        "service.tick",
+      ],
+      options,
+    );
     const logs = startSolo(["logs", "emitter", "-f", "--json", "--tenant", "cli"], options);
     const [ticks, lines] = [followed(events), followed(logs)];
     const ends = [finishCli(events), finishCli(logs)];
@@ -187,18 +238,31 @@ describe("logs over REST", () => {
       return lines.length === 3 ? lines : undefined;
     }, "three lines");
     const abort = new AbortController();
-    const response = await tenant.fetch(`/services/emitter/logs?follow=true&since=${written[1]!["seq"]}`, { signal: abort.signal });
+    const response = await tenant.fetch(
+      `/services/emitter/logs?follow=true&since=${written[1]!["seq"]}`,
+      { signal: abort.signal },
+    );
     expect(response.headers.get("content-type")).toContain("ndjson");
     const texts: string[] = [];
     await tenant.call("emitter", "log", "d");
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-      texts.push(...chunk.split("\n").filter(Boolean).map((line) => (JSON.parse(line) as Body)["text"]));
+      texts.push(
+        ...chunk
+          .split("\n")
+          .filter(Boolean)
+          .map((line) => (JSON.parse(line) as Body)["text"]),
+      );
       if (texts.length >= 2) break;
     }
     abort.abort();
     expect(texts).toEqual(["c", "d"]);
     const newest = await tenant.fetch("/services/emitter/logs?limit=2");
-    expect((await newest.text()).trim().split("\n").map((line) => (JSON.parse(line) as Body)["text"])).toEqual(["c", "d"]);
+    expect(
+      (await newest.text())
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as Body)["text"]),
+    ).toEqual(["c", "d"]);
   });
 });
 
@@ -218,8 +282,14 @@ describe("the event log", () => {
     const [newest] = await kernel.events({ limit: 1, newest_first: true });
     expect(newest!["id"]).toBe((await kernel.request("GET", "/events?limit=1")).body.last_id);
     const from = first[1]!["wall_clock"];
-    const { body } = await kernel.request("GET", `/events?limit=1&from=${encodeURIComponent(from)}`);
+    const { body } = await kernel.request(
+      "GET",
+      `/events?limit=1&from=${encodeURIComponent(from)}`,
+    );
     expect(Date.parse(body.events[0].wall_clock)).toBeGreaterThanOrEqual(Date.parse(from));
-    expect((await kernel.request("GET", `/events?to=${encodeURIComponent(first[0]!["wall_clock"])}`)).body.events).toEqual([]);
+    expect(
+      (await kernel.request("GET", `/events?to=${encodeURIComponent(first[0]!["wall_clock"])}`))
+        .body.events,
+    ).toEqual([]);
   });
 });

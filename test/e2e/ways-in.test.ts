@@ -66,12 +66,21 @@ const cli: Way = async (operation, input, tenant) => {
     Validate: ["validate", "--spec", spec],
     Status: ["status", id],
     List: ["list"],
-    Call: ["call", id, name, "--args-json", JSON.stringify(args), ...(timeout_ms === undefined ? [] : ["--timeout-ms", String(timeout_ms)])],
+    Call: [
+      "call",
+      id,
+      name,
+      "--args-json",
+      JSON.stringify(args),
+      ...(timeout_ms === undefined ? [] : ["--timeout-ms", String(timeout_ms)]),
+    ],
     Cast: ["cast", id, name, "--args-json", JSON.stringify(args)],
     Restart: ["restart", id],
     Kill: ["kill", id],
   };
-  const result = await solo([...words[operation]!, "--json", "--tenant", tenant], { dataDir: kernel.dataDir });
+  const result = await solo([...words[operation]!, "--json", "--tenant", tenant], {
+    dataDir: kernel.dataDir,
+  });
   if (result.stdout !== "") return { answer: JSON.parse(result.stdout) as Body };
   const error = JSON.parse(result.stderr) as Body;
   return { code: error["code"], form: result.code! };
@@ -103,32 +112,60 @@ describe("the same story is told on every way in", () => {
     };
     const refused = async (code: ErrorCode, operation: string, input: Body) => {
       const outcome = await way(operation, input, tenant);
-      expect({ operation, outcome }).toEqual({ operation, outcome: { code, form: ERRORS[code][form] } });
+      expect({ operation, outcome }).toEqual({
+        operation,
+        outcome: { code, form: ERRORS[code][form] },
+      });
     };
 
     const deployed = await ok("Deploy", { service_id: "a", code: SOURCE });
-    expect(deployed).toMatchObject({ tenant_id: tenant, service_id: "a", state: expect.stringMatching(/running/i) });
+    expect(deployed).toMatchObject({
+      tenant_id: tenant,
+      service_id: "a",
+      state: expect.stringMatching(/running/i),
+    });
     expect(await ok("Call", { service_id: "a", name: "add", args: [5] })).toEqual({ reply: 5 });
     const shapes = [null, true, 1.5, "ü", [1, [2]], { a: { b: null } }];
-    expect(await ok("Call", { service_id: "a", name: "shape", args: shapes })).toEqual({ reply: shapes });
-    expect(await ok("Cast", { service_id: "a", name: "note", args: [] })).toEqual({ accepted: true });
-    expect(await ok("Status", { service_id: "a" })).toMatchObject({ revision: deployed["revision"], instance_id: deployed["instance_id"] });
+    expect(await ok("Call", { service_id: "a", name: "shape", args: shapes })).toEqual({
+      reply: shapes,
+    });
+    expect(await ok("Cast", { service_id: "a", name: "note", args: [] })).toEqual({
+      accepted: true,
+    });
+    expect(await ok("Status", { service_id: "a" })).toMatchObject({
+      revision: deployed["revision"],
+      instance_id: deployed["instance_id"],
+    });
     expect((await ok("List"))["services"]).toHaveLength(1);
-    expect(await ok("Validate", { service_id: "b", code: SOURCE })).toMatchObject({ ok: true, revision: deployed["revision"] });
-    expect((await ok("Restart", { service_id: "a" }))["instance_id"]).not.toBe(deployed["instance_id"]);
+    expect(await ok("Validate", { service_id: "b", code: SOURCE })).toMatchObject({
+      ok: true,
+      revision: deployed["revision"],
+    });
+    expect((await ok("Restart", { service_id: "a" }))["instance_id"]).not.toBe(
+      deployed["instance_id"],
+    );
 
     await Promise.all([
       refused("already_exists", "Deploy", { service_id: "a", code: SOURCE }),
       refused("compile_failed", "Deploy", { service_id: "b", code: "export default {" }),
       refused("startup_failed", "Deploy", { service_id: "c", code: "export default 1;" }),
-      refused("startup_timeout", "Deploy", { service_id: "d", code: "await new Promise(() => {}); export default { init() {} };", restart_limits: { startup_timeout_ms: 100 } }),
+      refused("startup_timeout", "Deploy", {
+        service_id: "d",
+        code: "await new Promise(() => {}); export default { init() {} };",
+        restart_limits: { startup_timeout_ms: 100 },
+      }),
       refused("invalid_argument", "Deploy", { service_id: "../x", code: SOURCE }),
       refused("service_not_found", "Status", { service_id: "nobody" }),
       refused("service_not_found", "Kill", { service_id: "nobody" }),
       refused("handler_not_found", "Call", { service_id: "a", name: "nothing", args: [] }),
       refused("handler_not_found", "Cast", { service_id: "a", name: "nothing", args: [] }),
       refused("service_error", "Call", { service_id: "a", name: "refuse", args: [] }),
-      refused("deadline_exceeded", "Call", { service_id: "a", name: "slow", args: [], timeout_ms: 50 }),
+      refused("deadline_exceeded", "Call", {
+        service_id: "a",
+        name: "slow",
+        args: [],
+        timeout_ms: 50,
+      }),
     ]);
     await refused("service_crashed", "Call", { service_id: "a", name: "crash", args: [] });
     expect(await ok("Kill", { service_id: "a" })).toMatchObject({ service_id: "a" });
@@ -138,13 +175,26 @@ describe("the same story is told on every way in", () => {
 
 describe("identity", () => {
   test("no token and a wrong token are turned away on every way in, before anything is looked at", async () => {
-    for (const authorization of [undefined, "Bearer wrong", `Bearer ${kernel.token}x`, `Basic ${kernel.token}`]) {
-      const response = await fetch(`${kernel.http}/services/x`, { headers: authorization === undefined ? {} : { authorization } });
+    for (const authorization of [
+      undefined,
+      "Bearer wrong",
+      `Bearer ${kernel.token}x`,
+      `Basic ${kernel.token}`,
+    ]) {
+      const response = await fetch(`${kernel.http}/services/x`, {
+        headers: authorization === undefined ? {} : { authorization },
+      });
       expect(response.status).toBe(401);
       expect(response.headers.get("www-authenticate")).toContain("Bearer");
-      expect(await response.json()).toMatchObject({ code: "unauthenticated", hint: expect.stringContaining("solo token") });
+      expect(await response.json()).toMatchObject({
+        code: "unauthenticated",
+        hint: expect.stringContaining("solo token"),
+      });
       const metadata = authorization === undefined ? {} : { authorization };
-      const error = await grpc.unary("List", {}, { metadata }).then(() => undefined, (thrown: ServiceError) => thrown);
+      const error = await grpc.unary("List", {}, { metadata }).then(
+        () => undefined,
+        (thrown: ServiceError) => thrown,
+      );
       expect(error!.code).toBe(ERRORS.unauthenticated.grpc);
     }
     const wrong = await solo(["list"], { dataDir: kernel.dataDir, env: { SOLO_TOKEN: "wrong" } });
@@ -156,7 +206,13 @@ describe("identity", () => {
     const health = await fetch(`${kernel.http}/health`);
     expect([health.status, await health.json()]).toEqual([200, { status: "ok" }]);
     const known = await kernel.request("GET", "/health");
-    expect(known.body).toMatchObject({ status: "ok", version: expect.any(String), uptime_ms: expect.any(Number), memory_mb: expect.any(Number), process_count: expect.any(Number) });
+    expect(known.body).toMatchObject({
+      status: "ok",
+      version: expect.any(String),
+      uptime_ms: expect.any(Number),
+      memory_mb: expect.any(Number),
+      process_count: expect.any(Number),
+    });
     expect((await fetch(`${kernel.http}/metrics`)).status).toBe(401);
   });
 
@@ -165,10 +221,18 @@ describe("identity", () => {
       const { default: http } = await import("node:http");
       const status = await new Promise((resolve, reject) => {
         const url = new URL(`${kernel.http}/services`);
-        const request = http.request({ host: url.hostname, port: url.port, path: url.pathname, headers: { ...kernel.headers, ...headers } }, (response) => {
-          response.resume();
-          resolve(response.statusCode);
-        });
+        const request = http.request(
+          {
+            host: url.hostname,
+            port: url.port,
+            path: url.pathname,
+            headers: { ...kernel.headers, ...headers },
+          },
+          (response) => {
+            response.resume();
+            resolve(response.statusCode);
+          },
+        );
         request.on("error", reject).end();
       });
       expect(status).toBe(403);
@@ -183,7 +247,9 @@ describe("identity", () => {
     expect(await kernel.call("who", "who")).toBe("default");
     expect(await kernel.tenant("named").call("who", "who")).toBe("named");
     expect(await kernel.tenant("headed").call("who", "who")).toBe("headed");
-    expect((await kernel.request("GET", "/services/who?tenant_id=named")).body).toMatchObject({ tenant_id: "named" });
+    expect((await kernel.request("GET", "/services/who?tenant_id=named")).body).toMatchObject({
+      tenant_id: "named",
+    });
     const both = await kernel.tenant("headed").request("GET", "/services/who?tenant_id=named");
     expect(both.body).toMatchObject({ code: "invalid_argument", errors: [{ field: "tenant_id" }] });
   });
@@ -200,27 +266,54 @@ describe("what describes itself", () => {
   test("OpenAPI names every route that exists, and the docs page is there", async () => {
     const { body } = await kernel.request("GET", "/openapi.json");
     expect(body.openapi).toMatch(/^3\.1/);
-    const routes = Object.entries(body.paths as Body).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`));
-    for (const route of ["POST /services", "GET /services/{service_id}", "DELETE /services/{service_id}", "POST /services/{service_id}/calls/{name}", "GET /events"]) {
+    const routes = Object.entries(body.paths as Body).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    for (const route of [
+      "POST /services",
+      "GET /services/{service_id}",
+      "DELETE /services/{service_id}",
+      "POST /services/{service_id}/calls/{name}",
+      "GET /events",
+    ]) {
       expect(routes).toContain(route);
     }
     const deploy = body.paths["/services"].post;
     expect(Object.keys(deploy.responses)).toEqual(expect.arrayContaining(["201", "409", "422"]));
     const docs = await kernel.fetch("/docs");
-    expect([docs.status, docs.headers.get("content-type")]).toEqual([200, expect.stringContaining("text/html")]);
+    expect([docs.status, docs.headers.get("content-type")]).toEqual([
+      200,
+      expect.stringContaining("text/html"),
+    ]);
   });
 
   test("gRPC health and reflection serve a stock client that knows nothing of Solo", async () => {
     const buf = fileURLToPath(new URL("../../node_modules/.bin/buf", import.meta.url));
     const curl = async (method: string, data: object) => {
-      const headers = ["-H", `authorization: Bearer ${kernel.token}`, "-H", "x-solo-tenant: reflected"];
-      const args = ["curl", "--protocol", "grpc", "--http2-prior-knowledge", ...headers, "-d", JSON.stringify(data), `http://${kernel.grpc}/${method}`];
+      const headers = [
+        "-H",
+        `authorization: Bearer ${kernel.token}`,
+        "-H",
+        "x-solo-tenant: reflected",
+      ];
+      const args = [
+        "curl",
+        "--protocol",
+        "grpc",
+        "--http2-prior-knowledge",
+        ...headers,
+        "-d",
+        JSON.stringify(data),
+        `http://${kernel.grpc}/${method}`,
+      ];
       const { stdout } = await promisify(execFile)(buf, args);
       return JSON.parse(stdout) as Body;
     };
     expect(await curl("grpc.health.v1.Health/Check", {})).toEqual({ status: "SERVING" });
     await kernel.tenant("reflected").deploy({ service_id: "r", code: SOURCE });
-    expect(await curl("solo.v1.Solo/Call", { serviceId: "r", name: "shape", args: [{ a: [1, "x"] }] })).toEqual({ reply: [{ a: [1, "x"] }] });
+    expect(
+      await curl("solo.v1.Solo/Call", { serviceId: "r", name: "shape", args: [{ a: [1, "x"] }] }),
+    ).toEqual({ reply: [{ a: [1, "x"] }] });
   });
 
   test("metrics count what happened, on both addresses, as Prometheus text or JSON", async () => {
@@ -232,7 +325,9 @@ describe("what describes itself", () => {
       expect(text).toMatch(/^solo_active_services\b.* [1-9]/m);
       expect(text).toMatch(/^solo_request_duration_ms_bucket\{.*operation="Call"/m);
     }
-    const summary = await kernel.request("GET", "/metrics", undefined, { accept: "application/json" });
+    const summary = await kernel.request("GET", "/metrics", undefined, {
+      accept: "application/json",
+    });
     expect(summary.headers.get("content-type")).toContain("application/json");
   });
 
@@ -246,7 +341,9 @@ describe("what describes itself", () => {
   });
 
   test("the typed client speaks the same codes", async () => {
-    const error = await kernel.client.status({ service_id: "nobody" }).catch((thrown: unknown) => thrown);
+    const error = await kernel.client
+      .status({ service_id: "nobody" })
+      .catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SoloError);
     expect((error as SoloError).code).toBe("service_not_found");
   });

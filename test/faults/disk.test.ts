@@ -46,7 +46,7 @@ describe.skipIf(!canMount)("on a small disk of its own", () => {
 
   test(
     "a kernel whose disk is full refuses with storage_full, loses nothing, and recovers",
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async () => {
       const ballast = join(disk, "ballast");
       writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES));

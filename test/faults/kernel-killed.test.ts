@@ -10,7 +10,7 @@ const ROUNDS = 5;
 
 test(
   `${ROUNDS} kills under load lose nothing that was acknowledged`,
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     await using kernel = await startKernel({ config: CONFIG });
     await killRepeatedly(kernel, ROUNDS);
@@ -20,7 +20,7 @@ test(
 describe("hybrid state after a kill -9", () => {
   test(
     "is as of the last flush, and after an orderly stop it is whole",
-    { timeout: 40_000 },
+    { timeout: 90_000 },
     async () => {
       await using kernel = await startKernel();
       await kernel.deploy({ service_id: "hybrid", code: COUNTER, persistence: "hybrid" });
@@ -76,7 +76,7 @@ describe("nothing outlives a kernel that is killed", () => {
 describe("a hundred services", () => {
   test(
     "come back after a kill -9; one that no longer starts is reported and stops nobody",
-    { timeout: 40_000 },
+    { timeout: 90_000 },
     async () => {
       await using kernel = await startKernel();
       const tenants = ["a", "b", "c", "d"].map((name) => kernel.tenant(name));
@@ -124,4 +124,45 @@ describe("a hundred services", () => {
       await kernel.deploy({ service_id: "fragile", code: fragile });
     },
   );
+});
+
+test("a kill that is cut off is finished at the next start: the name brings nothing back", async () => {
+  await using kernel = await startKernel();
+  const code = `export default {
+    init: () => ({ count: 0 }),
+    calls: {
+      async keep(solo) { solo.state.count += 1; await solo.kv.put("kept", true); },
+      get: async (solo) => [solo.state.count, (await solo.kv.get("kept")) ?? null],
+    },
+    async terminate(solo) { await solo.sleep(4000); },
+  };`;
+  await kernel.deploy({ service_id: "svc", code, persistence: "durable" });
+  await kernel.call("svc", "keep");
+  const killing = kernel.kill("svc").catch(() => {});
+  await until(
+    async () => (await kernel.status("svc"))["state"] === "draining",
+    "the kill to be under way",
+  );
+  await kernel.kill9();
+  await killing;
+  await kernel.restart();
+  expect(await kernel.list()).toEqual([]);
+  await kernel.deploy({ service_id: "svc", code, persistence: "durable" });
+  expect(await kernel.call("svc", "get")).toEqual([0, null]);
+  await kernel.kill("svc", "?force=true");
+});
+
+test("a service in quarantine stays there", async () => {
+  await using kernel = await startKernel();
+  const code = `export default { calls: { crash: () => { setTimeout(() => { throw new Error("no"); }); }, get: () => 1 } };`;
+  await kernel.deploy({ service_id: "svc", code, restart_limits: { max_restarts: 0 } });
+  await kernel.ask("svc", "crash");
+  await until(async () => (await kernel.status("svc"))["state"] === "quarantined", "quarantine");
+  // What was written before this deploy's acknowledgement is on the disk.
+  await kernel.deploy({ service_id: "other", code });
+  await kernel.kill9();
+  await kernel.restart();
+  expect((await kernel.status("svc"))["state"]).toBe("quarantined");
+  await kernel.request("POST", "/services/svc/restart");
+  expect(await kernel.call("svc", "get")).toBe(1);
 });

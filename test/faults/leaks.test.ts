@@ -21,7 +21,7 @@ afterAll(() => kernel[Symbol.asyncDispose]());
 
 test(
   "150 services that were deployed, called and killed leave nothing",
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     await deployCallKill(kernel, { from: 0, count: 50, atOnce: 2 });
     const warm = await footprint(kernel);
@@ -35,7 +35,7 @@ test(
   },
 );
 
-test("10 000 calls leave nothing", { timeout: 60_000 }, async () => {
+test("10 000 calls leave nothing", { timeout: 120_000 }, async () => {
   await call(kernel, { service: "counter", count: 3000, atOnce: 32 });
   const warm = await footprint(kernel);
   await call(kernel, { service: "counter", count: 7000, atOnce: 32 });
@@ -44,10 +44,14 @@ test("10 000 calls leave nothing", { timeout: 60_000 }, async () => {
   expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
 });
 
-test("500 event streams that were opened and left leave nothing", { timeout: 60_000 }, async () => {
-  await watchAndLeave(kernel, { count: 100, atOnce: 8 });
-  const warm = await footprint(kernel);
-  await watchAndLeave(kernel, { count: 400, atOnce: 8 });
-  const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
-  expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
-});
+test(
+  "500 event streams that were opened and left leave nothing",
+  { timeout: 120_000 },
+  async () => {
+    await watchAndLeave(kernel, { count: 100, atOnce: 8 });
+    const warm = await footprint(kernel);
+    await watchAndLeave(kernel, { count: 400, atOnce: 8 });
+    const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
+    expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
+  },
+);

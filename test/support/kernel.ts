@@ -54,7 +54,14 @@ interface Addresses {
 function launch(options: TestKernelOptions & { dataDir: string }): Run {
   const { dataDir, config, args = [], env = {}, ports = {} } = options;
   const flags = ["start", "--data-dir", dataDir];
-  flags.push("--http-port", String(ports.http ?? 0), "--listen-port", String(ports.grpc ?? 0), "--metrics-port", String(ports.metrics ?? 0));
+  flags.push(
+    "--http-port",
+    String(ports.http ?? 0),
+    "--listen-port",
+    String(ports.grpc ?? 0),
+    "--metrics-port",
+    String(ports.metrics ?? 0),
+  );
   if (config !== undefined) {
     writeFileSync(join(dataDir, "test-config.toml"), config);
     flags.push("--config", join(dataDir, "test-config.toml"));
@@ -68,7 +75,9 @@ function launch(options: TestKernelOptions & { dataDir: string }): Run {
   const output = { stdout: "", stderr: "" };
   child.stdout.on("data", (bytes) => (output.stdout += String(bytes)));
   child.stderr.on("data", (bytes) => (output.stderr += String(bytes)));
-  const exited = new Promise<Exit>((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
+  const exited = new Promise<Exit>((resolve) =>
+    child.once("close", (code, signal) => resolve({ code, signal })),
+  );
   return { child, exited, output };
 }
 
@@ -86,7 +95,9 @@ async function ready(run: Run, dataDir: string): Promise<Addresses> {
     START_MS,
   );
   if (!("failed" in addresses)) return addresses;
-  throw new Error(`The kernel ended at its start: ${JSON.stringify(addresses.failed)}\n${run.output.stderr}`);
+  throw new Error(
+    `The kernel ended at its start: ${JSON.stringify(addresses.failed)}\n${run.output.stderr}`,
+  );
 }
 
 export class TestKernel extends TestTenant implements AsyncDisposable {
@@ -99,7 +110,10 @@ export class TestKernel extends TestTenant implements AsyncDisposable {
   /** Every process ever seen under a kernel of this test. */
   readonly #seen = new Map<number, ProcessRef>();
 
-  private constructor(options: TestKernelOptions, parts: { dataDir: string; run: Run; addresses: Addresses }) {
+  private constructor(
+    options: TestKernelOptions,
+    parts: { dataDir: string; run: Run; addresses: Addresses },
+  ) {
     super({ http: () => this.http, token: () => this.token });
     this.#options = options;
     this.dataDir = parts.dataDir;
@@ -189,12 +203,23 @@ export class TestKernel extends TestTenant implements AsyncDisposable {
   }
 
   /** Starts again on the same data, with the same options unless told otherwise. */
-  async restart(options: Omit<TestKernelOptions, "dataDir"> & { readonly samePorts?: boolean } = {}): Promise<void> {
+  async restart(
+    options: Omit<TestKernelOptions, "dataDir"> & { readonly samePorts?: boolean } = {},
+  ): Promise<void> {
     const { samePorts, ...changes } = options;
     if (this.#run.child.exitCode === null && this.#run.child.signalCode === null) await this.stop();
     const portOf = (address: string) => Number(address.split(":").at(-1));
-    const ports = { http: portOf(this.http), grpc: portOf(this.grpc), metrics: portOf(this.metrics) };
-    this.#run = launch({ ...this.#options, ...(samePorts && { ports }), ...changes, dataDir: this.dataDir });
+    const ports = {
+      http: portOf(this.http),
+      grpc: portOf(this.grpc),
+      metrics: portOf(this.metrics),
+    };
+    this.#run = launch({
+      ...this.#options,
+      ...(samePorts && { ports }),
+      ...changes,
+      dataDir: this.dataDir,
+    });
     this.#addresses = await ready(this.#run, this.dataDir);
     this.#killed = false;
   }
@@ -202,7 +227,8 @@ export class TestKernel extends TestTenant implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const exit = await this.stop();
     if (this.#options.dataDir === undefined) rmSync(this.dataDir, { recursive: true, force: true });
-    if (exit.signal === "SIGKILL" && !this.#killed) throw new Error(`The kernel did not stop within ${STOP_MS} ms:\n${this.stderr}`);
+    if (exit.signal === "SIGKILL" && !this.#killed)
+      throw new Error(`The kernel did not stop within ${STOP_MS} ms:\n${this.stderr}`);
   }
 
   #look(): void {
@@ -222,4 +248,5 @@ export class TestKernel extends TestTenant implements AsyncDisposable {
   }
 }
 
-export const startKernel = (options?: TestKernelOptions): Promise<TestKernel> => TestKernel.start(options);
+export const startKernel = (options?: TestKernelOptions): Promise<TestKernel> =>
+  TestKernel.start(options);

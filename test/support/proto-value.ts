@@ -11,6 +11,7 @@ export function toProtoValue(value: unknown): ProtoValue {
   return { structValue: { fields: Object.fromEntries(fields) } };
 }
 
+// oxlint-disable-next-line typescript/no-explicit-any -- one of six shapes, told apart below
 export function fromProtoValue(value: any): unknown {
   if (value.listValue) return (value.listValue.values ?? []).map(fromProtoValue);
   if (value.structValue) {

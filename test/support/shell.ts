@@ -36,7 +36,10 @@ interface Result {
 function shell(command: string, { cwd, env }: ShellOptions): Promise<Result> {
   return new Promise((resolve) => {
     execFile("sh", ["-c", command], { cwd, env }, (error, stdout, stderr) => {
-      resolve({ failed: error !== null, printed: stdout === "" ? (stderr.split("\n")[0] ?? "") : stdout });
+      resolve({
+        failed: error !== null,
+        printed: stdout === "" ? (stderr.split("\n")[0] ?? "") : stdout,
+      });
     });
   });
 }
@@ -54,5 +57,9 @@ export async function runStep({ command, output }: Step, options: ShellOptions):
   const { failed, printed } = await shell(command.replaceAll(DOCUMENTED, options.http), options);
   const expected = output ?? expect.any(String);
   expect({ command, printed: compact(printed) }).toEqual({ command, printed: expected });
-  expect({ command, printed, failed }).toEqual({ command, printed, failed: output?.startsWith("error") ?? false });
+  expect({ command, printed, failed }).toEqual({
+    command,
+    printed,
+    failed: output?.startsWith("error") ?? false,
+  });
 }

@@ -13,10 +13,17 @@ export interface SoloOptions {
   readonly stdin?: string;
 }
 
-export function startSolo(args: readonly string[], { dataDir, cwd, env }: SoloOptions = {}): CliProcess {
+export function startSolo(
+  args: readonly string[],
+  { dataDir, cwd, env }: SoloOptions = {},
+): CliProcess {
   return spawn(process.execPath, [BIN, ...args], {
     ...(cwd !== undefined && { cwd }),
-    env: { PATH: process.env["PATH"], ...(dataDir !== undefined && { SOLO_DATA_DIR: dataDir }), ...env },
+    env: {
+      PATH: process.env["PATH"],
+      ...(dataDir !== undefined && { SOLO_DATA_DIR: dataDir }),
+      ...env,
+    },
     stdio: ["pipe", "pipe", "pipe"],
   });
 }

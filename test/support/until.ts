@@ -18,12 +18,13 @@ export async function until<T>(
   for (;;) {
     try {
       const value = await condition();
-      if (value) return value as NonNullable<T>;
+      if (value) return value;
       cause = undefined;
     } catch (error) {
       cause = error;
     }
-    if (performance.now() > end) throw new Error(`Waited ${deadlineMs} ms in vain for ${what}.`, { cause });
+    if (performance.now() > end)
+      throw new Error(`Waited ${deadlineMs} ms in vain for ${what}.`, { cause });
     await sleep(STEP_MS);
   }
 }

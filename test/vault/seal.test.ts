@@ -57,20 +57,15 @@ const VECTORS = [
 ];
 
 describe("AES-256-GCM as the standard has it", () => {
-  for (const vector of VECTORS) {
-    test(vector.name, () => {
-      const [key, iv, aad, plaintext] = [vector.key, vector.iv, vector.aad, vector.plaintext].map(hex) as [
-        Buffer,
-        Buffer,
-        Buffer,
-        Buffer,
-      ];
-      const sealed = seal({ key, iv, aad, plaintext });
-      expect(Buffer.from(sealed.ciphertext)).toEqual(hex(vector.ciphertext));
-      expect(Buffer.from(sealed.tag)).toEqual(hex(vector.tag));
-      expect(open({ key, aad, sealed })).toEqual(plaintext);
-    });
-  }
+  test.each(VECTORS)("$name", (vector) => {
+    const [key, iv, aad, plaintext] = [vector.key, vector.iv, vector.aad, vector.plaintext].map(
+      hex,
+    ) as [Buffer, Buffer, Buffer, Buffer];
+    const sealed = seal({ key, iv, aad, plaintext });
+    expect(Buffer.from(sealed.ciphertext)).toEqual(hex(vector.ciphertext));
+    expect(Buffer.from(sealed.tag)).toEqual(hex(vector.tag));
+    expect(open({ key, aad, sealed })).toEqual(plaintext);
+  });
 });
 
 test("a tag that was cut short, an IV or a key of another length opens nothing", () => {
@@ -78,7 +73,9 @@ test("a tag that was cut short, an IV or a key of another length opens nothing",
   const aad = Buffer.from("place");
   const sealed = seal({ key, iv: Buffer.alloc(12), aad, plaintext: Buffer.from("value") });
   for (const bytes of [0, 4, 8, 12, 15]) {
-    expect(open({ key, aad, sealed: { ...sealed, tag: sealed.tag.subarray(0, bytes) } })).toBeUndefined();
+    expect(
+      open({ key, aad, sealed: { ...sealed, tag: sealed.tag.subarray(0, bytes) } }),
+    ).toBeUndefined();
   }
   expect(open({ key, aad, sealed: { ...sealed, iv: Buffer.alloc(16) } })).toBeUndefined();
   expect(open({ key: Buffer.alloc(16), aad, sealed })).toBeUndefined();

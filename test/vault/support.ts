@@ -39,9 +39,20 @@ export async function openStore(): Promise<OpenStore> {
 }
 
 export const openVault = (kv: Kv, more: Partial<VaultOptions> = {}): Promise<Vault> =>
-  Vault.open({ kv, clock: systemClock, random: randomBytes, master: keyOf(1), argon2: FAST, ...more });
+  Vault.open({
+    kv,
+    clock: systemClock,
+    random: randomBytes,
+    master: keyOf(1),
+    argon2: FAST,
+    ...more,
+  });
 
-export async function textOf(vault: Vault, name: string, more: { version?: number; key?: string | Uint8Array } = {}) {
+export async function textOf(
+  vault: Vault,
+  name: string,
+  more: { version?: number; key?: string | Uint8Array } = {},
+) {
   using secret = (await vault.retrieve({ tenant: alice, name, ...more })).secret;
   return secret.text();
 }
@@ -56,7 +67,9 @@ export interface Row {
 export async function rowsOf(kv: Kv): Promise<Row[]> {
   const namespaces = ["vault", "vault_names", "vault_rows"];
   const lists = await Promise.all(
-    namespaces.map(async (ns) => (await kv.list(ns, { limit: 10_000 })).map((row) => ({ ns, ...row }))),
+    namespaces.map(async (ns) =>
+      (await kv.list(ns, { limit: 10_000 })).map((row) => ({ ns, ...row })),
+    ),
   );
   return lists.flat().map(({ ns, key, value }) => ({ ns, key, value }));
 }

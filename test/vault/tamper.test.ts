@@ -1,7 +1,18 @@
 /** Somebody with write access to the disk. */
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import type { Kv } from "#storage/kv.ts";
-import { alice, bob, openStore, openVault, rejection, restore, type Row, rowsOf, textOf, utf8 } from "./support.ts";
+import {
+  alice,
+  bob,
+  openStore,
+  openVault,
+  rejection,
+  restore,
+  type Row,
+  rowsOf,
+  textOf,
+  utf8,
+} from "./support.ts";
 
 const store = await openStore();
 const { kv } = store;
@@ -26,7 +37,9 @@ const seenWith = (changed: Row): Kv => ({
   ...kv,
   get: async (ns, key) => {
     const entry = await kv.get(ns, key);
-    return entry && ns === changed.ns && key === changed.key ? { ...entry, value: changed.value } : entry;
+    return entry && ns === changed.ns && key === changed.key
+      ? { ...entry, value: changed.value }
+      : entry;
   },
   list: async (ns, range) =>
     (await kv.list(ns, range)).map((entry) =>
@@ -45,27 +58,50 @@ function* flipped({ ns, key, value }: Row): Generator<Row> {
 const one = async (rows: Promise<Row[]>, ns: string, key: string) =>
   (await rows).find((row) => row.ns === ns && row.key.startsWith(key))!;
 
-const retrieval = async (view: Kv, name: string, key?: string) => await textOf(await openVault(view), name, key ? { key } : {});
+const retrieval = async (view: Kv, name: string, key?: string) =>
+  await textOf(await openVault(view), name, key ? { key } : {});
 
 describe("every single bit of what is stored counts", () => {
   test.each([
-    { what: "a sealed row", ns: "vault_rows", key: "alice/two/", secret: "two", passphrase: undefined },
-    { what: "a sealed row with a caller's key", ns: "vault_rows", key: "alice/keyed/", secret: "keyed", passphrase: PASSPHRASE },
-    { what: "a secret's record", ns: "vault_names", key: "alice/two", secret: "two", passphrase: undefined },
+    {
+      what: "a sealed row",
+      ns: "vault_rows",
+      key: "alice/two/",
+      secret: "two",
+      passphrase: undefined,
+    },
+    {
+      what: "a sealed row with a caller's key",
+      ns: "vault_rows",
+      key: "alice/keyed/",
+      secret: "keyed",
+      passphrase: PASSPHRASE,
+    },
+    {
+      what: "a secret's record",
+      ns: "vault_names",
+      key: "alice/two",
+      secret: "two",
+      passphrase: undefined,
+    },
     { what: "the head", ns: "vault", key: "head", secret: "two", passphrase: undefined },
     { what: "the keyring", ns: "vault", key: "keyring", secret: "two", passphrase: undefined },
-  ])("$what", async ({ ns, key, secret, passphrase }) => {
-    await fill();
-    const row = await one(rowsOf(kv), ns, key);
-    expect(await retrieval(seenWith(row), secret, passphrase)).toMatch(/twofer|locked/);
-    let flips = 0;
-    for (const changed of flipped(row)) {
-      const error = await rejection(retrieval(seenWith(changed), secret, passphrase));
-      expect(["storage_corrupt", "permission_denied"]).toContain(error.code);
-      flips += 1;
-    }
-    expect(flips).toBe(row.value.length * 8);
-  }, 60_000);
+  ])(
+    "$what",
+    async ({ ns, key, secret, passphrase }) => {
+      await fill();
+      const row = await one(rowsOf(kv), ns, key);
+      expect(await retrieval(seenWith(row), secret, passphrase)).toMatch(/twofer|locked/);
+      let flips = 0;
+      for (const changed of flipped(row)) {
+        const error = await rejection(retrieval(seenWith(changed), secret, passphrase));
+        expect(["storage_corrupt", "permission_denied"]).toContain(error.code);
+        flips += 1;
+      }
+      expect(flips).toBe(row.value.length * 8);
+    },
+    60_000,
+  );
 
   test("and rows that were cut short or made longer", async () => {
     await fill();
@@ -73,7 +109,12 @@ describe("every single bit of what is stored counts", () => {
       if (row.key.startsWith("bob") || row.key.includes("one")) continue;
       const name = row.key.includes("keyed") ? "keyed" : "two";
       const key = name === "keyed" ? PASSPHRASE : undefined;
-      for (const value of [row.value.subarray(0, -1), row.value.subarray(0, 40), Buffer.alloc(0), Buffer.concat([row.value, Buffer.alloc(1)])]) {
+      for (const value of [
+        row.value.subarray(0, -1),
+        row.value.subarray(0, 40),
+        Buffer.alloc(0),
+        Buffer.concat([row.value, Buffer.alloc(1)]),
+      ]) {
         const error = await rejection(retrieval(seenWith({ ...row, value }), name, key));
         expect(["storage_corrupt", "permission_denied"]).toContain(error.code);
       }
@@ -136,9 +177,15 @@ describe("an earlier state put back", () => {
     const revoked = (await rowsOf(kv)).filter(({ key }) => key === "head");
     await restore(kv, [...before.filter(({ key }) => key !== "head"), ...revoked]);
     expect((await openVault(kv)).damage.broken).toBeDefined();
-    await restore(kv, before.filter(({ key }) => key !== "alice/two"));
+    await restore(
+      kv,
+      before.filter(({ key }) => key !== "alice/two"),
+    );
     expect((await openVault(kv)).damage.broken).toBeDefined();
-    await restore(kv, before.filter(({ key }) => key !== "head"));
+    await restore(
+      kv,
+      before.filter(({ key }) => key !== "head"),
+    );
     expect((await openVault(kv)).damage.broken).toBe("its head is missing");
   });
 
@@ -170,4 +217,17 @@ test("a record that was altered costs that secret alone; accepting drops it", as
   expect(vault.damage).toEqual({ broken: undefined, secrets: [] });
   expect((await vault.store({ tenant: alice, name: "two", value: utf8("anew") })).version).toBe(1);
   expect(await textOf(await openVault(kv), "two")).toBe("anew");
+});
+
+test("a row from before the record was dropped does not pass in the place of the new one", async () => {
+  await fill();
+  const old = await one(rowsOf(kv), "vault_rows", "alice/two/");
+  const record = await one(rowsOf(kv), "vault_names", "alice/two");
+  await kv.batch([
+    { op: "put", ...record, value: Buffer.concat([record.value, Buffer.from(" ")]) },
+  ]);
+  const vault = await openVault(kv);
+  await vault.accept();
+  await vault.store({ tenant: alice, name: "two", value: utf8("anew") });
+  expect((await rejection(retrieval(seenWith(old), "two"))).code).toBe("storage_corrupt");
 });

@@ -5,7 +5,18 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { accessDeniedEvent } from "#vault/events.ts";
 import { MAX_SECRET_BYTES } from "#vault/limits.ts";
 import { Vault } from "#vault/vault.ts";
-import { alice, bob, keyOf, openStore, type OpenStore, openVault, rejection, restore, rowsOf, textOf, utf8 } from "./support.ts";
+import {
+  alice,
+  bob,
+  keyOf,
+  openStore,
+  type OpenStore,
+  openVault,
+  rejection,
+  restore,
+  textOf,
+  utf8,
+} from "./support.ts";
 
 const store: OpenStore = await openStore();
 const { kv } = store;
@@ -22,7 +33,12 @@ describe("secrets", () => {
     const bytes = Buffer.from([0, 255, 1, 128]);
     expect(await vault.store({ tenant: alice, name: "raw", value: bytes })).toMatchObject({
       version: 1,
-      event: { type: "secret_stored", tenantId: alice, subject: "raw", payload: { version: 1, vault_counter: 1 } },
+      event: {
+        type: "secret_stored",
+        tenantId: alice,
+        subject: "raw",
+        payload: { version: 1, vault_counter: 1 },
+      },
     });
     const again = await openVault(kv);
     using secret = (await again.retrieve({ tenant: alice, name: "raw" })).secret;
@@ -37,16 +53,22 @@ describe("secrets", () => {
     expect((await rejection(textOf(vault, "k", { version: 2 }))).code).toBe("not_found");
     const [listing] = vault.list(alice);
     expect(listing).toMatchObject({ name: "k", latest: 12 });
-    expect(listing!.versions.map(({ version }) => version)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(listing!.versions.map(({ version }) => version)).toEqual([
+      3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+    ]);
     expect(vault.list(bob)).toEqual([]);
   });
 
   test("are rotated only when they exist, and a revoked one never gives its version numbers again", async () => {
     const vault = await openVault(kv);
-    expect((await rejection(vault.rotate({ tenant: alice, name: "k", value: utf8("x") }))).code).toBe("not_found");
+    expect(
+      (await rejection(vault.rotate({ tenant: alice, name: "k", value: utf8("x") }))).code,
+    ).toBe("not_found");
     await put(vault, "k", "one");
     await vault.rotate({ tenant: alice, name: "k", value: utf8("two") });
-    expect(await vault.revoke({ tenant: alice, name: "k", version: 2 })).toMatchObject({ versions: [2] });
+    expect(await vault.revoke({ tenant: alice, name: "k", version: 2 })).toMatchObject({
+      versions: [2],
+    });
     expect(await textOf(vault, "k")).toBe("one");
     expect(await vault.revoke({ tenant: alice, name: "k" })).toMatchObject({
       versions: [1],
@@ -69,7 +91,9 @@ describe("secrets", () => {
 
   test("stored at the same time are each stored, in one order", async () => {
     const vault = await openVault(kv);
-    const all = await Promise.all(Array.from({ length: 500 }, (_, i) => put(vault, `k${i % 50}`, `value ${i}`)));
+    const all = await Promise.all(
+      Array.from({ length: 500 }, (_, i) => put(vault, `k${i % 50}`, `value ${i}`)),
+    );
     expect(all.filter(({ version }) => version === 10)).toHaveLength(50);
     const again = await openVault(kv);
     expect(again.damage).toEqual({ broken: undefined, secrets: [] });
@@ -82,7 +106,11 @@ describe("secrets", () => {
       expect((await rejection(put(vault, name, "v"))).code, name).toBe("invalid_argument");
     }
     expect((await rejection(put(vault, "k", ""))).code).toBe("invalid_argument");
-    const huge = vault.store({ tenant: alice, name: "k", value: Buffer.alloc(MAX_SECRET_BYTES + 1) });
+    const huge = vault.store({
+      tenant: alice,
+      name: "k",
+      value: Buffer.alloc(MAX_SECRET_BYTES + 1),
+    });
     expect((await rejection(huge)).code).toBe("invalid_argument");
   });
 
@@ -145,10 +173,19 @@ describe("the master key", () => {
     const master = { kind: "passphrase", passphrase: "Ångström" } as const;
     await put(await openVault(kv, { master }), "k", "v");
     const other = { kind: "passphrase", passphrase: "A\u030angstro\u0308m" } as const;
-    expect(await textOf(await openVault(kv, { master: other, argon2: { memoryKib: 64, passes: 2, parallelism: 2 } }), "k")).toBe("v");
-    expect((await rejection(openVault(kv, { master: { kind: "passphrase", passphrase: "angstrom" } }))).code).toBe(
-      "permission_denied",
-    );
+    expect(
+      await textOf(
+        await openVault(kv, {
+          master: other,
+          argon2: { memoryKib: 64, passes: 2, parallelism: 2 },
+        }),
+        "k",
+      ),
+    ).toBe("v");
+    expect(
+      (await rejection(openVault(kv, { master: { kind: "passphrase", passphrase: "angstrom" } })))
+        .code,
+    ).toBe("permission_denied");
   });
 });
 
@@ -165,10 +202,15 @@ describe("values stay in", () => {
     seen.push(answer, answer.event, `${answer.secret}`, JSON.stringify(answer.secret));
     seen.push(await vault.revoke({ tenant: alice, name: "k" }));
     await put(vault, "k", value, key);
-    const files = (await readdir(own.dataDir, { recursive: true, withFileTypes: true })).filter((each) => each.isFile());
+    const files = (await readdir(own.dataDir, { recursive: true, withFileTypes: true })).filter(
+      (each) => each.isFile(),
+    );
     for (const file of files) {
       const bytes = await readFile(join(file.parentPath, file.name));
-      expect(bytes.includes(value) || bytes.includes(key) || bytes.includes(Buffer.alloc(32, 1)), file.name).toBe(false);
+      expect(
+        bytes.includes(value) || bytes.includes(key) || bytes.includes(Buffer.alloc(32, 1)),
+        file.name,
+      ).toBe(false);
     }
     expect(files.length).toBeGreaterThan(0);
     const text = inspect(seen, { depth: 10, showHidden: true }) + JSON.stringify(seen);

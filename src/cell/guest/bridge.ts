@@ -62,7 +62,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     setTimer: (delayMs, repeat, run) => timers.start(delayMs, repeat, run),
     clearTimer: (id) => timers.stop(id),
     log,
-    entropy: (bytes) => void bytes.set(random!.randomBytes(bytes.length)),
+    entropy: (bytes) => bytes.set(random!.randomBytes(bytes.length)),
     now: () => Date.now(),
   };
 
@@ -83,8 +83,10 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
         `The state is ${text.length} bytes encoded; limits.state_bytes allows ${setup!.stateBytes}.`,
       );
     }
+    if (!outbox.add(OUT.state, 0, text)) {
+      throw new RangeError(`The state is ${text.length} characters encoded: more than one line.`);
+    }
     lastState = text;
-    outbox.add(OUT.state, 0, text);
   }
 
   async function start(service: ServiceDefinition): Promise<void> {
@@ -172,12 +174,16 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
   }
 
   /** Whether continuations of this turn may speak after it has returned. */
-  const drainAgain = () =>
-    resumed || busy > 0 || (mailbox?.pending ?? 1) > 0 || http.streaming > 0;
+  const drainAgain = () => resumed || busy > 0 || (mailbox?.pending ?? 1) > 0 || http.streaming > 0;
+
+  function forgetSaid(): void {
+    outbox.acknowledge();
+    http.roomAgain();
+  }
 
   const api: GuestApi = {
     turn(inbox, acknowledged) {
-      if (acknowledged) outbox.acknowledge();
+      if (acknowledged) forgetSaid();
       resumed = false;
       for (const text of inbox.split("\n")) {
         const line = splitLine(text);
@@ -186,7 +192,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       return outbox.render(drainAgain());
     },
     drain(acknowledged) {
-      if (acknowledged) outbox.acknowledge();
+      if (acknowledged) forgetSaid();
       return outbox.render(false);
     },
     salvage() {

@@ -27,6 +27,8 @@ export interface Http {
    *  before its end. */
   respond(id: number, response: Response, gone: () => void): void;
   credit(id: number, bytes: number): void;
+  /** The outbox has been emptied: bodies that found it full go on. */
+  roomAgain(): void;
   /** The client is gone: stop reading the response, break the request's body. */
   abort(id: number): void;
   readonly streaming: number;
@@ -59,7 +61,8 @@ export function createHttp(outbox: Outbox): Http {
           outbox.add(OUT.end, id);
           return;
         }
-        if (!ArrayBuffer.isView(value)) throw new TypeError("A response body must be made of bytes.");
+        if (!ArrayBuffer.isView(value))
+          throw new TypeError("A response body must be made of bytes.");
         for (let start = 0; start < value.byteLength; start += MAX_CHUNK) {
           const piece = value.slice(start, start + MAX_CHUNK);
           while (state.inFlight >= RESPONSE_WINDOW || !outbox.addBytes(OUT.chunk, id, piece)) {
@@ -146,7 +149,9 @@ export function createHttp(outbox: Outbox): Http {
       });
       for (const cookie of response.headers.getSetCookie()) headers.push(["set-cookie", cookie]);
       const head = { status: response.status, headers, body: body !== null };
-      outbox.add(OUT.head, id, JSON.stringify(head));
+      if (!outbox.add(OUT.head, id, JSON.stringify(head))) {
+        throw new RangeError("The response's headers are too large.");
+      }
       if (body === null) return discard(id);
       const state: Sending = { inFlight: 0, reader: body.getReader(), resume: undefined, gone };
       sending.set(id, state);
@@ -157,6 +162,9 @@ export function createHttp(outbox: Outbox): Http {
       if (state === undefined) return;
       state.inFlight = Math.max(0, state.inFlight - bytes);
       state.resume?.();
+    },
+    roomAgain() {
+      for (const state of sending.values()) state.resume?.();
     },
     abort(id) {
       const state = sending.get(id);

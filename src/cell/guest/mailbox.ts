@@ -44,14 +44,19 @@ export interface Mailbox {
 }
 
 const expected = (error: unknown): boolean =>
-  error instanceof Error && error.name === "ServiceError" && typeof (error as any).code === "string";
+  error instanceof Error &&
+  error.name === "ServiceError" &&
+  typeof (error as any).code === "string";
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   value !== null && typeof value === "object" && typeof (value as any).then === "function";
 
 /** The kernel refuses unknown names itself, but not before the first start has told it which there are. */
 const noHandler = (name: string): Error =>
-  refusalError({ code: "handler_not_found", detail: `The service has no handler named ${toJson(name)}.` });
+  refusalError({
+    code: "handler_not_found",
+    detail: `The service has no handler named ${toJson(name)}.`,
+  });
 
 export function createMailbox(options: MailboxOptions): Mailbox {
   const { outbox, http, definition, solo } = options;
@@ -84,8 +89,16 @@ export function createMailbox(options: MailboxOptions): Mailbox {
     } else if (message.op === IN.fetch) {
       // The web's convention: a request that throws is a 500, and the server lives on.
       const { name, message: detail, stack } = describeThrown(error);
-      outbox.add(OUT.log, 0, toJson({ level: "error", text: `fetch threw ${stack || `${name}: ${detail}`}` }));
-      const body = { code: "handler_failed", detail: `${name}: ${detail}`, hint: "The service's log has the stack." };
+      outbox.add(
+        OUT.log,
+        0,
+        toJson({ level: "error", text: `fetch threw ${stack || `${name}: ${detail}`}` }),
+      );
+      const body = {
+        code: "handler_failed",
+        detail: `${name}: ${detail}`,
+        hint: "The service's log has the stack.",
+      };
       outbox.add(OUT.failed, message.id, toJson(body));
     } else {
       crash(error, message);
@@ -105,7 +118,7 @@ export function createMailbox(options: MailboxOptions): Mailbox {
       const reply = message.op === IN.call ? (toJson(value) ?? "null") : "";
       options.settled();
       if (!outbox.add(OUT.reply, message.id, reply)) {
-        const detail = `The reply of ${reply.length} characters is larger than a reply may be.`;
+        const detail = `The reply of ${reply.length} characters is more than can be said in one turn.`;
         outbox.add(OUT.failed, message.id, toJson({ code: "payload_too_large", detail }));
       }
     } catch (error) {
@@ -167,8 +180,11 @@ export function createMailbox(options: MailboxOptions): Mailbox {
     );
   }
 
+  const mayBegin = (): boolean =>
+    !dead && next < queue.length && (definition.concurrent === true || running.size === 0);
+
   function pump(): void {
-    while (!dead && next < queue.length && (definition.concurrent || running.size === 0)) {
+    while (mayBegin()) {
       next += 1;
       run(queue[next - 1]!);
     }
@@ -185,9 +201,9 @@ export function createMailbox(options: MailboxOptions): Mailbox {
     },
     cancel(id) {
       http.abort(id);
-      const waiting = queue.findIndex((message) => message.id === id);
-      if (waiting !== -1) {
-        queue.splice(waiting, 1);
+      const at = queue.findIndex((message) => message.id === id);
+      if (at !== -1) {
+        queue.splice(at, 1);
         outbox.add(OUT.failed, id, toJson({ code: "cancelled", detail: "The caller is gone." }));
         return;
       }

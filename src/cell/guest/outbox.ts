@@ -1,41 +1,60 @@
 /**
  * What the guest has to say to its host, until the host has it.
  *
- * 1. Bounded: a flood of logs or requests is refused here, inside the guest's own heap.
+ * 1. Bounded: a flood of logs or requests is refused here, inside the guest's own heap. It
+ *    never keeps out how a message ended.
  * 2. Lines returned by a turn stay until the next turn acknowledges them: when a turn ends
  *    in an exception its return value is lost, and `render` gives the same lines again.
  */
-import { FLAG } from "./lines.ts";
+import { FLAG, OUT } from "./lines.ts";
 
+/** Of lines that a guest can say as often as it likes. */
 const MAX_LINES = 20_000;
+const MAX_AT_WILL_CHARS = 12 * 1024 * 1024;
 const MAX_CHARS = 16 * 1024 * 1024;
+/** A line becomes one frame, in which a character takes up to three bytes (wire/frame.ts). */
+const MAX_LINE_CHARS = 10 * 1024 * 1024;
+/** How something ended is always said, unless it is longer than this. */
+const SMALL_CHARS = 256 * 1024;
 
 export interface Outbox {
-  /** False when the outbox is full: nothing was added. */
+  /** False when there is no room for it: nothing was added. */
   add(op: string, id: number, rest?: string): boolean;
   addBytes(op: string, id: number, bytes: Uint8Array): boolean;
   /** Forgets what the last `render` returned. */
   acknowledge(): void;
   render(drainAgain: boolean): string;
+  /** The byte arrays that the last `render` announced. */
   takeBytes(): Uint8Array[];
 }
+
+const isAtWill = (op: string): boolean =>
+  op === OUT.log ||
+  op === OUT.request ||
+  op === OUT.chunk ||
+  op === OUT.startTimer ||
+  op === OUT.stopTimer;
 
 export function createOutbox(): Outbox {
   let lines: string[] = [];
   let bytes: Uint8Array[] = [];
   let returned = 0;
+  let announced = 0;
   let chars = 0;
 
-  const room = (size: number) => lines.length < MAX_LINES && chars + size <= MAX_CHARS;
+  const hasRoom = (op: string, size: number): boolean => {
+    if (isAtWill(op)) return lines.length < MAX_LINES && chars + size <= MAX_AT_WILL_CHARS;
+    return size <= SMALL_CHARS || (size <= MAX_LINE_CHARS && chars + size <= MAX_CHARS);
+  };
   return {
     add(op, id, rest = "") {
-      if (!room(rest.length)) return false;
+      if (!hasRoom(op, rest.length)) return false;
       chars += rest.length;
       lines[lines.length] = rest === "" ? `${op} ${id}` : `${op} ${id} ${rest}`;
       return true;
     },
     addBytes(op, id, chunk) {
-      if (!room(chunk.length)) return false;
+      if (!hasRoom(op, chunk.length)) return false;
       chars += chunk.length;
       lines[lines.length] = `${op} ${id}`;
       bytes[bytes.length] = chunk;
@@ -47,15 +66,18 @@ export function createOutbox(): Outbox {
       returned = 0;
       chars = 0;
       for (const line of lines) chars += line.length;
+      for (const chunk of bytes) chars += chunk.length;
     },
     render(drainAgain) {
       returned = lines.length;
-      const flags = (drainAgain ? FLAG.drain : 0) + (bytes.length > 0 ? FLAG.bytes : 0);
+      announced = bytes.length;
+      const flags = (drainAgain ? FLAG.drain : 0) + (announced > 0 ? FLAG.bytes : 0);
       return lines.length === 0 ? String(flags) : `${flags}${lines.join("\n")}`;
     },
     takeBytes() {
-      const taken = bytes;
-      bytes = [];
+      const taken = bytes.slice(0, announced);
+      bytes = bytes.slice(announced);
+      announced = 0;
       return taken;
     },
   };

@@ -3,11 +3,13 @@ import { OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
 
 const MAX_OPEN = 4096;
+const STREAMING_METHOD = "services.fetch";
 
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: Error): void;
-  /** Set when the answer is an HTTP response whose body follows. */
+  /** The answer is the head of an HTTP response; its body follows as chunks. */
+  readonly streams: boolean;
   body?: ReadableStreamDefaultController<Uint8Array>;
 }
 
@@ -53,31 +55,34 @@ export function createRequests(outbox: Outbox): Requests {
     send(method, args) {
       return new Promise((resolve, reject) => {
         if (waiting.size >= MAX_OPEN) {
-          reject(refusalError({
-            code: "limit_exceeded",
-            detail: `${MAX_OPEN} requests of this service are open already.`,
-            hint: "Await requests before you make more.",
-          }));
+          reject(
+            refusalError({
+              code: "limit_exceeded",
+              detail: `${MAX_OPEN} requests of this service are open already.`,
+              hint: "Await requests before you make more.",
+            }),
+          );
           return;
         }
         const id = (last = (last % 0xffff_fff0) + 1);
         if (!outbox.add(OUT.request, id, toJson([method, args]))) {
-          reject(refusalError({
-            code: "limit_exceeded",
-            detail: "This service said more in one turn than its outbox holds.",
-            hint: "Send less at once, or await in between.",
-          }));
+          reject(
+            refusalError({
+              code: "limit_exceeded",
+              detail: "This service said more in one turn than its outbox holds.",
+              hint: "Send less at once, or await in between.",
+            }),
+          );
           return;
         }
-        waiting.set(id, { resolve, reject });
+        waiting.set(id, { resolve, reject, streams: method === STREAMING_METHOD });
       });
     },
     answer(id, text) {
       const entry = waiting.get(id);
       if (entry === undefined) return;
       const value: any = text === "" ? undefined : fromJson(text);
-      if (value !== null && typeof value === "object" && value.$streaming === true) {
-        // An HTTP response: its head is here, its body comes as chunks.
+      if (entry.streams) {
         const body = new ReadableStream<Uint8Array>({
           start: (controller) => {
             entry.body = controller;

@@ -6,8 +6,8 @@ const MAX_TEXT = 8 * 1024;
 
 const text = (read: () => unknown, otherwise: string): string => {
   try {
-    const value = read();
-    return value === undefined || value === null ? otherwise : `${value as string}`.slice(0, MAX_TEXT);
+    const value = read() as string | null | undefined;
+    return value === undefined || value === null ? otherwise : String(value).slice(0, MAX_TEXT);
   } catch {
     return otherwise;
   }
@@ -15,12 +15,15 @@ const text = (read: () => unknown, otherwise: string): string => {
 
 export function describeThrown(thrown: unknown): Thrown {
   if (typeof thrown !== "object" || thrown === null) {
-    return { name: "Error", message: text(() => thrown, String(typeof thrown)), stack: "" };
+    return { name: "Error", message: String(thrown).slice(0, MAX_TEXT), stack: "" };
   }
   const error = thrown as Partial<Error>;
   return {
     name: text(() => error.name, "Error"),
-    message: text(() => error.message, text(() => thrown, "")),
+    message: text(
+      () => error.message,
+      text(() => thrown, ""),
+    ),
     stack: text(() => error.stack, ""),
   };
 }

@@ -23,8 +23,10 @@ export function createTimers(outbox: Outbox, thrown: (error: unknown) => void): 
         throw new DOMException(`${MAX_TIMERS} timers are set already.`, "QuotaExceededError");
       }
       const id = (last = (last % 0x7fff_fff0) + 1);
+      if (!outbox.add(OUT.startTimer, id, `${delayMs} ${repeat ? 1 : 0}`)) {
+        throw new DOMException("Too much was said in one turn.", "QuotaExceededError");
+      }
       timers.set(id, { run, repeat });
-      outbox.add(OUT.startTimer, id, `${delayMs} ${repeat ? 1 : 0}`);
       return id;
     },
     stop(id) {

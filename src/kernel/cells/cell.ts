@@ -29,6 +29,9 @@ export interface SlotHandler {
 /** A cell that is silent for so long is stuck as a whole. */
 const HEARTBEAT_LIMIT_MS = 5000;
 const BACKLOG_LIMIT_BYTES = 64 * 1024 * 1024;
+/** How long what one cell says may keep the kernel's thread before others have a turn. */
+const TURN_MS = 3;
+const PIECE_BYTES = 4096;
 const MEMORY_PASSED = "it passed its memory limit";
 
 export class Cell {
@@ -59,11 +62,7 @@ export class Cell {
       if (frame.kind === FROM_CELL.ready) ready.resolve();
       else this.#receive(frame);
     });
-    socket.on("data", (chunk: Buffer) => {
-      if (this.#end !== undefined) return;
-      this.#lastHeard = this.#clock.now();
-      if (!reader.push(chunk)) this.kill("it sent a malformed frame");
-    });
+    socket.on("data", (chunk: Buffer) => this.#read(reader, chunk));
     this.gone = options.process.exited.then(({ how, outOfMemory }) => {
       this.#isGone = true;
       const end = this.#end ?? { why: outOfMemory ? MEMORY_PASSED : how, outOfMemory };
@@ -88,7 +87,8 @@ export class Cell {
     this.#nextSlot += 1;
     const end = this.#end;
     // A cell may end between its choice and this: it must not be waited for.
-    if (this.#isGone && end !== undefined) queueMicrotask(() => handler.cellGone({ ...end, suspect: false }));
+    if (this.#isGone && end !== undefined)
+      queueMicrotask(() => handler.cellGone({ ...end, suspect: false }));
     else this.#slots.set(slot, handler);
     return slot;
   }
@@ -115,7 +115,8 @@ export class Cell {
   /** Ends it when it holds more than `limitBytes` and nobody else would. */
   checkMemory(limitBytes: number): void {
     if (this.isGone || this.process.holdsMemoryLimit) return;
-    if ((this.process.memoryBytes() ?? 0) > limitBytes) this.#kill({ why: MEMORY_PASSED, outOfMemory: true });
+    if ((this.process.memoryBytes() ?? 0) > limitBytes)
+      this.#kill({ why: MEMORY_PASSED, outOfMemory: true });
   }
 
   /** Called now and then by the pool. */
@@ -127,6 +128,25 @@ export class Cell {
     if (this.#isGone) return;
     this.#end ??= end;
     this.process.kill();
+  }
+
+  /** Reads for TURN_MS at most; what is left comes after everybody else's turn. */
+  #read(reader: FrameReader, chunk: Buffer): void {
+    const { socket } = this.process;
+    const begun = this.#clock.now();
+    this.#lastHeard = begun;
+    for (let at = 0; at < chunk.length && this.#end === undefined; at += PIECE_BYTES) {
+      if (this.#clock.now() - begun > TURN_MS) {
+        socket.pause();
+        setImmediate(() => {
+          socket.resume();
+          this.#read(reader, chunk.subarray(at));
+        });
+        return;
+      }
+      if (!reader.push(chunk.subarray(at, at + PIECE_BYTES)))
+        this.kill("it sent a malformed frame");
+    }
   }
 
   #receive({ kind, slot, id, payload }: Frame): void {

@@ -96,10 +96,12 @@ export class CellPool {
     for (const cell of cells) cell.kill("the kernel stops");
     const late = await Promise.allSettled(this.#starting);
     for (const start of late) if (start.status === "fulfilled") cells.push(start.value);
-    await Promise.all(cells.map(async (cell) => {
-      await cell.gone;
-      await cell.process.cleared;
-    }));
+    await Promise.all(
+      cells.map(async (cell) => {
+        await cell.gone;
+        await cell.process.cleared;
+      }),
+    );
   }
 
   #makeShared(tenant: TenantId): Promise<Cell> {
@@ -130,7 +132,11 @@ export class CellPool {
   /** A cell that does not get there is ended. */
   async #ready(cell: Cell): Promise<Cell> {
     try {
-      await within(cell.ready, { ms: READY_TIMEOUT_MS, what: "a cell to start", code: "unavailable" });
+      await within(cell.ready, {
+        ms: READY_TIMEOUT_MS,
+        what: "a cell to start",
+        code: "unavailable",
+      });
       return cell;
     } catch (error) {
       cell.kill("it did not get ready");

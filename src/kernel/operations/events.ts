@@ -20,8 +20,14 @@ interface Filter {
 }
 
 /** The owner sees every tenant unless one is named; a tenant sees its own events only. */
-function filterOf({ tenant_id, service_id, event_type, since_id }: Filter, { principal, tenant, context }: Asked) {
-  const everything = principal.kind === "owner" && tenant_id === undefined && context.credentials.tenant === undefined;
+function filterOf(
+  { tenant_id, service_id, event_type, since_id }: Filter,
+  { principal, tenant, context }: Asked,
+) {
+  const everything =
+    principal.kind === "owner" &&
+    tenant_id === undefined &&
+    context.credentials.tenant === undefined;
   return {
     ...(!everything && { tenantId: tenant }),
     serviceId: service_id,
@@ -30,7 +36,10 @@ function filterOf({ tenant_id, service_id, event_type, since_id }: Filter, { pri
   };
 }
 
-export const eventHandlers = ({ events, store }: EventParts): Pick<Handlers, "ListEvents" | "Watch" | "VerifyEvents"> => ({
+export const eventHandlers = ({
+  events,
+  store,
+}: EventParts): Pick<Handlers, "ListEvents" | "Watch" | "VerifyEvents"> => ({
   async ListEvents(input, asked) {
     const page = await events.read({
       ...filterOf(input, asked),
@@ -43,13 +52,19 @@ export const eventHandlers = ({ events, store }: EventParts): Pick<Handlers, "Li
   },
 
   async *Watch(input, asked) {
-    for await (const event of events.tail(filterOf(input, asked), asked.context.signal)) yield shown(event);
+    for await (const event of events.tail(filterOf(input, asked), asked.context.signal))
+      yield shown(event);
   },
 
   async VerifyEvents({ from_id }) {
     const result = await store.current.events.verify({ fromId: from_id });
     if (result.ok) return { ok: true, checked: result.checked };
-    return { ok: false, checked: result.checked, first_broken: result.firstBroken, why: result.why };
+    return {
+      ok: false,
+      checked: result.checked,
+      first_broken: result.firstBroken,
+      why: result.why,
+    };
   },
 });
 

@@ -15,7 +15,9 @@ export interface KernelParts {
   readonly shutdown: (drainMs: number | undefined) => void;
 }
 
-export const kernelHandlers = (parts: KernelParts): Pick<Handlers, "Health" | "Tree" | "Shutdown"> => ({
+export const kernelHandlers = (
+  parts: KernelParts,
+): Pick<Handlers, "Health" | "Tree" | "Shutdown"> => ({
   Health: (_, { principal }) => {
     const status = parts.status();
     if (principal.kind === "stranger") return { status };

@@ -14,7 +14,10 @@ export interface MessageParts {
   readonly logs: ServiceLogs;
 }
 
-export const messageHandlers = ({ tenants, logs }: MessageParts): Pick<Handlers, "Call" | "Cast" | "Logs"> => ({
+export const messageHandlers = ({
+  tenants,
+  logs,
+}: MessageParts): Pick<Handlers, "Call" | "Cast" | "Logs"> => ({
   async Call(input, asked) {
     const service = tenants.get(keyOf(input, asked));
     const { signal, timeoutMs = Infinity } = asked.context;
@@ -63,19 +66,35 @@ export const messageHandlers = ({ tenants, logs }: MessageParts): Pick<Handlers,
       yield shown(line);
     }
     if (follow !== true) return;
-    for await (const line of logs.follow({ key, since: last }, asked.context.signal)) yield shown(line);
+    for await (const line of logs.follow({ key, since: last }, asked.context.signal))
+      yield shown(line);
   },
 });
 
 function payloadOf({ name, args = [] }: { name: string; args?: unknown[] | undefined }): string {
   const payload = JSON.stringify([name, args]);
   if (payload.length <= MAX_MESSAGE_CHARS) return payload;
-  throw new SoloError("payload_too_large", `The arguments have ${payload.length} characters of JSON; at most ${MAX_MESSAGE_CHARS} are passed on.`);
+  throw new SoloError(
+    "payload_too_large",
+    `The arguments have ${payload.length} characters of JSON; at most ${MAX_MESSAGE_CHARS} are passed on.`,
+  );
 }
 
-type Shown = { seq: number; at: string; level: "debug" | "info" | "warn" | "error"; text: string; instance_id: string };
+type Shown = {
+  seq: number;
+  at: string;
+  level: "debug" | "info" | "warn" | "error";
+  text: string;
+  instance_id: string;
+};
 
-const shown = (line: { seq: number; atMs: number; level: Shown["level"]; text: string; instance: string }): Shown => ({
+const shown = (line: {
+  seq: number;
+  atMs: number;
+  level: Shown["level"];
+  text: string;
+  instance: string;
+}): Shown => ({
   seq: line.seq,
   at: new Date(line.atMs).toISOString(),
   level: line.level,

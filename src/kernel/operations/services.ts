@@ -15,7 +15,10 @@ export interface ServiceParts {
   readonly deployer: Deployer;
 }
 
-type ServiceHandlers = Pick<Handlers, "Deploy" | "Update" | "Validate" | "Kill" | "Restart" | "Status" | "List">;
+type ServiceHandlers = Pick<
+  Handlers,
+  "Deploy" | "Update" | "Validate" | "Kill" | "Restart" | "Status" | "List"
+>;
 
 export const serviceHandlers = ({ clock, tenants, deployer }: ServiceParts): ServiceHandlers => ({
   Deploy: async (input, asked) => deployed(await deployer.deploy(keyOf(input, asked), input)),
@@ -27,7 +30,10 @@ export const serviceHandlers = ({ clock, tenants, deployer }: ServiceParts): Ser
   },
   Kill: async (input, asked) => {
     const key = keyOf(input, asked);
-    const { forced } = await deployer.kill(key, { force: input.force ?? false, timeoutMs: input.timeout_ms });
+    const { forced } = await deployer.kill(key, {
+      force: input.force ?? false,
+      timeoutMs: input.timeout_ms,
+    });
     return { tenant_id: key.tenant, service_id: key.service, state: "stopped", forced };
   },
   Restart: async (input, asked) => deployed(await deployer.restart(keyOf(input, asked))),
@@ -42,9 +48,18 @@ export const serviceHandlers = ({ clock, tenants, deployer }: ServiceParts): Ser
   },
 });
 
-function deployed({ service, startedInMs }: { service: Service; startedInMs: number }): OutputOf<"Deploy"> {
+function deployed({
+  service,
+  startedInMs,
+}: {
+  service: Service;
+  startedInMs: number;
+}): OutputOf<"Deploy"> {
   const { key, revision, state, instance } = service;
-  if (instance === undefined) throw new SoloError("service_crashed", `${key.service} started and ended at once.`, { hint: "See last_crash in its status." });
+  if (instance === undefined)
+    throw new SoloError("service_crashed", `${key.service} started and ended at once.`, {
+      hint: "See last_crash in its status.",
+    });
   return {
     tenant_id: key.tenant,
     service_id: key.service,

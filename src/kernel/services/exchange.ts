@@ -54,7 +54,8 @@ export class Exchange implements DispatchBodies {
   responded(head: ResponseHead): void {
     const { status, headers, body } = head;
     if (!Number.isInteger(status) || status < 200 || status > 599) {
-      return this.fail(new SoloError("service_error", "The service answered with an impossible status."));
+      this.fail(new SoloError("service_error", "The service answered with an impossible status."));
+      return this.#abort();
     }
     this.#response.resolve({ status, headers, body: body ? this.#download() : undefined });
     if (!body) this.#stopUpload();

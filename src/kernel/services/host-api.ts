@@ -58,7 +58,9 @@ export class HostApi {
   }
 
   handle(from: HostRequest): void {
-    const method = Object.hasOwn(this.#methods, from.method) ? this.#methods[from.method] : undefined;
+    const method = Object.hasOwn(this.#methods, from.method)
+      ? this.#methods[from.method]
+      : undefined;
     Promise.try(() => {
       if (method === undefined) throw denied(from.method);
       return method(from);
@@ -66,7 +68,8 @@ export class HostApi {
       (json) => {
         if (json !== undefined) from.instance.answer(from.request, `+${json}`);
       },
-      (error: unknown) => from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`),
+      (error: unknown) =>
+        from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`),
     );
   }
 
@@ -76,19 +79,29 @@ export class HostApi {
       const target = this.#options.find({ tenant: service.key.tenant, service: name as ServiceId });
       if (target !== undefined) return target;
     }
-    throw new SoloError("service_not_found", `There is no service ${JSON.stringify(name)} in this tenant.`, {
-      hint: "Deploy it first, or check its service_id.",
-    });
+    throw new SoloError(
+      "service_not_found",
+      `There is no service ${JSON.stringify(name)} in this tenant.`,
+      {
+        hint: "Deploy it first, or check its service_id.",
+      },
+    );
   }
 
   #message(from: HostRequest, kind: "call" | "cast"): Omit<Message, "outcome"> {
     const [, name, args = []] = from.args;
     if (typeof name !== "string" || !Array.isArray(args)) {
-      throw new SoloError("invalid_argument", `services.${kind} takes a service, a handler's name and arguments.`);
+      throw new SoloError(
+        "invalid_argument",
+        `services.${kind} takes a service, a handler's name and arguments.`,
+      );
     }
     const payload = JSON.stringify([name, args]);
     if (payload.length > MAX_MESSAGE_CHARS) {
-      throw new SoloError("payload_too_large", `The message has ${payload.length} characters; at most ${MAX_MESSAGE_CHARS} are passed on.`);
+      throw new SoloError(
+        "payload_too_large",
+        `The message has ${payload.length} characters; at most ${MAX_MESSAGE_CHARS} are passed on.`,
+      );
     }
     return { kind, handler: `${kind}s.${name}`, payload };
   }
@@ -112,7 +125,11 @@ export class HostApi {
   async #fetch(from: HostRequest): Promise<undefined> {
     const target = this.#target(from);
     const [, head, bodyText] = from.args;
-    const { method, url, headers } = (head ?? {}) as { method?: unknown; url?: unknown; headers?: unknown };
+    const { method, url, headers } = (head ?? {}) as {
+      method?: unknown;
+      url?: unknown;
+      headers?: unknown;
+    };
     if (typeof method !== "string" || typeof url !== "string" || !Array.isArray(headers)) {
       throw new SoloError("invalid_argument", "services.fetch takes a service and a request.");
     }
@@ -130,12 +147,15 @@ export class HostApi {
     });
     const { status, headers: received, body: stream } = await exchange.response;
     // The head before the body: the guest drops chunks of a response it does not know yet.
-    from.instance.answer(from.request, `+${JSON.stringify({ $streaming: true, status, headers: received })}`);
+    from.instance.answer(from.request, `+${JSON.stringify({ status, headers: received })}`);
     void this.#relay(from, stream);
   }
 
   /** The response's body to the guest that asked; its own memory limit is the bound. */
-  async #relay({ instance, request }: HostRequest, body: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+  async #relay(
+    { instance, request }: HostRequest,
+    body: AsyncIterable<Uint8Array> | undefined,
+  ): Promise<void> {
     try {
       for await (const bytes of body ?? []) instance.answerBody(request, bytes);
       instance.answerBody(request, "");
@@ -146,7 +166,12 @@ export class HostApi {
 
   async #emit({ service, args }: HostRequest): Promise<string> {
     const [type, payload = {}] = args;
-    if (typeof type !== "string" || typeof payload !== "object" || payload === null || Array.isArray(payload)) {
+    if (
+      typeof type !== "string" ||
+      typeof payload !== "object" ||
+      payload === null ||
+      Array.isArray(payload)
+    ) {
       throw new SoloError("invalid_argument", "events.emit takes a type and a JSON object.");
     }
     const { tenant, service: subject } = service.key;
@@ -154,7 +179,7 @@ export class HostApi {
       type: `service.${type.replace(/^service\./, "")}`,
       tenantId: tenant,
       subject,
-      payload: payload as Record<string, unknown>,
+      payload,
     });
     return NOTHING;
   }

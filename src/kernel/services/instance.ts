@@ -12,7 +12,14 @@ import type { InstanceId } from "#base/ids.ts";
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
 import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
-import { down, exitOf, gone, InstanceCrash, outcomeOf, refusalFrom } from "#kernel/services/outcomes.ts";
+import {
+  down,
+  exitOf,
+  gone,
+  InstanceCrash,
+  outcomeOf,
+  refusalFrom,
+} from "#kernel/services/outcomes.ts";
 import { readDown, readHead, readLogLine, readRequest, readStarted } from "#wire/from-cell.ts";
 import {
   FROM_CELL,
@@ -44,7 +51,9 @@ export interface InstanceOptions {
 }
 
 /** Dispatches an instance may be given ahead of the one it handles. */
-export const WINDOW = 64;
+const WINDOW = 64;
+/** One more is given while what it has been given holds less than this. */
+const WINDOW_CHARS = 8 * 1024 * 1024;
 /** After `drop`, the cell has this long to report the end before it is killed. */
 const DROP_GRACE_MS = 1000;
 const STARTUP_GRACE_MS = 1000;
@@ -66,6 +75,7 @@ export class Instance implements Child, SlotHandler {
   readonly #options: InstanceOptions;
   readonly #slot: number;
   readonly #open = new Map<number, Dispatch>();
+  #openChars = 0;
   /** Fetches whose head is out and whose bodies still flow. */
   readonly #streaming = new Map<number, Dispatch>();
   readonly #starting = Promise.withResolvers<Started>();
@@ -103,7 +113,11 @@ export class Instance implements Child, SlotHandler {
     try {
       // The cell keeps the startup timeout; this one is for a cell that does not.
       const ms = start.startupTimeoutMs + STARTUP_GRACE_MS;
-      instance.started = await within(instance.#starting.promise, { ms, what: "the service to start", code: "startup_timeout" });
+      instance.started = await within(instance.#starting.promise, {
+        ms,
+        what: "the service to start",
+        code: "startup_timeout",
+      });
       return instance;
     } catch (error) {
       if (error instanceof SoloError) cell.kill("a start in it did not end");
@@ -128,7 +142,8 @@ export class Instance implements Child, SlotHandler {
   }
 
   get hasRoom(): boolean {
-    return this.#open.size < WINDOW && !this.#ended && this.#stopping === undefined;
+    if (this.#ended || this.#stopping !== undefined) return false;
+    return this.#open.size < WINDOW && this.#openChars < WINDOW_CHARS;
   }
 
   /** Gives the instance a message; there must be room. */
@@ -139,6 +154,7 @@ export class Instance implements Child, SlotHandler {
     dispatch.sentAt = this.#options.now();
     if (this.#open.size === 0) this.progressAt = dispatch.sentAt;
     this.#open.set(id, dispatch);
+    this.#openChars += dispatch.payload.length;
     this.dirty = true;
     this.#send(FRAME_OF[dispatch.kind], id, dispatch.payload);
     dispatch.bodies?.sent(
@@ -213,7 +229,11 @@ export class Instance implements Child, SlotHandler {
       case FROM_CELL.reply:
         return this.#settle(id, (dispatch, text) => dispatch.reply(text), payload.toString());
       case FROM_CELL.failed:
-        return this.#settle(id, (dispatch, text) => dispatch.fail(refusalFrom(text)), payload.toString());
+        return this.#settle(
+          id,
+          (dispatch, text) => dispatch.fail(refusalFrom(text)),
+          payload.toString(),
+        );
       case FROM_CELL.head: {
         const dispatch = this.#open.get(id);
         if (dispatch !== undefined) this.#streaming.set(id, dispatch);
@@ -229,9 +249,9 @@ export class Instance implements Child, SlotHandler {
         return dispatch?.bodies?.ended();
       }
       case FROM_CELL.bodyFailed:
-        this.#streaming.get(id)?.bodies?.broke(
-          new SoloError("service_error", "The service's response broke off."),
-        );
+        this.#streaming
+          .get(id)
+          ?.bodies?.broke(new SoloError("service_error", "The service's response broke off."));
         return void this.#streaming.delete(id);
       case FROM_CELL.credit: {
         const dispatch = this.#open.get(id) ?? this.#streaming.get(id);
@@ -302,19 +322,27 @@ export class Instance implements Child, SlotHandler {
       // A message that was given up while it waited is no headway of the one at hand.
       const [atHand] = this.#open.keys();
       if (id === atHand || !dispatch.settled) this.progressAt = this.#options.now();
-      this.#open.delete(id);
+      this.#close(id, dispatch);
       act(dispatch, text);
       this.#options.events.room(this);
     };
     if (barrier === undefined) done();
     else {
       barrier.then(done, (error: unknown) => {
-        this.#open.delete(id);
+        this.#close(id, dispatch);
         this.#streaming.delete(id);
-        dispatch.fail(error instanceof SoloError ? error : new SoloError("unavailable", "The state could not be stored.", { cause: error }));
+        dispatch.fail(
+          error instanceof SoloError
+            ? error
+            : new SoloError("unavailable", "The state could not be stored.", { cause: error }),
+        );
         this.#options.events.room(this);
       });
     }
+  }
+
+  #close(id: number, { payload }: Dispatch): void {
+    if (this.#open.delete(id)) this.#openChars -= payload.length;
   }
 
   #stateArrived(state: string): void {
@@ -340,8 +368,13 @@ export class Instance implements Child, SlotHandler {
     this.#ended = true;
     clearTimeout(this.#dropTimer);
     this.cell.detach(this.#slot);
-    const reason = this.#overdue !== undefined && report.reason === "dropped" ? "timeout" : report.reason;
-    const ended = { ...report, reason, ...(this.#overdue !== undefined && { message: this.#overdue }) };
+    const reason =
+      this.#overdue !== undefined && report.reason === "dropped" ? "timeout" : report.reason;
+    const ended = {
+      ...report,
+      reason,
+      ...(this.#overdue !== undefined && { message: this.#overdue }),
+    };
     const unstarted = new Set(report.unstarted);
     const back: Dispatch[] = [];
     const handlers: string[] = [];

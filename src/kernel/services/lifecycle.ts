@@ -43,7 +43,8 @@ export class Lifecycle {
   }
 
   move(to: ServiceState): void {
-    if (!this.can(to)) throw new SoloError("internal", `A service cannot go from ${this.#state} to ${to}.`);
+    if (!this.can(to))
+      throw new SoloError("internal", `A service cannot go from ${this.#state} to ${to}.`);
     const from = this.#state;
     this.#state = to;
     this.#changed(from, to);

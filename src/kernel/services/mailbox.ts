@@ -12,10 +12,15 @@ export interface MailboxOptions {
   readonly overflow: () => void;
 }
 
+/** Whatever the limit on their number, the messages of one service hold so much of the
+ *  kernel's memory at most. */
+export const MAX_WAITING_CHARS = 32 * 1024 * 1024;
+
 export class Mailbox {
   readonly #options: MailboxOptions;
   #queue: Dispatch[] = [];
   #first = 0;
+  #chars = 0;
 
   constructor(options: MailboxOptions) {
     this.#options = options;
@@ -29,11 +34,15 @@ export class Mailbox {
    *  many messages the instance has already been given. */
   push(dispatch: Dispatch, occupied: number): void {
     const { limit, policy, overflow } = this.#options;
+    // Those whose senders gave up take no room; senders mostly give up in order.
+    while (this.#queue[this.#first]?.settled) this.#takeFirst();
+    if (this.#chars + dispatch.payload.length > MAX_WAITING_CHARS) return dispatch.fail(heavy());
     if (this.length + occupied >= limit && !(policy === "drop_oldest" && this.#dropOldest())) {
       dispatch.fail(full(limit));
       if (policy === "kill") overflow();
       return;
     }
+    this.#chars += dispatch.payload.length;
     this.#queue.push(dispatch);
   }
 
@@ -49,26 +58,21 @@ export class Mailbox {
   unshift(dispatches: readonly Dispatch[]): void {
     this.#queue = [...dispatches, ...this.#queue.slice(this.#first)];
     this.#first = 0;
+    for (const { payload } of dispatches) this.#chars += payload.length;
   }
 
   /** The oldest that still has somebody waiting for it. */
   shift(): Dispatch | undefined {
-    while (this.#first < this.#queue.length) {
-      const dispatch = this.#queue[this.#first]!;
-      this.#first += 1;
-      if (this.#first > 1024 && this.#first * 2 > this.#queue.length) {
-        this.#queue = this.#queue.slice(this.#first);
-        this.#first = 0;
-      }
-      if (!dispatch.settled) return dispatch;
-    }
-    return undefined;
+    let dispatch = this.#takeFirst();
+    while (dispatch?.settled) dispatch = this.#takeFirst();
+    return dispatch;
   }
 
   takeAll(): Dispatch[] {
     const taken = this.#queue.slice(this.#first).filter((dispatch) => !dispatch.settled);
     this.#queue = [];
     this.#first = 0;
+    this.#chars = 0;
     return taken;
   }
 
@@ -76,11 +80,27 @@ export class Mailbox {
     for (const dispatch of this.takeAll()) dispatch.fail(error);
   }
 
+  #takeFirst(): Dispatch | undefined {
+    const dispatch = this.#queue[this.#first];
+    if (dispatch === undefined) return undefined;
+    this.#chars -= dispatch.payload.length;
+    this.#first += 1;
+    // What has been taken is let go of, without moving the rest each time.
+    if (this.#first * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#first);
+      this.#first = 0;
+    }
+    return dispatch;
+  }
+
   #oldestCast(): Dispatch | undefined {
     const at = this.#queue.findIndex(
       ({ kind }, index) => index >= this.#first && (kind === "cast" || kind === "info"),
     );
-    return at === -1 ? undefined : this.#queue.splice(at, 1)[0];
+    if (at === -1) return undefined;
+    const [oldest] = this.#queue.splice(at, 1);
+    this.#chars -= oldest!.payload.length;
+    return oldest;
   }
 }
 
@@ -89,3 +109,10 @@ const full = (limit: number): SoloError =>
     hint: "Send more slowly, or raise limits.mailbox.",
     retryAfterMs: 100,
   });
+
+const heavy = (): SoloError =>
+  new SoloError(
+    "mailbox_full",
+    `The messages that wait for the service would hold more than ${MAX_WAITING_CHARS} characters.`,
+    { hint: "Send more slowly, or send less at once.", retryAfterMs: 100 },
+  );

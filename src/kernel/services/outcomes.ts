@@ -20,7 +20,8 @@ export class InstanceCrash extends Error {
   }
 }
 
-export const gone = (): SoloError => new SoloError("service_not_running", "The instance has ended.");
+export const gone = (): SoloError =>
+  new SoloError("service_not_running", "The instance has ended.");
 
 export function exitOf(reason: Down["reason"], crash: InstanceCrash): ExitReason {
   if (reason === "stopped") return { kind: "normal" };
@@ -38,19 +39,28 @@ export const down = (reason: Down["reason"], message: string): Down => ({
 
 /** What the sender of a dispatch hears when the instance ended under it. */
 export function outcomeOf({ reason, name, message, current }: Down, id: number): SoloError {
-  const hint = "The service is restarted by its supervisor; look at its last_crash, then decide whether to send it again.";
+  const hint =
+    "The service is restarted by its supervisor; look at its last_crash, then decide whether to send it again.";
   if (reason === "exception" && current === id) {
     return new SoloError("service_crashed", `The handler threw ${name}: ${message}`, { hint });
   }
   if (reason === "stopped" || reason === "dropped") {
-    return new SoloError("outcome_unknown", "The service was stopped while it handled this.", { hint: "Check whether it took effect before you send it again." });
+    return new SoloError("outcome_unknown", "The service was stopped while it handled this.", {
+      hint: "Check whether it took effect before you send it again.",
+    });
   }
   if (reason === "cell") {
-    return new SoloError("outcome_unknown", `${message} Whether this was handled is not known.`, { hint });
+    return new SoloError("outcome_unknown", `${message} Whether this was handled is not known.`, {
+      hint,
+    });
   }
   const what = { timeout: "ran for too long", memory: "passed its memory limit" } as const;
   const text = reason === "timeout" || reason === "memory" ? what[reason] : "crashed";
-  return new SoloError("service_crashed", `The instance ${text} while it handled this: ${message}`, { hint });
+  return new SoloError(
+    "service_crashed",
+    `The instance ${text} while it handled this: ${message}`,
+    { hint },
+  );
 }
 
 /** An error that a guest sent: only codes that a guest may cause are passed on. */

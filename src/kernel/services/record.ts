@@ -5,7 +5,6 @@
  *    led to it, and names it as its cause.
  */
 import type { RevisionId, ServiceKey } from "#base/ids.ts";
-import type { NewEvent } from "#events/event.ts";
 import type { EventType } from "#events/types.ts";
 import { describeCrash, type CrashReport } from "#kernel/services/crash-report.ts";
 import type { Instance } from "#kernel/services/instance.ts";
@@ -63,14 +62,23 @@ export class ServiceRecord {
     this.startedAt = this.#options.powers.clock.now();
     if (again) this.restarts += 1;
     const revision = this.#options.revision;
-    const payload = { instance_id: instance.id, revision, ...(again && { restarts: this.restarts }) };
+    const payload = {
+      instance_id: instance.id,
+      revision,
+      ...(again && { restarts: this.restarts }),
+    };
     this.#record(again ? "service_restarted" : "service_started", payload);
   }
 
   /** The crash with its stack in the agent's source. */
   describe(crash: InstanceCrash): Promise<CrashReport> {
     const { modules, powers } = this.#options;
-    return describeCrash({ crash, modules, compiler: powers.compiler, wallMs: powers.clock.wallMs() });
+    return describeCrash({
+      crash,
+      modules,
+      compiler: powers.compiler,
+      wallMs: powers.clock.wallMs(),
+    });
   }
 
   crashed(crash: InstanceCrash): void {
@@ -83,7 +91,14 @@ export class ServiceRecord {
       const report = await this.describe(crash);
       const { at: _, ...payload } = report;
       const last_messages = crash.handlers;
-      const id = this.#emit("service_crashed", { ...payload, instance_id, revision: this.#options.revision, restarts, memory_bytes, last_messages });
+      const id = this.#emit("service_crashed", {
+        ...payload,
+        instance_id,
+        revision: this.#options.revision,
+        restarts,
+        memory_bytes,
+        last_messages,
+      });
       this.#cause = id;
       this.lastCrash = { ...report, ...(id !== undefined && { event_id: id }) };
     });
@@ -95,7 +110,12 @@ export class ServiceRecord {
     const at = new Date(this.#options.powers.clock.wallMs()).toISOString();
     this.#then(async () => {
       const report = { reason: "start_failed", message, stack: "" };
-      const id = this.#emit("service_crashed", { ...report, instance_id: "", revision: this.#options.revision, restarts: this.restarts });
+      const id = this.#emit("service_crashed", {
+        ...report,
+        instance_id: "",
+        revision: this.#options.revision,
+        restarts: this.restarts,
+      });
       this.#cause = id;
       this.lastCrash = { at, ...report, ...(id !== undefined && { event_id: id }) };
     });
@@ -129,11 +149,15 @@ export class ServiceRecord {
     });
   }
 
-  #emit(type: EventType, payload: Record<string, unknown>, causationId?: number): number | undefined {
+  #emit(
+    type: EventType,
+    payload: Record<string, unknown>,
+    causationId?: number,
+  ): number | undefined {
     const { events, log } = this.#options.powers;
     const { tenant, service } = this.#options.key;
     try {
-      return events.emit({ type, tenantId: tenant, subject: service, payload, causationId } as NewEvent);
+      return events.emit({ type, tenantId: tenant, subject: service, payload, causationId });
     } catch (error) {
       // The log is full or gone; the service's life goes on without its record.
       log.error("event not recorded", { type, error: String(error) });

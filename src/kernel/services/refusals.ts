@@ -8,9 +8,13 @@ const MAX_NAMES = 20;
 /** For a service that is not up. */
 export function notUp(service: ServiceId, state: ServiceState): SoloError {
   if (state === "quarantined") {
-    return new SoloError("service_quarantined", `${service} crashed too often and is quarantined.`, {
-      hint: `See last_crash in its status; then restart it with POST /services/${service}/restart, or kill it and deploy a better one.`,
-    });
+    return new SoloError(
+      "service_quarantined",
+      `${service} crashed too often and is quarantined.`,
+      {
+        hint: `See last_crash in its status; then restart it with POST /services/${service}/restart, or kill it and deploy a better one.`,
+      },
+    );
   }
   return new SoloError("service_not_running", `${service} is ${state}.`, {
     hint: "Restart it, or deploy it again.",
@@ -18,7 +22,11 @@ export function notUp(service: ServiceId, state: ServiceState): SoloError {
 }
 
 /** For a handler that the service does not have; `handler` is `calls.get`, `casts.reset` or `fetch`. */
-export function noHandler(service: ServiceId, handler: string, handlers: ReadonlySet<string>): SoloError {
+export function noHandler(
+  service: ServiceId,
+  handler: string,
+  handlers: ReadonlySet<string>,
+): SoloError {
   if (handler === "fetch") {
     return new SoloError("handler_not_found", `${service} does not answer HTTP: it has no fetch.`, {
       hint: "Add fetch(request) to the service.",
@@ -29,7 +37,14 @@ export function noHandler(service: ServiceId, handler: string, handlers: Readonl
   const known = [...handlers]
     .filter((each) => each.startsWith(`${table}.`))
     .map((each) => each.slice(table.length + 1));
-  return new SoloError("handler_not_found", `${service} has no ${table.slice(0, -1)} named ${JSON.stringify(name)}.`, {
-    hint: known.length === 0 ? `It defines no ${table}.` : `It has: ${known.slice(0, MAX_NAMES).join(", ")}.`,
-  });
+  return new SoloError(
+    "handler_not_found",
+    `${service} has no ${table.slice(0, -1)} named ${JSON.stringify(name)}.`,
+    {
+      hint:
+        known.length === 0
+          ? `It defines no ${table}.`
+          : `It has: ${known.slice(0, MAX_NAMES).join(", ")}.`,
+    },
+  );
 }

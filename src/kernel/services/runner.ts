@@ -5,7 +5,7 @@
  *    without counting against the restart intensity; every other end is the supervisor's.
  */
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
-import { Instance } from "#kernel/services/instance.ts";
+import type { Instance } from "#kernel/services/instance.ts";
 import { InstanceCrash } from "#kernel/services/outcomes.ts";
 
 /** So many innocent ends in a row are a problem of the host, which the supervisor must see. */
@@ -55,7 +55,9 @@ export class Runner implements Child {
       this.#options.relocated(crash);
       try {
         this.#instance = await startOnLivingCell(this.#options, this.#abort.signal);
-        this.#options.current(this.#instance);
+        // The end was asked for just when the new one was up.
+        if (this.#abort.signal.aborted) this.#instance.kill();
+        else this.#options.current(this.#instance);
       } catch (error) {
         return { kind: "crashed", error };
       }

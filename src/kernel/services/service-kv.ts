@@ -25,11 +25,20 @@ export class ServiceKv {
   async put(service: ServiceKey, key: unknown, value: unknown): Promise<string> {
     const text = JSON.stringify(value ?? null);
     if (text.length > MAX_VALUE_CHARS) {
-      throw new SoloError("payload_too_large", `The value has ${text.length} characters of JSON; at most ${MAX_VALUE_CHARS} are stored.`, {
-        hint: "Split the value over several keys.",
-      });
+      throw new SoloError(
+        "payload_too_large",
+        `The value has ${text.length} characters of JSON; at most ${MAX_VALUE_CHARS} are stored.`,
+        {
+          hint: "Split the value over several keys.",
+        },
+      );
     }
-    const put = { op: "put", ns: namespaceOf(service), key: checkKey(key), value: Buffer.from(text) } as const;
+    const put = {
+      op: "put",
+      ns: namespaceOf(service),
+      key: checkKey(key),
+      value: Buffer.from(text),
+    } as const;
     await this.#kv.batch([put]);
     return "null";
   }
@@ -42,7 +51,10 @@ export class ServiceKv {
   async list(service: ServiceKey, options: unknown): Promise<string> {
     const { prefix, after, limit = DEFAULT_LIST } = (options ?? {}) as Record<string, unknown>;
     if (typeof limit !== "number" || !Number.isInteger(limit) || limit < 1 || limit > MAX_LIST) {
-      throw new SoloError("invalid_argument", `limit must be a whole number from 1 to ${MAX_LIST}.`);
+      throw new SoloError(
+        "invalid_argument",
+        `limit must be a whole number from 1 to ${MAX_LIST}.`,
+      );
     }
     const entries = await this.#kv.list(namespaceOf(service), {
       limit,
@@ -68,5 +80,8 @@ export class ServiceKv {
 
 function checkKey(key: unknown): string {
   if (typeof key === "string" && key !== "" && key.length <= MAX_KEY_CHARS) return key;
-  throw new SoloError("invalid_argument", `A key must be a text of 1 to ${MAX_KEY_CHARS} characters.`);
+  throw new SoloError(
+    "invalid_argument",
+    `A key must be a text of 1 to ${MAX_KEY_CHARS} characters.`,
+  );
 }

@@ -9,7 +9,12 @@ import { SoloError } from "#base/errors.ts";
 import { keyText, newInstanceId, type RevisionId, type ServiceKey } from "#base/ids.ts";
 import { sourceHash, type ServiceSpec } from "#deploy/spec.ts";
 import type { Snapshot } from "#deploy/snapshots.ts";
-import { Dispatch, type DispatchBodies, type DispatchKind, type Outcome } from "#kernel/services/dispatch.ts";
+import {
+  Dispatch,
+  type DispatchBodies,
+  type DispatchKind,
+  type Outcome,
+} from "#kernel/services/dispatch.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import { Instance } from "#kernel/services/instance.ts";
 import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
@@ -39,8 +44,11 @@ export interface ServiceOptions {
   readonly deployedAtMs: number;
   readonly powers: ServicePowers;
   readonly hostApi: HostApi;
-  /** The service that this one replaces, held and idle, and its state. */
-  readonly predecessor?: { readonly service: Service; readonly state: string };
+  /** It crashed too often and is left alone from now on. */
+  readonly quarantined: (service: Service) => void;
+  /** The service that this one replaces: held and idle, with its state; or one that does not
+   *  run, whose state is on disk. */
+  readonly predecessor?: { readonly service: Service; readonly state: string | undefined };
 }
 
 export interface Message {
@@ -81,7 +89,13 @@ export class Service {
     this.#powers = powers;
     this.#sourceHash = sourceHash(spec);
     const predecessor = options.predecessor?.service;
-    this.record = new ServiceRecord({ key, revision, powers, modules: options.modules, before: predecessor?.record });
+    this.record = new ServiceRecord({
+      key,
+      revision,
+      powers,
+      modules: options.modules,
+      before: predecessor?.record,
+    });
     this.#lifecycle = new Lifecycle((_, to) => powers.metrics.stateChanged(key, to));
     this.#mailbox = new Mailbox({
       limit: spec.limits.mailbox,
@@ -93,7 +107,8 @@ export class Service {
       },
       overflow: () => this.#instance?.overdue("Its mailbox was full and its policy is kill."),
     });
-    this.timers = predecessor?.timers ?? new MessageTimers((json) => this.#info(json));
+    const inherited = options.predecessor?.state === undefined ? undefined : predecessor?.timers;
+    this.timers = inherited ?? new MessageTimers((json) => this.#info(json));
   }
 
   get state(): ServiceState {
@@ -106,7 +121,12 @@ export class Service {
 
   /** The instance runs or will soon: messages are taken. */
   get isUp(): boolean {
-    return this.state === "running" || this.state === "restarting" || this.state === "starting" || this.state === "crashed";
+    return (
+      this.state === "running" ||
+      this.state === "restarting" ||
+      this.state === "starting" ||
+      this.state === "crashed"
+    );
   }
 
   get mailboxLength(): number {
@@ -115,7 +135,7 @@ export class Service {
 
   /** The service is known but left alone, as before the kernel's restart. */
   holdInQuarantine(): void {
-    this.#lifecycle.move("quarantined");
+    if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
   }
 
   /** Starts the supervisor of the instance; rejects when the first start fails. */
@@ -163,7 +183,12 @@ export class Service {
       dispatch.expireAfter(timeoutMs, () => this.#expired(dispatch, timeoutMs));
     }
     const instance = this.#instance;
-    if (!this.#held && instance?.hasRoom && this.#mailbox.length === 0 && instance.openCount < this.spec.limits.mailbox) {
+    if (
+      !this.#held &&
+      instance?.hasRoom &&
+      this.#mailbox.length === 0 &&
+      instance.openCount < this.spec.limits.mailbox
+    ) {
       instance.dispatch(dispatch);
     } else this.#mailbox.push(dispatch, instance?.openCount ?? 0);
     return dispatch;
@@ -198,10 +223,14 @@ export class Service {
     const deadline = this.#powers.clock.now() + timeoutMs;
     while ((this.#instance?.openCount ?? 1) > 0) {
       if (this.#powers.clock.now() >= deadline) {
-        throw new SoloError("conflict", `${this.key.service} did not finish its messages within ${timeoutMs} ms.`, {
-          hint: "Update it when it is less busy.",
-          retryAfterMs: 1000,
-        });
+        throw new SoloError(
+          "conflict",
+          `${this.key.service} did not finish its messages within ${timeoutMs} ms.`,
+          {
+            hint: "Update it when it is less busy.",
+            retryAfterMs: 1000,
+          },
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -244,7 +273,9 @@ export class Service {
     const deadline = this.#powers.clock.now() + options.timeoutMs;
     if (this.#lifecycle.can("draining")) this.#lifecycle.move("draining");
     this.timers.clear();
-    const stopped = new SoloError("service_not_running", "The service was stopped.", { hint: "Deploy it again to use it." });
+    const stopped = new SoloError("service_not_running", "The service was stopped.", {
+      hint: "Deploy it again to use it.",
+    });
     let forced = options.force;
     if (!forced) forced = !(await this.#drained(deadline));
     this.#mailbox.failAll(stopped);
@@ -306,7 +337,8 @@ export class Service {
         start,
         now: () => clock.now(),
         events: {
-          request: (from, request, method, args) => this.#options.hostApi.handle({ service: this, instance: from, request, method, args }),
+          request: (from, request, method, args) =>
+            this.#options.hostApi.handle({ service: this, instance: from, request, method, args }),
           log: (from, line) => this.#powers.logs.write({ key, instance: from.id, ...line }),
           state: (from, text) => this.#save(from, text),
           room: () => this.#pump(),
@@ -322,8 +354,12 @@ export class Service {
   #stateSource(snapshot: Snapshot | undefined): StateSource {
     const { predecessor } = this.#options;
     const versionOf = (version: string | undefined) => (version === undefined ? {} : { version });
-    if (predecessor !== undefined && this.record.handlers === undefined) {
-      return { from: "revision", state: predecessor.state, ...versionOf(predecessor.service.record.version) };
+    if (predecessor?.state !== undefined && this.record.handlers === undefined) {
+      return {
+        from: "revision",
+        state: predecessor.state,
+        ...versionOf(predecessor.service.record.version),
+      };
     }
     if (snapshot === undefined) return { from: "init" };
     const migrate = snapshot.sourceHash !== this.#sourceHash;
@@ -349,7 +385,8 @@ export class Service {
 
   #pump(): void {
     const instance = this.#instance;
-    while (!this.#held && instance?.hasRoom) {
+    if (instance === undefined || this.#held) return;
+    while (instance.hasRoom) {
       const dispatch = this.#mailbox.shift();
       if (dispatch === undefined) return;
       instance.dispatch(dispatch);
@@ -367,9 +404,13 @@ export class Service {
   #expired(dispatch: Dispatch, timeoutMs: number): void {
     this.cancel(
       dispatch,
-      new SoloError("deadline_exceeded", `${dispatch.handler} did not answer within ${timeoutMs} ms.`, {
-        hint: "It may still take effect. Give a longer timeout_ms, or look at the service's logs.",
-      }),
+      new SoloError(
+        "deadline_exceeded",
+        `${dispatch.handler} did not answer within ${timeoutMs} ms.`,
+        {
+          hint: "It may still take effect. Give a longer timeout_ms, or look at the service's logs.",
+        },
+      ),
     );
   }
 
@@ -380,6 +421,7 @@ export class Service {
       if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
       this.#mailbox.failAll(notUp(this.key.service, this.state));
       this.record.quarantined(event.failures);
+      this.#options.quarantined(this);
     }
   }
 
