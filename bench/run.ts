@@ -24,9 +24,9 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
 };
 
 const NOT_MEASURED = [
-  "Not measured: the OS sandbox around cells, TLS, several tenants under load at once, large",
-  "payloads, real networks, hours of running. Load generator, kernel, cells and peers share the",
-  "same cores, so rates are of the whole machine, generator included.",
+  "Not measured: TLS, several tenants under load at once, large payloads, real networks, hours",
+  "of running. Load generator, kernel, cells and peers share the same cores, so rates are of the",
+  "whole machine, generator included.",
 ];
 
 const { values } = parseArgs({

@@ -104,48 +104,58 @@ describe("deadlines", () => {
 
 describe("the mailbox", () => {
   const tenant = kernel.tenant("mailbox");
-  const code = `export default { init: () => ({ notes: [] }), calls: { slow: (solo) => solo.sleep(300), ok: () => 1, notes: (solo) => solo.state.notes },
+  const code = `export default { init: () => ({ notes: [] }), calls: {
+      hold: (solo) => new Promise((resolve) => solo.signal.addEventListener("abort", () => resolve())),
+      ok: () => 1, notes: (solo) => solo.state.notes },
     casts: { note(solo, n) { solo.state.notes.push(n); } } };`;
-  /** A call that occupies the service, once it has begun. */
+
+  /** A call that occupies the service until its caller goes. */
   const occupy = async (service: string) => {
-    const slow = tenant.ask(service, "slow");
+    const caller = new AbortController();
+    const answer = tenant
+      .fetch(`/services/${service}/calls/hold`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: "{}",
+        signal: caller.signal,
+      })
+      .then((response) => response.json() as Promise<Body>);
+    answer.catch(() => {});
     await until(
       async () => (await tenant.status(service))["mailbox_length"] === 1,
-      "the slow call to begin",
+      "the call to begin",
     );
-    return { slow };
+    return { answer, release: () => caller.abort() };
   };
 
   test("is bounded: beyond it 429 with a time to try again, and what was taken is handled", async () => {
     await tenant.deploy({ service_id: "a", code, limits: { mailbox: 4 } });
-    const { slow } = await occupy("a");
-    const answers = await Promise.all(Array.from({ length: 8 }, () => tenant.ask("a", "ok")));
-    const refused = answers.filter(({ status }) => status === 429);
+    const { release } = await occupy("a");
+    const answers = Promise.all(Array.from({ length: 8 }, () => tenant.ask("a", "ok")));
+    await until(async () => (await tenant.status("a"))["errors"] === 5, "the refusals");
+    release();
+    const refused = (await answers).filter(({ status }) => status === 429);
     expect(refused).toHaveLength(5);
     expect(refused[0]!.body).toMatchObject({ code: "mailbox_full", hint: expect.any(String) });
     expect(refused[0]!.headers.get("retry-after")).not.toBeNull();
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(3);
-    expect((await slow).status).toBe(200);
+    expect((await answers).filter(({ status }) => status === 200)).toHaveLength(3);
     expect(await tenant.call("a", "ok")).toBe(1);
   });
 
   test("with drop_oldest keeps the newest casts", async () => {
-    await tenant.deploy({
-      service_id: "b",
-      code,
-      limits: { mailbox: 3, mailbox_policy: "drop_oldest" },
-    });
-    const { slow } = await occupy("b");
+    const limits = { mailbox: 3, mailbox_policy: "drop_oldest" };
+    await tenant.deploy({ service_id: "b", code, limits });
+    const { release } = await occupy("b");
     for (const n of [1, 2, 3, 4, 5]) await tenant.cast("b", "note", n);
-    await slow;
+    release();
     expect(await tenant.call("b", "notes")).toEqual([4, 5]);
   });
 
   test("with kill restarts the service when it overflows", async () => {
     await tenant.deploy({ service_id: "c", code, limits: { mailbox: 2, mailbox_policy: "kill" } });
-    const { slow } = await occupy("c");
+    const { answer } = await occupy("c");
     for (const n of [1, 2, 3]) await tenant.cast("c", "note", n).catch(() => {});
-    expect((await slow).body.code).toBe("service_crashed");
+    expect((await answer)["code"]).toBe("service_crashed");
     expect((await crashOf(tenant, "c"))["payload"].message).toContain("mailbox");
     await answersAgain(tenant, "c");
   });

@@ -41,13 +41,13 @@ test("without codeChange keeps the state as it is", async () => {
 
 test("loses no call: everything sent meanwhile is answered by the one or the other", async () => {
   await tenant.deploy({ service_id: "c", code: V1 });
+  const slow = tenant.ask("c", "later");
+  await until(async () => (await tenant.status("c"))["mailbox_length"] > 0, "a call in flight");
   const done = new AbortController();
   const replies: Body[] = [];
   const callers = Array.from({ length: 4 }, async () => {
     while (!done.signal.aborted) replies.push(await tenant.ask("c", "which"));
   });
-  const slow = tenant.ask("c", "later");
-  await until(async () => (await tenant.status("c"))["mailbox_length"] > 0, "a call in flight");
   expect((await put("c", { code: V2 })).status).toBe(200);
   await until(() => replies.some(({ body }) => body.reply === 2), "the new revision to answer");
   done.abort();

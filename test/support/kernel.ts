@@ -20,7 +20,7 @@ export { TestTenant, type Answer, type Body } from "./tenant.ts";
 
 const ENTRY = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
 const START_MS = 20_000;
-const STOP_MS = 20_000;
+const STOP_MS = 15_000;
 const GONE_MS = 3000;
 
 export interface TestKernelOptions {

@@ -127,7 +127,7 @@ test("a kill -9 at any moment of a rotation leaves every secret readable", async
   const stored = new Map<string, string>();
   let [rotations, cutShort] = [0, 0];
   try {
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < ROUNDS || cutShort === 0; round++) {
       const child = spawn(process.execPath, [CHILD, dataDir], {
         stdio: ["ignore", "pipe", "inherit"],
       });
@@ -144,7 +144,7 @@ test("a kill -9 at any moment of a rotation leaves every secret readable", async
       expect(child.signalCode).toBe("SIGKILL");
       cutShort += await check(dataDir, stored);
     }
-    expect(Math.min(rotations, cutShort)).toBeGreaterThan(0);
+    expect(rotations).toBeGreaterThan(0);
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }

@@ -62,7 +62,7 @@ describe.each(readers)("$name", ({ read, message }) => {
     );
   });
 
-  test("anything else is refused or of the right kind, never half read", () => {
+  test("anything else is refused", () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (garbage) => {
         expect(() => read(garbage)).toThrow();

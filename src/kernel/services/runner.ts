@@ -10,11 +10,15 @@ import { InstanceCrash } from "#kernel/services/outcomes.ts";
 
 /** So many innocent ends in a row are a problem of the host, which the supervisor must see. */
 const MAX_INNOCENT = 5;
+/** After a life of so long, earlier ends say nothing any more. */
+const CALM_MS = 10_000;
 
 export interface RunnerOptions {
   readonly start: (signal: AbortSignal) => Promise<Instance>;
   /** The instance that runs has changed; undefined while there is none. */
   readonly current: (instance: Instance | undefined) => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
   readonly relocated: (crash: InstanceCrash) => void;
 }
 
@@ -47,7 +51,9 @@ export class Runner implements Child {
 
   async #run(): Promise<ExitReason> {
     for (let innocent = 0; ; innocent += 1) {
+      const startedAt = this.#options.now();
       const reason = await this.#instance.exited;
+      if (this.#options.now() - startedAt > CALM_MS) innocent = 0;
       this.#options.current(undefined);
       const crash = reason.kind === "crashed" ? reason.error : undefined;
       const relocate = crash instanceof InstanceCrash && crash.innocent && innocent < MAX_INNOCENT;

@@ -307,6 +307,7 @@ export class Service {
       {
         start: (abort) => this.#startInstance(abort),
         current: (instance) => this.#currentChanged(instance),
+        now: () => this.#powers.clock.now(),
         relocated: (crash) => this.record.relocated(crash),
       },
       signal,

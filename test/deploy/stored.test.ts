@@ -1,0 +1,155 @@
+/** What the deploy nouns keep: snapshots, the compile cache, deployments. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { serviceId, tenantId } from "#base/ids.ts";
+import { silentLogger } from "#base/log.ts";
+import { CompileCache } from "#deploy/compile-cache.ts";
+import { Deployments, type Deployment } from "#deploy/deployments.ts";
+import { Snapshots } from "#deploy/snapshots.ts";
+import { resolveSpec, revisionOf } from "#deploy/spec.ts";
+import { defaults, memoryKv } from "./support.ts";
+
+const key = { tenant: tenantId("t"), service: serviceId("s") };
+
+describe("snapshots", () => {
+  test("are loaded as they were saved", async () => {
+    const snapshots = new Snapshots(memoryKv());
+    expect(await snapshots.load(key)).toBeUndefined();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.string({ unit: "binary" }),
+        fc.option(fc.string(), { nil: undefined }),
+        async (state, version) => {
+          const snapshot = { sourceHash: "abc", state: state.toWellFormed(), version };
+          await snapshots.save(key, snapshot);
+          expect(await snapshots.load(key)).toEqual(snapshot);
+        },
+      ),
+    );
+    await snapshots.remove(key);
+    expect(await snapshots.load(key)).toBeUndefined();
+  });
+
+  test("with any bit flipped are refused by name (invariant 1)", async () => {
+    const kv = memoryKv();
+    const snapshots = new Snapshots(kv);
+    await snapshots.save(key, { sourceHash: "abc", state: '[{"n":1},7]', version: "2" });
+    const [[at, value]] = [...kv.rows] as [[string, Uint8Array]];
+    for (let bit = 0; bit < value.length * 8; bit += 1) {
+      const altered = Uint8Array.from(value);
+      altered[bit >> 3]! ^= 1 << (bit & 7);
+      kv.rows.set(at, altered);
+      await expect(snapshots.load(key), `bit ${bit}`).rejects.toMatchObject({
+        code: "storage_corrupt",
+        message: expect.stringContaining("t/s") as string,
+      });
+    }
+  });
+
+  test("cut off anywhere are refused", async () => {
+    const kv = memoryKv();
+    const snapshots = new Snapshots(kv);
+    await snapshots.save(key, { sourceHash: "abc", state: "[1]", version: undefined });
+    const [[at, value]] = [...kv.rows] as [[string, Uint8Array]];
+    for (let length = 0; length < value.length; length += 1) {
+      kv.rows.set(at, value.slice(0, length));
+      await expect(snapshots.load(key), `${length} bytes`).rejects.toMatchObject({ code: "storage_corrupt" });
+    }
+  });
+});
+
+describe("the compile cache", () => {
+  const result = (size: number) => ({
+    modules: [{ path: "a.ts", code: "x".repeat(size), map: "" }],
+    diagnostics: [],
+  });
+  const cache = (kv = memoryKv(), version = "1") => new CompileCache({ kv, version, log: silentLogger });
+
+  test("finds again what it saved, in memory and after a restart", async () => {
+    const kv = memoryKv();
+    const first = cache(kv);
+    first.save("h", result(10));
+    expect(first.recall("h")).toEqual(result(10));
+    const second = cache(kv);
+    expect(second.recall("h")).toBeUndefined();
+    expect(await second.load("h")).toEqual(result(10));
+    expect(second.recall("h")).toEqual(result(10));
+  });
+
+  test("knows nothing of what another compiler made", async () => {
+    const kv = memoryKv();
+    cache(kv, "1").save("h", result(10));
+    expect(await cache(kv, "2").load("h")).toBeUndefined();
+  });
+
+  test("takes a damaged entry for a miss (invariant 1)", async () => {
+    const kv = memoryKv();
+    cache(kv).save("h", result(10));
+    const [[at, value]] = [...kv.rows] as [[string, Uint8Array]];
+    for (let bit = 0; bit < value.length * 8; bit += 1) {
+      const altered = Uint8Array.from(value);
+      altered[bit >> 3]! ^= 1 << (bit & 7);
+      kv.rows.set(at, altered);
+      expect(await cache(kv).load("h"), `bit ${bit}`).toBeUndefined();
+    }
+    kv.rows.set(at, new Uint8Array(0));
+    expect(await cache(kv).load("h")).toBeUndefined();
+  });
+
+  test("holds a bounded number of characters, the newest", () => {
+    const MIB = 1024 * 1024;
+    const small = cache();
+    for (let n = 0; n < 20; n += 1) small.save(`h${n}`, result(8 * MIB));
+    const held = Array.from({ length: 20 }, (_, n) => small.recall(`h${n}`) !== undefined);
+    expect(held.filter(Boolean)).toHaveLength(7);
+    expect(held.slice(-7).every(Boolean)).toBe(true);
+  });
+
+  test("counts a source that is saved again only once", () => {
+    const MIB = 1024 * 1024;
+    const small = cache();
+    for (let n = 0; n < 20; n += 1) small.save("same", result(8 * MIB));
+    small.save("other", result(8 * MIB));
+    expect(small.recall("same")).toBeDefined();
+    expect(small.recall("other")).toBeDefined();
+  });
+
+  test("does not put a giant on the disk", () => {
+    const kv = memoryKv();
+    cache(kv).save("h", result(13 * 1024 * 1024));
+    expect(kv.rows.size).toBe(0);
+  });
+});
+
+describe("deployments", () => {
+  const deployment = (service: string, quarantined = false): Deployment => {
+    const spec = resolveSpec({ code: `export default { calls: { n: () => "${service}" } };`, args: [1] }, defaults);
+    return { key: { tenant: key.tenant, service: serviceId(service) }, spec, revision: revisionOf(spec), deployedAtMs: 7, quarantined };
+  };
+
+  test("come back all and in order of their names, over any number of pages", async () => {
+    const deployments = new Deployments(memoryKv());
+    const all = Array.from({ length: 1203 }, (_, n) => deployment(`s${String(n).padStart(4, "0")}`, n % 2 === 0));
+    await Promise.all(all.toReversed().map((each) => deployments.put(each)));
+    expect(await deployments.all()).toEqual({ deployments: all, unreadable: [] });
+  });
+
+  test("that cannot be read are named, and the others still come back (invariant 2)", async () => {
+    const kv = memoryKv();
+    const deployments = new Deployments(kv);
+    await deployments.put(deployment("a"));
+    await deployments.put(deployment("c"));
+    kv.rows.set("deployments\0t/b", Buffer.from("{"));
+    kv.rows.set("deployments\0t/d", Buffer.from('{"form":99}'));
+    const { deployments: read, unreadable } = await deployments.all();
+    expect(read.map((each) => each.key.service)).toEqual(["a", "c"]);
+    expect(unreadable).toEqual(["t/b", "t/d"]);
+  });
+
+  test("that were removed are gone", async () => {
+    const deployments = new Deployments(memoryKv());
+    await deployments.put(deployment("a"));
+    await deployments.remove(deployment("a").key);
+    expect(await deployments.all()).toEqual({ deployments: [], unreadable: [] });
+  });
+});
