@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import { GuestFailure, type Guest } from "#cell/engine.ts";
 import { FLAG, IN, OUT, splitLine, type GuestSetup, type Thrown } from "#cell/guest/lines.ts";
 import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
+import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
 import { GuestTimers } from "#cell/timers.ts";
 import { FROM_CELL, type Down, type DownReason, type StartInstance } from "#wire/messages.ts";
 
@@ -38,6 +39,7 @@ export class Instance {
   readonly #guest: Guest;
   readonly #record = new LaneRecord();
   readonly #timers: GuestTimers;
+  readonly #asked: RequestWindow;
   #inbox: { line: string; key: string }[] = [];
   #chunks: Uint8Array[] = [];
   /** Dispatches of the kernel that have no outcome yet. */
@@ -61,6 +63,7 @@ export class Instance {
   constructor(options: InstanceOptions) {
     this.#options = options;
     this.#guest = options.guest;
+    this.#asked = new RequestWindow((id, text) => options.send(FROM_CELL.request, options.slot, id, text));
     if (!options.start.fastLane) this.#record.ban();
     this.#timers = new GuestTimers((id) => this.post(IN.timer, id, "", "timer"));
   }
@@ -122,6 +125,7 @@ export class Instance {
   }
 
   answer(id: number, ok: boolean, text: string): void {
+    this.#asked.answered(id);
     this.post(ok ? IN.answer : IN.refusal, id, text);
   }
 
@@ -300,7 +304,9 @@ export class Instance {
     const method = JSON.parse(rest.slice(1, separator)) as string;
     const local = this.#options.answerLocally(method, JSON.parse(rest)[1]);
     if (local === undefined) {
-      this.#options.send(FROM_CELL.request, this.#options.slot, id, rest);
+      if (this.#asked.ask(id, rest)) return;
+      const detail = `More than ${MAX_WAITING} requests wait for the kernel.`;
+      this.answer(id, false, JSON.stringify({ code: "overloaded", detail }));
       return;
     }
     local.then(
