@@ -13,7 +13,7 @@ import { loadConfig } from "#config/load.ts";
 import { newToken } from "#kernel/authority.ts";
 import { launchPlain } from "#kernel/cells/launcher.ts";
 import { Kernel } from "#kernel/kernel.ts";
-import { closedLoop } from "./load/closed-loop.ts";
+import { closedLoop, type LoopResult } from "./load/closed-loop.ts";
 import { startHosted, type HostKind } from "./peers/hosts.ts";
 import { unseenSource } from "./source.ts";
 
@@ -62,16 +62,17 @@ async function peer(kind: HostKind): Promise<Target> {
   return { add: () => hosted.call("add", [20, 22]), [Symbol.asyncDispose]: () => hosted.stop() };
 }
 
-const [kind, options] = process.argv.slice(2) as ["kernel" | HostKind, string];
-{
+async function measure(kind: "kernel" | HostKind, options: string): Promise<LoopResult> {
   await using target = await (kind === "kernel" ? embeddedKernel() : peer(kind));
-  const result = await closedLoop({
+  return await closedLoop({
     ...(JSON.parse(options) as { clients: number; warmMs: number; runMs: number }),
     async once() {
       const reply = await target.add();
       if (reply !== 42) throw new Error(`wrong answer: ${String(reply)}`);
     },
   });
-  process.send?.(result);
 }
+
+// Everything is stopped when the result goes out: its reader may end this process.
+process.send?.(await measure(...(process.argv.slice(2) as ["kernel" | HostKind, string])));
 process.disconnect?.();

@@ -1,8 +1,7 @@
 /** A real kernel in a process and a data directory of its own. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { nextMessage, startProcess, type Started } from "./processes.ts";
+import { nextMessage, startProcess, temporaryDirectory, type Started } from "./processes.ts";
 
 export interface BenchKernel extends AsyncDisposable {
   readonly pid: number;
@@ -37,7 +36,7 @@ export async function startKernel({
   dataDir: given,
   profileDir,
 }: KernelSetup = {}): Promise<BenchKernel> {
-  const dataDir = given ?? (await mkdtemp(join(tmpdir(), "solo-bench-")));
+  const dataDir = given ?? temporaryDirectory();
   const started = startProcess({
     module: "../src/bin/solo.ts",
     args: [

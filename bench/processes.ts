@@ -3,7 +3,9 @@
  * benchmark ends.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export interface Started extends AsyncDisposable {
@@ -26,9 +28,20 @@ export interface StartOptions {
 const STOP_GRACE_MS = 10_000;
 
 const alive = new Set<ChildProcess>();
+const directories = new Set<string>();
+
+// A run that is cut short leaves nothing behind either.
 process.once("exit", () => {
   for (const child of alive) child.kill("SIGKILL");
+  for (const path of directories) rmSync(path, { recursive: true, force: true });
 });
+
+/** A new directory; it is gone when this process ends, if not before. */
+export function temporaryDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), "solo-bench-"));
+  directories.add(path);
+  return path;
+}
 
 /** A Node process with a channel for messages. */
 export function startProcess({

@@ -10,7 +10,7 @@ import { Machine } from "./machine.ts";
 import { renderTable, verdict, type Row } from "./report.ts";
 import type { Scale } from "./scale.ts";
 
-const LIMIT_MS = { full: 360_000, quick: 120_000 };
+const LIMIT_MS = { full: 360_000, quick: 90_000 };
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Promise<Row[]> }>>> = {
   deploy: () => import("./measure/deploy.ts"),
@@ -43,6 +43,13 @@ if (only !== undefined && !Object.hasOwn(BENCHMARKS, only)) {
   console.error(`There is no benchmark ${only}; there are: ${Object.keys(BENCHMARKS).join(", ")}.`);
   process.exit(2);
 }
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => process.exit(code));
+}
+
 const machine = new Machine();
 const rows: Row[] = [];
 setTimeout(

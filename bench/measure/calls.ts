@@ -14,7 +14,7 @@ const MANY = 64;
 const SERVICE = "adder";
 
 export async function run({ quick, profileDir }: Scale): Promise<Row[]> {
-  const time = { warmMs: quick ? 700 : 1200, runMs: quick ? 1500 : 2500 };
+  const time = { warmMs: quick ? 400 : 1200, runMs: quick ? 800 : 2500 };
   await using kernel = await startKernel({ profileDir });
   using client = await RestClient.open({ at: kernel.http, token: kernel.token });
   await client.deploy(SERVICE, { code: unseenSource(`adder-${process.pid}`).source });

@@ -8,7 +8,7 @@ const LIMIT_MS = 60_000;
 const KINDS = { worker: "worker_thread, postMessage", process: "child process, IPC" } as const;
 
 export async function run({ quick }: Scale): Promise<Row[]> {
-  const time = { warmMs: quick ? 700 : 1200, runMs: quick ? 1000 : 2500 };
+  const time = { warmMs: quick ? 300 : 1200, runMs: quick ? 600 : 2500 };
   const rows: Row[] = [];
   for (const clients of [1, 64]) {
     const peers: Row[] = [];

@@ -9,6 +9,7 @@ import type { Scale } from "../scale.ts";
 import { unseenSource } from "../source.ts";
 
 const SOME = 500;
+const FEW = 100;
 const MANY = 2000;
 /** As the default limit of services per tenant says. */
 const PER_TENANT = 100;
@@ -16,32 +17,33 @@ const AT_ONCE = 4;
 const SETTLE_MS = 4000;
 
 export async function run({ quick, profileDir }: Scale): Promise<Row[]> {
+  const some = quick ? FEW : SOME;
   const rows: Row[] = [];
   const first = await startKernel();
   const { dataDir } = first;
   try {
     const empty = await settled(first.pid);
-    await deployMany(first, { from: 0, to: SOME });
+    await deployMany(first, { from: 0, to: some });
     rows.push({
-      name: `memory of an idle service, ${SOME}`,
-      memory: ((await settled(first.pid)) - empty) / SOME,
+      name: `memory of an idle service, ${some}`,
+      memory: ((await settled(first.pid)) - empty) / some,
       peers: quick ? [] : await peers(),
-      note: `${SOME / PER_TENANT} tenants, so ${SOME / PER_TENANT} cells; proportional set size of kernel and cells, less that of an empty kernel (${Math.round(empty)} MiB)`,
+      note: `${some / PER_TENANT} tenants, so ${some / PER_TENANT} cells; proportional set size of kernel and cells, less that of an empty kernel (${Math.round(empty)} MiB)`,
     });
     await first.kill();
 
     const begun = performance.now();
     await using second = await startKernel({ dataDir, profileDir });
     const ready = performance.now() - begun;
-    await allAnswer(second, SOME);
+    await allAnswer(second, some);
     rows.push({
-      name: `kill -9, start, ${SOME} services ready`,
+      name: `kill -9, start, ${some} services ready`,
       median: ready,
       targets: [atMost("median", 3000)],
       note: `one sample, from the spawn of the process; ${Math.round(performance.now() - begun)} ms when each had answered a call`,
     });
     if (!quick) {
-      await deployMany(second, { from: SOME, to: MANY });
+      await deployMany(second, { from: some, to: MANY });
       rows.push({
         name: `memory of an idle service, ${MANY}`,
         memory: ((await settled(second.pid)) - empty) / MANY,

@@ -3,8 +3,7 @@ import { z } from "zod";
 import { NAME_RULE, isName } from "#base/ids.ts";
 import { json } from "#api/operation.ts";
 
-const named = (what: string) =>
-  z.string().refine(isName, { error: NAME_RULE }).describe(what);
+const named = (what: string) => z.string().refine(isName, { error: NAME_RULE }).describe(what);
 
 export const tenantId = named(
   "The tenant to act for; the token's own tenant unless given. Only the owner may name another.",

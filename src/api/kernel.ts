@@ -38,7 +38,15 @@ export const shutdown = unary({
   name: "Shutdown",
   summary: "Drain, stop every service in an orderly way and end the kernel.",
   input: z.strictObject({
-    drain_ms: field(1, z.int32().min(0).max(3_600_000).optional().describe("Time for work in flight; 30000 unless configured.")),
+    drain_ms: field(
+      1,
+      z
+        .int32()
+        .min(0)
+        .max(3_600_000)
+        .optional()
+        .describe("Time for work in flight; 30000 unless configured."),
+    ),
   }),
   output: z.strictObject({ accepted: field(1, z.boolean()) }),
   permission: "admin",

@@ -20,7 +20,7 @@ export const fieldNumbers = z.registry<FieldMeta>();
 /** A schema as field `number` of its message. Give the description with `.describe()` first. */
 export function field<T extends z.ZodType>(number: number, schema: T): T {
   // A clone, so that one schema constant can be a field of several messages.
-  const own = schema.clone() as T;
+  const own = schema.clone();
   fieldNumbers.add(own, { number });
   const text = z.globalRegistry.get(schema)?.description;
   if (text !== undefined) z.globalRegistry.add(own, { description: text });
@@ -29,7 +29,7 @@ export function field<T extends z.ZodType>(number: number, schema: T): T {
 
 /** Any JSON value; google.protobuf.Value on the wire. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export const json = (): z.ZodType<Json, Json> => z.json() as z.ZodType<Json, Json>;
+export const json = (): z.ZodType<Json, Json> => z.json();
 
 export type Verb = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -85,10 +85,7 @@ export type Input<Op extends Operation> = z.output<Op["input"]>;
 export type RawInput<Op extends Operation> = z.input<Op["input"]>;
 export type Output<Op extends Operation> = z.output<Op["output"]>;
 
-type Definition<I extends z.ZodObject, O extends z.ZodObject> = Omit<
-  Operation<I, O>,
-  "streaming"
->;
+type Definition<I extends z.ZodObject, O extends z.ZodObject> = Omit<Operation<I, O>, "streaming">;
 
 export const unary = <I extends z.ZodObject, O extends z.ZodObject>(
   definition: Definition<I, O>,

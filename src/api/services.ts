@@ -22,44 +22,160 @@ export const SERVICE_STATES = [
 
 const restartLimits = z
   .strictObject({
-    max_restarts: field(1, z.uint32().max(1000).optional().describe("Restarts allowed within max_seconds; limits.max_restarts of the configuration unless given.")),
-    max_seconds: field(2, z.uint32().min(1).max(86_400).optional().describe("The window in which restarts are counted; limits.max_seconds unless given.")),
-    startup_timeout_ms: field(3, timeoutMs.optional().describe("Time for load and init; limits.startup_timeout_ms unless given.")),
-    shutdown_timeout_ms: field(4, timeoutMs.optional().describe("Time for terminate before the instance is killed; limits.shutdown_timeout_ms unless given.")),
+    max_restarts: field(
+      1,
+      z
+        .uint32()
+        .max(1000)
+        .optional()
+        .describe(
+          "Restarts allowed within max_seconds; limits.max_restarts of the configuration unless given.",
+        ),
+    ),
+    max_seconds: field(
+      2,
+      z
+        .uint32()
+        .min(1)
+        .max(86_400)
+        .optional()
+        .describe("The window in which restarts are counted; limits.max_seconds unless given."),
+    ),
+    startup_timeout_ms: field(
+      3,
+      timeoutMs
+        .optional()
+        .describe("Time for load and init; limits.startup_timeout_ms unless given."),
+    ),
+    shutdown_timeout_ms: field(
+      4,
+      timeoutMs
+        .optional()
+        .describe(
+          "Time for terminate before the instance is killed; limits.shutdown_timeout_ms unless given.",
+        ),
+    ),
   })
   .describe("How often the service may crash, and how long it may take to start and stop.");
 
 const limits = z
   .strictObject({
-    memory_mb: field(1, z.uint32().min(8).max(4096).optional().describe("Memory of one instance, MiB.")),
+    memory_mb: field(
+      1,
+      z.uint32().min(8).max(4096).optional().describe("Memory of one instance, MiB."),
+    ),
     call_timeout_ms: field(2, timeoutMs.optional().describe("Longest time one message may take.")),
-    mailbox: field(3, z.uint32().min(1).max(100_000).optional().describe("Messages that may wait for the instance.")),
-    mailbox_policy: field(4, z.enum(MAILBOX_POLICIES).optional().describe("What happens when the mailbox is full: reject the new message, drop the oldest cast, or kill the instance.")),
-    state_bytes: field(5, z.uint32().min(1024).optional().describe("Size of the encoded state, bytes.")),
+    mailbox: field(
+      3,
+      z
+        .uint32()
+        .min(1)
+        .max(100_000)
+        .optional()
+        .describe("Messages that may wait for the instance."),
+    ),
+    mailbox_policy: field(
+      4,
+      z
+        .enum(MAILBOX_POLICIES)
+        .optional()
+        .describe(
+          "What happens when the mailbox is full: reject the new message, drop the oldest cast, or kill the instance.",
+        ),
+    ),
+    state_bytes: field(
+      5,
+      z.uint32().min(1024).optional().describe("Size of the encoded state, bytes."),
+    ),
   })
   .describe("What one instance may use. Unset limits take the kernel's defaults.");
 
 const sourceFields = {
-  code: field(3, z.string().optional().describe("The source, when it is one file. Give `code` or `files`.")),
-  files: field(4, z.record(z.string(), z.string()).optional().describe("Several files by relative path; `entry` names the first to load.")),
-  entry: field(5, z.string().optional().describe("The path in `files` that is loaded; index.ts, main.ts, index.js or main.js unless given.")),
-  format: field(6, z.enum(FORMATS).optional().describe("What the source is; typescript_source unless given (it accepts JavaScript too).")),
+  code: field(
+    3,
+    z.string().optional().describe("The source, when it is one file. Give `code` or `files`."),
+  ),
+  files: field(
+    4,
+    z
+      .record(z.string(), z.string())
+      .optional()
+      .describe("Several files by relative path; `entry` names the first to load."),
+  ),
+  entry: field(
+    5,
+    z
+      .string()
+      .optional()
+      .describe(
+        "The path in `files` that is loaded; index.ts, main.ts, index.js or main.js unless given.",
+      ),
+  ),
+  format: field(
+    6,
+    z
+      .enum(FORMATS)
+      .optional()
+      .describe("What the source is; typescript_source unless given (it accepts JavaScript too)."),
+  ),
 };
 
 const spec = {
   tenant_id: field(1, tenantId),
   service_id: field(2, serviceId),
   ...sourceFields,
-  restart: field(7, z.enum(RESTARTS).optional().describe("When a stopped instance is started again: always (permanent), after a crash (transient), never (temporary).")),
+  restart: field(
+    7,
+    z
+      .enum(RESTARTS)
+      .optional()
+      .describe(
+        "When a stopped instance is started again: always (permanent), after a crash (transient), never (temporary).",
+      ),
+  ),
   restart_limits: field(8, restartLimits.optional()),
   limits: field(9, limits.optional()),
-  persistence: field(10, z.enum(PERSISTENCE).optional().describe("What happens to state: stateless (starts anew), hybrid (flushed every 5 s and before stop), durable (on disk before each reply), external (the service's own business).")),
-  instances: field(11, z.uint32().min(1).max(1).optional().describe("Instances to run; 1 in this version.")),
-  metadata: field(12, z.record(z.string(), json()).optional().describe("Labels for people and tools; Solo does not read them.")),
-  env: field(13, z.record(z.string(), z.string()).optional().describe("What the service reads as solo.env.")),
+  persistence: field(
+    10,
+    z
+      .enum(PERSISTENCE)
+      .optional()
+      .describe(
+        "What happens to state: stateless (starts anew), hybrid (flushed every 5 s and before stop), durable (on disk before each reply), external (the service's own business).",
+      ),
+  ),
+  instances: field(
+    11,
+    z.uint32().min(1).max(1).optional().describe("Instances to run; 1 in this version."),
+  ),
+  metadata: field(
+    12,
+    z
+      .record(z.string(), json())
+      .optional()
+      .describe("Labels for people and tools; Solo does not read them."),
+  ),
+  env: field(
+    13,
+    z.record(z.string(), z.string()).optional().describe("What the service reads as solo.env."),
+  ),
   args: field(14, json().optional().describe("The second argument of init.")),
-  isolation: field(15, z.enum(ISOLATION).optional().describe("shared: an isolate in the tenant's cell; dedicated: a process of its own.")),
-  ingress: field(16, z.enum(["token", "public"]).optional().describe("Who may send HTTP requests to the service: holders of a token, or anyone who reaches the port. token unless given.")),
+  isolation: field(
+    15,
+    z
+      .enum(ISOLATION)
+      .optional()
+      .describe("shared: an isolate in the tenant's cell; dedicated: a process of its own."),
+  ),
+  ingress: field(
+    16,
+    z
+      .enum(["token", "public"])
+      .optional()
+      .describe(
+        "Who may send HTTP requests to the service: holders of a token, or anyone who reaches the port. token unless given.",
+      ),
+  ),
 };
 
 const deployed = z.strictObject({
@@ -68,7 +184,10 @@ const deployed = z.strictObject({
   revision: field(3, z.string().describe("Content address of the code and settings that run now.")),
   state: field(4, z.enum(SERVICE_STATES)),
   instance_id: field(5, z.string().describe("The running copy; never reused.")),
-  started_in_ms: field(6, z.number().describe("From the request's arrival to ready, milliseconds.")),
+  started_in_ms: field(
+    6,
+    z.number().describe("From the request's arrival to ready, milliseconds."),
+  ),
 });
 
 export const deploy = unary({
@@ -80,7 +199,16 @@ export const deploy = unary({
   output: deployed,
   permission: "deploy",
   resource: () => "kernel",
-  errors: ["invalid_argument", "already_exists", "compile_failed", "startup_failed", "startup_timeout", "limit_exceeded", "payload_too_large", "overloaded"],
+  errors: [
+    "invalid_argument",
+    "already_exists",
+    "compile_failed",
+    "startup_failed",
+    "startup_timeout",
+    "limit_exceeded",
+    "payload_too_large",
+    "overloaded",
+  ],
   http: { method: "POST", path: "/services", status: 201 },
   cli: { command: "deploy", custom: true },
 });
@@ -94,7 +222,14 @@ export const update = unary({
   output: deployed,
   permission: "deploy",
   resource: (input) => `service:${input.service_id}`,
-  errors: ["invalid_argument", "service_not_found", "compile_failed", "startup_failed", "startup_timeout", "conflict"],
+  errors: [
+    "invalid_argument",
+    "service_not_found",
+    "compile_failed",
+    "startup_failed",
+    "startup_timeout",
+    "conflict",
+  ],
   http: { method: "PUT", path: "/services/{service_id}" },
   cli: { command: "update", custom: true },
 });
@@ -119,7 +254,10 @@ export const validate = unary({
     ok: field(1, z.boolean()),
     revision: field(2, z.string().optional().describe("The revision a deploy would make.")),
     findings: field(3, z.array(finding)),
-    problems: field(4, z.array(z.string()).describe("What a deploy would be refused for, beside the findings.")),
+    problems: field(
+      4,
+      z.array(z.string()).describe("What a deploy would be refused for, beside the findings."),
+    ),
   }),
   permission: "deploy",
   resource: () => "kernel",
@@ -136,7 +274,12 @@ export const kill = unary({
   input: z.strictObject({
     ...target,
     force: field(3, z.boolean().optional().describe("At once, without terminate.")),
-    timeout_ms: field(4, timeoutMs.optional().describe("Time for what is in flight and for terminate; then it is forced.")),
+    timeout_ms: field(
+      4,
+      timeoutMs
+        .optional()
+        .describe("Time for what is in flight and for terminate; then it is forced."),
+    ),
   }),
   output: z.strictObject({
     tenant_id: field(1, z.string()),
@@ -168,7 +311,10 @@ const crash = z.strictObject({
   reason: field(2, z.string()),
   message: field(3, z.string()),
   stack: field(4, z.string().describe("In the agent's own source.")),
-  event_id: field(5, z.int().optional().describe("The service_crashed event with everything else.")),
+  event_id: field(
+    5,
+    z.int().optional().describe("The service_crashed event with everything else."),
+  ),
 });
 
 const status = z.strictObject({
@@ -190,7 +336,10 @@ const status = z.strictObject({
   isolation: field(16, z.enum(ISOLATION)),
   metadata: field(17, z.record(z.string(), json())),
   deployed_at: field(18, z.string()),
-  handlers: field(19, z.array(z.string()).describe("What can be called: `calls.get`, `casts.reset`, `fetch` ….")),
+  handlers: field(
+    19,
+    z.array(z.string()).describe("What can be called: `calls.get`, `casts.reset`, `fetch` …."),
+  ),
 });
 
 export const statusOf = unary({
@@ -210,7 +359,10 @@ export const list = unary({
   summary: "The tenant's services.",
   input: z.strictObject({
     tenant_id: field(1, tenantId),
-    limit: field(2, z.uint32().min(1).max(1000).optional().describe("At most so many; 100 unless given.")),
+    limit: field(
+      2,
+      z.uint32().min(1).max(1000).optional().describe("At most so many; 100 unless given."),
+    ),
     after: field(3, z.string().max(64).optional().describe("Continue after this service_id.")),
   }),
   output: z.strictObject({
@@ -225,7 +377,16 @@ export const list = unary({
     command: "list",
     table: {
       rows: "services",
-      columns: ["service_id", "state", "revision", "uptime_ms", "restarts", "memory_bytes", "calls", "errors"],
+      columns: [
+        "service_id",
+        "state",
+        "revision",
+        "uptime_ms",
+        "restarts",
+        "memory_bytes",
+        "calls",
+        "errors",
+      ],
     },
   },
 });
@@ -237,12 +398,30 @@ export const call = unary({
     ...target,
     name: field(3, handlerName),
     args: field(4, args),
-    timeout_ms: field(5, timeoutMs.optional().describe("How long to wait; the service's call_timeout_ms unless given.")),
+    timeout_ms: field(
+      5,
+      timeoutMs
+        .optional()
+        .describe("How long to wait; the service's call_timeout_ms unless given."),
+    ),
   }),
-  output: z.strictObject({ reply: field(1, json().describe("What the handler returned, as JSON.")) }),
+  output: z.strictObject({
+    reply: field(1, json().describe("What the handler returned, as JSON.")),
+  }),
   permission: "invoke",
   resource: (input) => `service:${input.service_id}`,
-  errors: ["service_not_found", "handler_not_found", "service_error", "service_crashed", "outcome_unknown", "deadline_exceeded", "mailbox_full", "service_not_running", "service_quarantined", "payload_too_large"],
+  errors: [
+    "service_not_found",
+    "handler_not_found",
+    "service_error",
+    "service_crashed",
+    "outcome_unknown",
+    "deadline_exceeded",
+    "mailbox_full",
+    "service_not_running",
+    "service_quarantined",
+    "payload_too_large",
+  ],
   http: { method: "POST", path: "/services/{service_id}/calls/{name}" },
   cli: { command: "call", custom: true },
 });
@@ -254,7 +433,14 @@ export const cast = unary({
   output: z.strictObject({ accepted: field(1, z.boolean()) }),
   permission: "invoke",
   resource: (input) => `service:${input.service_id}`,
-  errors: ["service_not_found", "handler_not_found", "mailbox_full", "service_not_running", "service_quarantined", "payload_too_large"],
+  errors: [
+    "service_not_found",
+    "handler_not_found",
+    "mailbox_full",
+    "service_not_running",
+    "service_quarantined",
+    "payload_too_large",
+  ],
   http: { method: "POST", path: "/services/{service_id}/casts/{name}", status: 202 },
   cli: { command: "cast", custom: true },
 });
@@ -266,7 +452,15 @@ export const logs = stream({
     ...target,
     follow: field(3, z.boolean().optional()),
     since: field(4, z.int().min(0).optional().describe("Lines after this sequence number.")),
-    limit: field(5, z.uint32().min(1).max(10_000).optional().describe("Without since: the newest so many; 100 unless given.")),
+    limit: field(
+      5,
+      z
+        .uint32()
+        .min(1)
+        .max(10_000)
+        .optional()
+        .describe("Without since: the newest so many; 100 unless given."),
+    ),
   }),
   output: z.strictObject({
     seq: field(1, z.int()),

@@ -63,7 +63,9 @@ export class Instance {
   constructor(options: InstanceOptions) {
     this.#options = options;
     this.#guest = options.guest;
-    this.#asked = new RequestWindow((id, text) => options.send(FROM_CELL.request, options.slot, id, text));
+    this.#asked = new RequestWindow((id, text) =>
+      options.send(FROM_CELL.request, options.slot, id, text),
+    );
     if (!options.start.fastLane) this.#record.ban();
     this.#timers = new GuestTimers((id) => this.post(IN.timer, id, "", "timer"));
   }

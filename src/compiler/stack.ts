@@ -2,7 +2,8 @@
 import { TraceMap, originalPositionFor } from "@jridgewell/trace-mapping";
 import type { MapStackRequest } from "#wire/compiler.ts";
 
-const POSITION = /([^\s()]+):(\d+):(\d+)/;
+/** Lines and columns count from 1; what a guest writes with a 0 in it is no position. */
+const POSITION = /([^\s()]+):([1-9]\d*):([1-9]\d*)/;
 
 export function mapStack({ stack, maps }: MapStackRequest): string {
   const decoded = new Map<string, TraceMap>();

@@ -38,7 +38,12 @@ export interface GroundOptions {
 const ATTACKER = "attacker";
 const COUNTER = `export default { init: () => ({ count: 0 }), calls: { count: (solo) => (solo.state.count += 1) }, casts: { poke() {} } };`;
 const LIMITS = { memory_mb: 64, call_timeout_ms: 1000 };
-const RESTARTS = { max_restarts: 2, max_seconds: 60, startup_timeout_ms: 2000, shutdown_timeout_ms: 500 };
+const RESTARTS = {
+  max_restarts: 2,
+  max_seconds: 60,
+  startup_timeout_ms: 2000,
+  shutdown_timeout_ms: 500,
+};
 /** Beyond this, whoever asked is as good as unanswered. */
 const ANSWER_MS = 3000;
 /** An attacker's own call is over by then, one way or the other. */
@@ -67,7 +72,11 @@ export class Ground {
   static async open(options: GroundOptions): Promise<Ground> {
     const ground = new Ground(options);
     await ground.#bystander.deploy({ service_id: "witness", code: COUNTER });
-    await ground.#mallory.deploy({ service_id: "neighbour", code: COUNTER, persistence: "durable" });
+    await ground.#mallory.deploy({
+      service_id: "neighbour",
+      code: COUNTER,
+      persistence: "durable",
+    });
     return ground;
   }
 
@@ -104,20 +113,28 @@ export class Ground {
   /** Deploys and calls; says what came of it, and what was wrong with that. */
   async #run({ code, expect }: Attack): Promise<{ outcome: string; problem?: string }> {
     const refused = await answerOf(
-      this.#mallory.deploy({ service_id: ATTACKER, code, limits: LIMITS, restart_limits: RESTARTS }, { timeoutMs: SETTLED_MS }),
+      this.#mallory.deploy(
+        { service_id: ATTACKER, code, limits: LIMITS, restart_limits: RESTARTS },
+        { timeoutMs: SETTLED_MS },
+      ),
     );
     if (refused.error !== undefined) return judge(expect, refused.error.code, "refused");
     if (expect === "refused") return { outcome: "deployed", problem: "it was deployed" };
     const { value, error } = await answerOf(
       this.#mallory.call({ service_id: ATTACKER, name: "attack" }, { timeoutMs: SETTLED_MS }),
     );
-    const reply = error === undefined ? JSON.stringify((value as { reply: unknown }).reply) : undefined;
+    const reply =
+      error === undefined ? JSON.stringify((value as { reply: unknown }).reply) : undefined;
     const outcome = error?.code ?? (reply ?? "undefined").slice(0, 200);
-    if (error?.code === "kernel_unreachable") return { outcome, problem: "its call was never answered" };
-    if (expect === "nothing" && reply !== '"nothing"') return { outcome, problem: `it found ${outcome}` };
+    if (error?.code === "kernel_unreachable")
+      return { outcome, problem: "its call was never answered" };
+    if (expect === "nothing" && reply !== '"nothing"')
+      return { outcome, problem: `it found ${outcome}` };
     if (expect !== "ended") return { outcome };
     const crash = await this.#ended();
-    return crash === undefined ? { outcome, problem: "it still runs" } : { outcome: `${outcome}, ${crash}` };
+    return crash === undefined
+      ? { outcome, problem: "it still runs" }
+      : { outcome: `${outcome}, ${crash}` };
   }
 
   /** How the attacker's instance ended, if it did. */
@@ -133,14 +150,19 @@ export class Ground {
     let asked = 0;
     const count = await this.#until(RECOVERED_MS, async () => {
       asked += 1;
-      const { reply } = await this.#mallory.call({ service_id: "neighbour", name: "count" }, { timeoutMs: ANSWER_MS });
+      const { reply } = await this.#mallory.call(
+        { service_id: "neighbour", name: "count" },
+        { timeoutMs: ANSWER_MS },
+      );
       return Number(reply);
     });
     if (count === undefined) return ["its neighbour does not answer"];
     // A call whose outcome nobody knows may have counted.
     const before = this.#neighbourCount;
     this.#neighbourCount = count;
-    return count > before && count <= before + asked ? [] : [`its neighbour lost its state: ${count} after ${before}`];
+    return count > before && count <= before + asked
+      ? []
+      : [`its neighbour lost its state: ${count} after ${before}`];
   }
 
   async #askHealth(): Promise<void> {
@@ -149,22 +171,34 @@ export class Ground {
   }
 
   async #askWitness(): Promise<void> {
-    const { reply } = await this.#bystander.call({ service_id: "witness", name: "count" }, { timeoutMs: ANSWER_MS });
+    const { reply } = await this.#bystander.call(
+      { service_id: "witness", name: "count" },
+      { timeoutMs: ANSWER_MS },
+    );
     const before = this.#witnessCount;
     this.#witnessCount = Number(reply);
-    if (reply !== before + 1) throw new Error(`it lost its state: ${String(reply)} after ${before}`);
+    if (reply !== before + 1)
+      throw new Error(`it lost its state: ${this.#witnessCount} after ${before}`);
   }
 
   async #remove({ kind }: Attack): Promise<string[]> {
     // How a service takes its end is part of a life cycle's attack.
     const force = kind !== "lifecycle";
-    const { error } = await answerOf(this.#mallory.kill({ service_id: ATTACKER, force, timeout_ms: 1000 }, { timeoutMs: SETTLED_MS }));
+    const { error } = await answerOf(
+      this.#mallory.kill(
+        { service_id: ATTACKER, force, timeout_ms: 1000 },
+        { timeoutMs: SETTLED_MS },
+      ),
+    );
     if (error === undefined || error.code === "service_not_found") return [];
     return [`it cannot be removed: ${error.message}`];
   }
 
   async #kernelIsWhole(): Promise<string[]> {
-    const { events } = await this.#owner.listEvents({ event_type: "system_child_exited", limit: 1 });
+    const { events } = await this.#owner.listEvents({
+      event_type: "system_child_exited",
+      limit: 1,
+    });
     return events.length === 0 ? [] : ["a part of the kernel failed"];
   }
 
@@ -180,9 +214,14 @@ export class Ground {
   }
 }
 
-function judge(expect: Expectation, code: string, outcome: string): { outcome: string; problem?: string } {
+function judge(
+  expect: Expectation,
+  code: string,
+  outcome: string,
+): { outcome: string; problem?: string } {
   const told = { outcome: `${outcome}: ${code}` };
-  if (code === "kernel_unreachable" || code === "internal") return { ...told, problem: `its deploy ended with ${code}` };
+  if (code === "kernel_unreachable" || code === "internal")
+    return { ...told, problem: `its deploy ended with ${code}` };
   return expect === "nothing" ? { ...told, problem: "it did not start" } : told;
 }
 

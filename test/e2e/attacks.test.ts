@@ -14,11 +14,17 @@ beforeAll(async () => {
 });
 afterAll(() => kernel[Symbol.asyncDispose]());
 
-describe.for(ATTACK_KINDS)("everybody else goes on, and the attacker ends as it should, beside a service (%s) that", (kind) => {
-  test.for(ATTACKS.filter((each) => each.everyDay && each.kind === kind))("$name", async (attack) => {
-    expect(await ground.attack(attack)).toMatchObject({ problems: [] });
-  });
-});
+describe.for(ATTACK_KINDS)(
+  "everybody else goes on, and the attacker ends as it should, beside a service (%s) that",
+  (kind) => {
+    test.for(ATTACKS.filter((each) => each.everyDay && each.kind === kind))(
+      "$name",
+      async (attack) => {
+        expect(await ground.attack(attack)).toMatchObject({ problems: [] });
+      },
+    );
+  },
+);
 
 test("every attack has a name of its own", () => {
   expect(new Set(ATTACKS.map(({ name }) => name)).size).toBe(ATTACKS.length);

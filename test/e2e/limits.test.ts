@@ -148,6 +148,7 @@ describe("the mailbox", () => {
     const { release } = await occupy("b");
     for (const n of [1, 2, 3, 4, 5]) await tenant.cast("b", "note", n);
     release();
+    await until(async () => (await tenant.status("b"))["mailbox_length"] === 0, "an empty mailbox");
     expect(await tenant.call("b", "notes")).toEqual([4, 5]);
   });
 

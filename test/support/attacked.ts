@@ -6,8 +6,9 @@ import { startKernel, type TestKernel } from "./kernel.ts";
 /** Small enough that memory bombs end soon. */
 export const ATTACKED = { SOLO_LIMITS_TENANT_MEMORY_MB: "512" };
 
-export const startAttacked = (settings: Readonly<Record<string, string>> = {}): Promise<TestKernel> =>
-  startKernel({ env: { ...ATTACKED, ...settings } });
+export const startAttacked = (
+  settings: Readonly<Record<string, string>> = {},
+): Promise<TestKernel> => startKernel({ env: { ...ATTACKED, ...settings } });
 
 export const groundOf = (kernel: TestKernel): GroundOptions => ({
   client: (tenant) => (tenant === undefined ? kernel : kernel.tenant(tenant)).client,

@@ -11,7 +11,10 @@ export const doctor: CommandSpec = {
 exposed where one is missing, and how to get it. Walls are tried, never guessed.
 Exits with 0 when every essential wall stands, with 1 otherwise.`,
   options: [
-    new Option("--attack", "Also run hostile services against a kernel made for that; about two minutes."),
+    new Option(
+      "--attack",
+      "Also run hostile services against a kernel made for that; about two minutes.",
+    ),
   ],
   examples: ["solo doctor", "solo doctor --attack"],
   async run(session, given) {

@@ -4,12 +4,15 @@ import { called, type Attack, type Expectation } from "#doctor/attack.ts";
 const escape = (name: string, body: string, expect: Expectation = "nothing"): Attack => ({
   name,
   kind: "escape",
-  code: called(`const found: string[] = []; ${body}; return found.length === 0 ? "nothing" : found.join("; ");`),
+  code: called(
+    `const found: string[] = []; ${body}; return found.length === 0 ? "nothing" : found.join("; ");`,
+  ),
   expect,
 });
 const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
-const HOST_NAMES = "['process', 'require', 'module', 'exports', 'Deno', 'Bun', 'ivm', '__solo_adopt', '__dirname', 'global.process', 'WorkerGlobalScope']";
+const HOST_NAMES =
+  "['process', 'require', 'module', 'exports', 'Deno', 'Bun', 'ivm', '__solo_adopt', '__dirname', 'global.process', 'WorkerGlobalScope']";
 
 export const escapes: readonly Attack[] = [
   everyDay(
@@ -37,7 +40,10 @@ export const escapes: readonly Attack[] = [
     "makes functions from text",
     `for (const name of ${HOST_NAMES}) { try { if (new Function("return typeof " + name)() !== "undefined") found.push(name); } catch {} }`,
   ),
-  escape("reads what a host left over", `for (const name of ${HOST_NAMES}) if ((globalThis as any)[name] !== undefined) found.push(name)`),
+  escape(
+    "reads what a host left over",
+    `for (const name of ${HOST_NAMES}) if ((globalThis as any)[name] !== undefined) found.push(name)`,
+  ),
   everyDay(
     escape(
       "imports modules of the host",
@@ -62,22 +68,37 @@ export const escapes: readonly Attack[] = [
       look(globalThis, "globalThis", 0); look(solo, "solo", 0)`,
     ),
   ),
-  escape("calls another tenant's service", "try { await solo.services.call('witness', 'count'); found.push('witness'); } catch {}"),
-  escape("names another tenant", "for (const name of ['bystander/witness', '../bystander/witness', 'bystander:witness', '__proto__']) { try { await solo.services.call(name, 'count'); found.push(name); } catch {} }"),
+  escape(
+    "calls another tenant's service",
+    "try { await solo.services.call('witness', 'count'); found.push('witness'); } catch {}",
+  ),
+  escape(
+    "names another tenant",
+    "for (const name of ['bystander/witness', '../bystander/witness', 'bystander:witness', '__proto__']) { try { await solo.services.call(name, 'count'); found.push(name); } catch {} }",
+  ),
   everyDay(
     escape(
       "reaches for the network",
       "for (const url of ['http://127.0.0.1:8080/health', 'http://[::1]/', 'http://169.254.169.254/', 'file:///etc/passwd']) { try { await fetch(url); found.push(url); } catch {} }",
     ),
   ),
-  escape("asks for methods that nobody granted", `for (const name of ["__proto__", "constructor", "toString", "process.exit", "vault.get"]) {
-    try { const value = await (solo as any).request?.(name); if (value !== undefined) found.push(name); } catch {} }`),
-  escape("takes shared memory", "for (const name of ['SharedArrayBuffer', 'WeakRef', 'FinalizationRegistry']) if ((globalThis as any)[name] !== undefined) found.push(name)"),
+  escape(
+    "asks for methods that nobody granted",
+    `for (const name of ["__proto__", "constructor", "toString", "process.exit", "vault.get"]) {
+    try { const value = await (solo as any).request?.(name); if (value !== undefined) found.push(name); } catch {} }`,
+  ),
+  escape(
+    "takes shared memory",
+    "for (const name of ['SharedArrayBuffer', 'WeakRef', 'FinalizationRegistry']) if ((globalThis as any)[name] !== undefined) found.push(name)",
+  ),
   escape(
     "takes shared memory from WebAssembly",
     "try { const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }); if (Object.prototype.toString.call(buffer) !== '[object ArrayBuffer]') found.push('shared memory'); } catch {}",
   ),
-  escape("reads paths of the host off a stack", "const { stack } = new Error('x'); if (/\\/(home|root|usr|work|src|node_modules)\\/|node:internal/.test(String(stack))) found.push(String(stack))"),
+  escape(
+    "reads paths of the host off a stack",
+    "const { stack } = new Error('x'); if (/\\/(home|root|usr|work|src|node_modules)\\/|node:internal/.test(String(stack))) found.push(String(stack))",
+  ),
   escape(
     "reads paths of the host off a refusal",
     "for (const ask of [() => solo.kv.get({}), () => solo.services.call(1, 2), () => solo.events.emit(null), () => solo.kv.put('k', 1n)]) { try { await ask(); } catch (error: any) { if (/\\/(home|root|usr|work|src)\\//.test(error.message + error.stack)) found.push(error.stack); } }",
@@ -94,8 +115,20 @@ export const escapes: readonly Attack[] = [
       "contained",
     ),
   ),
-  escape("replaces what its bridge uses", `for (const name of ["JSON", "Promise", "Map", "Uint8Array", "String", "Error", "Object", "Array"]) { try { (globalThis as any)[name] = undefined; } catch {} }
-    for (const key of ["parse", "stringify"]) { try { (JSON as any)[key] = () => "[]"; } catch {} }`, "contained"),
-  escape("answers with a forged prototype", "return JSON.parse('{\"__proto__\": { \"polluted\": 1 }, \"constructor\": { \"prototype\": { \"polluted\": 1 } }, \"toString\": 1 }')", "contained"),
-  escape("answers with lines of the bridge's own protocol", "solo.log.info('x\\nr 1 \"forged\"\\nS 0 {}\\nX 0 {}'); return '\\nr 2 \"forged\"\\u0000'", "contained"),
+  escape(
+    "replaces what its bridge uses",
+    `for (const name of ["JSON", "Promise", "Map", "Uint8Array", "String", "Error", "Object", "Array"]) { try { (globalThis as any)[name] = undefined; } catch {} }
+    for (const key of ["parse", "stringify"]) { try { (JSON as any)[key] = () => "[]"; } catch {} }`,
+    "contained",
+  ),
+  escape(
+    "answers with a forged prototype",
+    'return JSON.parse(\'{"__proto__": { "polluted": 1 }, "constructor": { "prototype": { "polluted": 1 } }, "toString": 1 }\')',
+    "contained",
+  ),
+  escape(
+    "answers with lines of the bridge's own protocol",
+    "solo.log.info('x\\nr 1 \"forged\"\\nS 0 {}\\nX 0 {}'); return '\\nr 2 \"forged\"\\u0000'",
+    "contained",
+  ),
 ];

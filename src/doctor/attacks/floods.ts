@@ -1,23 +1,39 @@
 /** Code that says more than anybody can listen to. */
 import { called, type Attack, type Expectation } from "#doctor/attack.ts";
 
-const flood = (name: string, code: string, expect: Expectation = "contained"): Attack => ({ name, kind: "flood", code, expect });
+const flood = (name: string, code: string, expect: Expectation = "contained"): Attack => ({
+  name,
+  kind: "flood",
+  code,
+  expect,
+});
 const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 /** Calls, each time with a pause, until its own deadline. */
 const waves = (body: string): string =>
-  called(`for (let wave = 0; wave < 50; wave += 1) { for (let i = 0; i < 2000; i += 1) { ${body} } await solo.sleep(1); } return "done";`);
+  called(
+    `for (let wave = 0; wave < 50; wave += 1) { for (let i = 0; i < 2000; i += 1) { ${body} } await solo.sleep(1); } return "done";`,
+  );
 
 export const floods: readonly Attack[] = [
   everyDay(flood("asks the kernel without end", called("for (;;) solo.kv.get('key');"), "ended")),
   flood("asks the kernel in waves", waves("solo.kv.get('key').catch(() => {});")),
-  everyDay(flood("logs without end", called("for (;;) solo.log.error('x'.repeat(1000));"), "ended")),
+  everyDay(
+    flood("logs without end", called("for (;;) solo.log.error('x'.repeat(1000));"), "ended"),
+  ),
   flood("logs in waves", waves("solo.log.info('x'.repeat(1000));")),
   flood("logs one enormous line", called("solo.log.info('x'.repeat(50_000_000)); return 1;")),
   flood("starts timers without end", called("for (;;) setTimeout(() => {}, 0);"), "ended"),
-  flood("starts a hundred thousand timers", called("for (let i = 0; i < 100_000; i += 1) setInterval(() => {}, 0); return 1;")),
+  flood(
+    "starts a hundred thousand timers",
+    called("for (let i = 0; i < 100_000; i += 1) setInterval(() => {}, 0); return 1;"),
+  ),
   flood("asks for timers of the kernel in waves", waves("solo.every(1, { i }).catch(() => {});")),
-  flood("makes promises without end", called("for (;;) new Promise(() => {}).then(() => {});"), "ended"),
+  flood(
+    "makes promises without end",
+    called("for (;;) new Promise(() => {}).then(() => {});"),
+    "ended",
+  ),
   flood(
     "casts to itself, twice for each",
     `export default {
@@ -25,14 +41,37 @@ export const floods: readonly Attack[] = [
       casts: { async again(solo: any) { for (let i = 0; i < 2; i += 1) solo.services.cast(solo.service, "again").catch(() => {}); } },
     };`,
   ),
-  everyDay(flood("casts to its neighbour in waves", waves("solo.services.cast('neighbour', 'poke', 'x'.repeat(100)).catch(() => {});"))),
+  everyDay(
+    flood(
+      "casts to its neighbour in waves",
+      waves("solo.services.cast('neighbour', 'poke', 'x'.repeat(100)).catch(() => {});"),
+    ),
+  ),
   flood("calls itself", called("return solo.services.call(solo.service, 'attack');")),
-  flood("records events in waves", waves("solo.events.emit('noise', { i, text: 'x'.repeat(500) }).catch(() => {});")),
-  flood("writes keys in waves", waves("if (i < 100) solo.kv.put(`key-${wave}-${i}`, 'x'.repeat(10_000)).catch(() => {});")),
+  flood(
+    "records events in waves",
+    waves("solo.events.emit('noise', { i, text: 'x'.repeat(500) }).catch(() => {});"),
+  ),
+  flood(
+    "writes keys in waves",
+    waves("if (i < 100) solo.kv.put(`key-${wave}-${i}`, 'x'.repeat(10_000)).catch(() => {});"),
+  ),
   everyDay(flood("answers with 200 MB", called("return 'x'.repeat(200_000_000);"))),
   flood("answers with 30 MB", called("return 'x'.repeat(30_000_000);")),
   flood("throws an enormous error", called("throw new Error('x'.repeat(100_000_000));"), "ended"),
-  flood("throws an error with an enormous stack", called("const error = new Error('x'); error.stack = 'y'.repeat(50_000_000); throw error;"), "ended"),
-  flood("answers with many keys", called("return Object.fromEntries(Array.from({ length: 500_000 }, (_, i) => [`key-${i}`, i]));")),
-  flood("names a hundred thousand handlers", `const calls: any = { attack: () => 1 }; for (let i = 0; i < 100_000; i += 1) calls["call-" + i] = () => i; export default { calls };`),
+  flood(
+    "throws an error with an enormous stack",
+    called("const error = new Error('x'); error.stack = 'y'.repeat(50_000_000); throw error;"),
+    "ended",
+  ),
+  flood(
+    "answers with many keys",
+    called(
+      "return Object.fromEntries(Array.from({ length: 500_000 }, (_, i) => [`key-${i}`, i]));",
+    ),
+  ),
+  flood(
+    "names a hundred thousand handlers",
+    `const calls: any = { attack: () => 1 }; for (let i = 0; i < 100_000; i += 1) calls["call-" + i] = () => i; export default { calls };`,
+  ),
 ];

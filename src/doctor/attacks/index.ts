@@ -6,4 +6,10 @@ import { lifecycles } from "#doctor/attacks/lifecycles.ts";
 import { loops } from "#doctor/attacks/loops.ts";
 import { memory } from "#doctor/attacks/memory.ts";
 
-export const ATTACKS: readonly Attack[] = [...loops, ...memory, ...floods, ...escapes, ...lifecycles];
+export const ATTACKS: readonly Attack[] = [
+  ...loops,
+  ...memory,
+  ...floods,
+  ...escapes,
+  ...lifecycles,
+];

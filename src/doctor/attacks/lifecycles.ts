@@ -1,23 +1,70 @@
 /** Services that misbehave at their start, at their end, and in between. */
 import { called, loaded, type Attack, type Expectation } from "#doctor/attack.ts";
 
-const lifecycle = (name: string, code: string, expect: Expectation): Attack => ({ name, kind: "lifecycle", code, expect });
+const lifecycle = (name: string, code: string, expect: Expectation): Attack => ({
+  name,
+  kind: "lifecycle",
+  code,
+  expect,
+});
 const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 export const lifecycles: readonly Attack[] = [
-  lifecycle("never finishes init", "export default { init: () => new Promise(() => {}), calls: { attack: () => 1 } };", "refused"),
+  lifecycle(
+    "never finishes init",
+    "export default { init: () => new Promise(() => {}), calls: { attack: () => 1 } };",
+    "refused",
+  ),
   everyDay(lifecycle("never finishes loading", loaded("await new Promise(() => {});"), "refused")),
   lifecycle("throws at every start", loaded("throw new Error('no');"), "refused"),
   lifecycle("throws in init", "export default { init() { throw new Error('no'); } };", "refused"),
   lifecycle("exports nothing", "export {};", "refused"),
-  lifecycle("exports something hostile", "export default new Proxy({}, { get() { throw new Error('no'); } });", "refused"),
-  lifecycle("throws in terminate", "export default { calls: { attack: () => 1 }, terminate() { throw new Error('no'); } };", "contained"),
-  lifecycle("never finishes terminate", "export default { calls: { attack: () => 1 }, terminate: () => new Promise(() => {}) };", "contained"),
-  lifecycle("loops in terminate", "export default { calls: { attack: () => 1 }, terminate() { for (;;); } };", "contained"),
-  lifecycle("crashes on its first start after a crash", "export default { init(solo: any) { if (solo.restored) throw new Error('no'); return {}; }, calls: { attack() { throw new Error('first'); } } };", "ended"),
-  everyDay(lifecycle("rejects later, with nobody there", called("setTimeout(() => { Promise.reject(new Error('late')); }, 5); return 1;"), "ended")),
-  lifecycle("throws later, with nobody there", called("setTimeout(() => { throw new Error('late'); }, 5); return 1;"), "ended"),
+  lifecycle(
+    "exports something hostile",
+    "export default new Proxy({}, { get() { throw new Error('no'); } });",
+    "refused",
+  ),
+  lifecycle(
+    "throws in terminate",
+    "export default { calls: { attack: () => 1 }, terminate() { throw new Error('no'); } };",
+    "contained",
+  ),
+  lifecycle(
+    "never finishes terminate",
+    "export default { calls: { attack: () => 1 }, terminate: () => new Promise(() => {}) };",
+    "contained",
+  ),
+  lifecycle(
+    "loops in terminate",
+    "export default { calls: { attack: () => 1 }, terminate() { for (;;); } };",
+    "contained",
+  ),
+  lifecycle(
+    "crashes on its first start after a crash",
+    "export default { init(solo: any) { if (solo.restored) throw new Error('no'); return {}; }, calls: { attack() { throw new Error('first'); } } };",
+    "ended",
+  ),
+  everyDay(
+    lifecycle(
+      "rejects later, with nobody there",
+      called("setTimeout(() => { Promise.reject(new Error('late')); }, 5); return 1;"),
+      "ended",
+    ),
+  ),
+  lifecycle(
+    "throws later, with nobody there",
+    called("setTimeout(() => { throw new Error('late'); }, 5); return 1;"),
+    "ended",
+  ),
   lifecycle("throws null", called("throw null;"), "ended"),
-  lifecycle("throws undefined, from everywhere", called("setTimeout(() => { throw undefined; }, 1); throw undefined;"), "ended"),
-  lifecycle("nests its source two hundred thousand deep", `export default ${"[".repeat(200_000)}${"]".repeat(200_000)};`, "refused"),
+  lifecycle(
+    "throws undefined, from everywhere",
+    called("setTimeout(() => { throw undefined; }, 1); throw undefined;"),
+    "ended",
+  ),
+  lifecycle(
+    "nests its source two hundred thousand deep",
+    `export default ${"[".repeat(200_000)}${"]".repeat(200_000)};`,
+    "refused",
+  ),
 ];

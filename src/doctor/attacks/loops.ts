@@ -1,7 +1,12 @@
 /** Code that never gives its thread back, in every place where code can run. */
 import { called, loaded, type Attack, type Expectation } from "#doctor/attack.ts";
 
-const loop = (name: string, code: string, expect: Expectation = "ended"): Attack => ({ name, kind: "loop", code, expect });
+const loop = (name: string, code: string, expect: Expectation = "ended"): Attack => ({
+  name,
+  kind: "loop",
+  code,
+  expect,
+});
 const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 /** (module (func $f (loop br 0)) (export "f" (func $f))), with `start` also (start $f). */
@@ -12,16 +17,33 @@ const wasmLoop = (start: boolean): string =>
 export const loops: readonly Attack[] = [
   everyDay(loop("loops", called("for (;;);"))),
   loop("loops at top level", loaded("for (;;);"), "refused"),
-  loop("loops in init", "export default { init() { for (;;); }, calls: { attack: () => 1 } };", "refused"),
-  loop("loops on in finally", called("function again(): any { try { for (;;); } finally { again(); } } again();")),
-  everyDay(loop("loops in microtasks", called("const spin = (): any => Promise.resolve().then(spin); await spin();"))),
+  loop(
+    "loops in init",
+    "export default { init() { for (;;); }, calls: { attack: () => 1 } };",
+    "refused",
+  ),
+  loop(
+    "loops on in finally",
+    called("function again(): any { try { for (;;); } finally { again(); } } again();"),
+  ),
+  everyDay(
+    loop(
+      "loops in microtasks",
+      called("const spin = (): any => Promise.resolve().then(spin); await spin();"),
+    ),
+  ),
   loop("loops over awaits", called("while (true) await null;")),
   loop("leaves a loop behind in a timer", called("setTimeout(() => { for (;;); }, 0); return 1;")),
-  loop("leaves a loop behind in a promise", called("Promise.resolve().then(() => { for (;;); }); return 1;")),
+  loop(
+    "leaves a loop behind in a promise",
+    called("Promise.resolve().then(() => { for (;;); }); return 1;"),
+  ),
   everyDay(
     loop(
       "loops in getters of what it throws",
-      called("throw { get name() { for (;;); }, get message() { for (;;); }, get stack() { for (;;); } };"),
+      called(
+        "throw { get name() { for (;;); }, get message() { for (;;); }, get stack() { for (;;); } };",
+      ),
     ),
   ),
   loop(
@@ -30,23 +52,65 @@ export const loops: readonly Attack[] = [
       for (const key of ["name", "message", "stack", "code", "cause"]) Object.defineProperty(error, key, { get() { for (;;); } });
       throw error;`),
   ),
-  loop("loops in Error.prepareStackTrace", called("(Error as any).prepareStackTrace = () => { for (;;); }; throw new Error('x');"), "contained"),
+  loop(
+    "loops in Error.prepareStackTrace",
+    called("(Error as any).prepareStackTrace = () => { for (;;); }; throw new Error('x');"),
+    "contained",
+  ),
   loop("loops in toJSON of its reply", called("return { toJSON() { for (;;); } };")),
   loop("loops in then of its reply", called("return { then() { for (;;); } };")),
-  loop("loops in a proxy as its reply", called("const on = () => { for (;;); }; return new Proxy({}, { ownKeys: on, get: on as any });")),
-  loop("loops in toString of what it logs", called("solo.log.info({ toString() { for (;;); }, get x() { for (;;); } }); return 1;"), "contained"),
+  loop(
+    "loops in a proxy as its reply",
+    called(
+      "const on = () => { for (;;); }; return new Proxy({}, { ownKeys: on, get: on as any });",
+    ),
+  ),
+  loop(
+    "loops in toString of what it logs",
+    called("solo.log.info({ toString() { for (;;); }, get x() { for (;;); } }); return 1;"),
+    "contained",
+  ),
   loop("loops in a reviver", called("JSON.parse('[1, 2]', () => { for (;;); });")),
-  everyDay(loop("backtracks in a regular expression", called("return /^(a+)+$/.test('a'.repeat(60) + 'b');"))),
+  everyDay(
+    loop(
+      "backtracks in a regular expression",
+      called("return /^(a+)+$/.test('a'.repeat(60) + 'b');"),
+    ),
+  ),
   loop("loops in a comparator", called("[3, 1, 2].sort(() => { for (;;); });")),
-  loop("multiplies BigInts without end", called("let n = 3n; for (;;) n = (n * n) % (1n << 2_000_000n);")),
-  loop("prints an enormous BigInt", called("return String((3n ** 4_000_000n).toString().length);"), "contained"),
-  everyDay(loop("searches an array of four billion holes", called("return new Array(2 ** 32 - 2).indexOf(5);"))),
-  loop("loops in WebAssembly", called(`new WebAssembly.Instance(new WebAssembly.Module(${wasmLoop(false)})).exports.f();`)),
-  loop("loops in a start function of WebAssembly", called(`new WebAssembly.Instance(new WebAssembly.Module(${wasmLoop(true)}));`)),
+  loop(
+    "multiplies BigInts without end",
+    called("let n = 3n; for (;;) n = (n * n) % (1n << 2_000_000n);"),
+  ),
+  loop(
+    "prints an enormous BigInt",
+    called("return String((3n ** 4_000_000n).toString().length);"),
+    "contained",
+  ),
+  everyDay(
+    loop(
+      "searches an array of four billion holes",
+      called("return new Array(2 ** 32 - 2).indexOf(5);"),
+    ),
+  ),
+  loop(
+    "loops in WebAssembly",
+    called(`new WebAssembly.Instance(new WebAssembly.Module(${wasmLoop(false)})).exports.f();`),
+  ),
+  loop(
+    "loops in a start function of WebAssembly",
+    called(`new WebAssembly.Instance(new WebAssembly.Module(${wasmLoop(true)}));`),
+  ),
   loop(
     "loops after an asynchronous compilation of WebAssembly",
-    called(`const { instance } = await WebAssembly.instantiate(${wasmLoop(false)}); instance.exports.f();`),
+    called(
+      `const { instance } = await WebAssembly.instantiate(${wasmLoop(false)}); instance.exports.f();`,
+    ),
   ),
-  loop("waits for a lock for ever", called("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);"), "ended"),
+  loop(
+    "waits for a lock for ever",
+    called("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);"),
+    "ended",
+  ),
   loop("never answers", called("await new Promise(() => {});"), "contained"),
 ];

@@ -12,13 +12,25 @@ const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 export const memory: readonly Attack[] = [
   everyDay(bomb("fills its heap with objects", "for (;;) kept.push({ a: 1, b: [2] });")),
   bomb("fills a Map", "const map = new Map(); for (let i = 0; ; i += 1) map.set(i, { i });"),
-  bomb("appends to a string", "let text = 'x'; for (;;) { text += text; kept.push(text.slice(1) + 'y'); }"),
+  bomb(
+    "appends to a string",
+    "let text = 'x'; for (;;) { text += text; kept.push(text.slice(1) + 'y'); }",
+  ),
   bomb("repeats a string", "for (;;) kept.push('x'.repeat(2 ** 28) + kept.length);", "contained"),
   everyDay(bomb("splits an enormous string", "kept.push('x'.repeat(2 ** 28).split(''));")),
-  bomb("pads strings", "for (let i = 0; ; i += 1) kept.push(String(i).padEnd(2 ** 26, 'ab').split('a'));"),
-  bomb("replaces into a larger string", "let text = 'x'.repeat(1000); for (;;) { text = text.replace(/x/g, 'xxxxxxxx'); kept.push(text); }"),
+  bomb(
+    "pads strings",
+    "for (let i = 0; ; i += 1) kept.push(String(i).padEnd(2 ** 26, 'ab').split('a'));",
+  ),
+  bomb(
+    "replaces into a larger string",
+    "let text = 'x'.repeat(1000); for (;;) { text = text.replace(/x/g, 'xxxxxxxx'); kept.push(text); }",
+  ),
   everyDay(bomb("fills typed arrays", "for (;;) kept.push(new Uint8Array(2 ** 24).fill(1));")),
-  bomb("fills array buffers", "for (;;) { const buffer = new ArrayBuffer(2 ** 24); new Uint32Array(buffer).fill(7); kept.push(buffer); }"),
+  bomb(
+    "fills array buffers",
+    "for (;;) { const buffer = new ArrayBuffer(2 ** 24); new Uint32Array(buffer).fill(7); kept.push(buffer); }",
+  ),
   everyDay(
     bomb(
       "grows resizable array buffers",
@@ -43,12 +55,32 @@ export const memory: readonly Attack[] = [
     }`,
   ),
   bomb("fills huge arrays", "for (;;) kept.push(new Array(2 ** 24).fill(1.5));"),
-  bomb("makes Intl objects", "for (;;) kept.push(new Intl.DateTimeFormat('de'), new Intl.NumberFormat('ar'), new Intl.Collator('sv'));"),
-  bomb("makes closures", "for (;;) { const held = new Array(100).fill(kept.length); kept.push(() => held); }"),
+  bomb(
+    "makes Intl objects",
+    "for (;;) kept.push(new Intl.DateTimeFormat('de'), new Intl.NumberFormat('ar'), new Intl.Collator('sv'));",
+  ),
+  bomb(
+    "makes closures",
+    "for (;;) { const held = new Array(100).fill(kept.length); kept.push(() => held); }",
+  ),
   bomb("makes symbols", "for (let i = 0; ; i += 1) kept.push(Symbol('x'.repeat(1000) + i));"),
   bomb("recurses", "const deeper = (n: number): number => deeper(n + 1) + 1; return deeper(0);"),
-  bomb("recurses and catches", "const deeper = (): any => { try { return deeper(); } catch { return deeper(); } }; deeper();"),
-  bomb("parses deeply nested JSON", "return JSON.parse('['.repeat(5_000_000) + ']'.repeat(5_000_000)).length;", "contained"),
-  bomb("answers with a deeply nested value", "let value: any = {}; for (let i = 0; i < 1_000_000; i += 1) value = { value }; return value;", "contained"),
-  bomb("takes memory in a timer, with nobody waiting", "setInterval(() => { kept.push(new Uint8Array(2 ** 25).fill(1)); }, 0); return 1;"),
+  bomb(
+    "recurses and catches",
+    "const deeper = (): any => { try { return deeper(); } catch { return deeper(); } }; deeper();",
+  ),
+  bomb(
+    "parses deeply nested JSON",
+    "return JSON.parse('['.repeat(5_000_000) + ']'.repeat(5_000_000)).length;",
+    "contained",
+  ),
+  bomb(
+    "answers with a deeply nested value",
+    "let value: any = {}; for (let i = 0; i < 1_000_000; i += 1) value = { value }; return value;",
+    "contained",
+  ),
+  bomb(
+    "takes memory in a timer, with nobody waiting",
+    "setInterval(() => { kept.push(new Uint8Array(2 ** 25).fill(1)); }, 0); return 1;",
+  ),
 ];
