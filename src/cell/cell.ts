@@ -100,7 +100,7 @@ export class Cell {
   }
 
   async #start(slot: number, start: StartInstance): Promise<void> {
-    const guest = await this.#options.engine.create({ memoryMb: start.memoryMb });
+    const guest = await this.#options.engine.create(start);
     const instance = new Instance({
       slot,
       start,

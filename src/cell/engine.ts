@@ -44,7 +44,11 @@ export interface Guest {
 }
 
 export interface Engine {
-  create(options: { readonly memoryMb: number }): Promise<Guest>;
+  /** A guest for these modules, which it has yet to load. */
+  create(options: {
+    readonly memoryMb: number;
+    readonly modules: readonly Module[];
+  }): Promise<Guest>;
   /** Makes guests ready ahead of need. */
   refill(): Promise<void>;
 }

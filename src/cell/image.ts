@@ -11,6 +11,8 @@ import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cachedDataVersionTag, deserialize, serialize, setFlagsFromString } from "node:v8";
+import type IVM from "isolated-vm";
+import { IN } from "#cell/guest/lines.ts";
 import { loadPrelude, type Prelude } from "#cell/prelude/build.ts";
 
 export interface GuestScript {
@@ -26,6 +28,19 @@ export interface GuestImage {
 /** As cells run with it (kernel/cells/programs.ts): V8 refuses compiled code made under other flags. */
 const CELL_FLAG = "--wasm-max-mem-pages=4096";
 
+/** The first turns of nearly every service: their functions are worth keeping compiled. */
+const EVERYDAY = [
+  `$0.give([new Uint8Array(44)])`,
+  `$0.turn('${IN.setup} 0 {"env":{},"state":{"from":"init"},"stateBytes":1000}', true)`,
+  `$0.adopt({ default: { version: "1", init: () => ({}), calls: { get: () => 1 }, fetch: () => new Response("") } })`,
+  `$0.drain(true)`,
+  `$0.turn('${IN.call} 1 ["get",[]]', true)`,
+  `$0.drain(true)`,
+  `$0.turn('${IN.fetch} 2 {"method":"GET","url":"http://localhost/","headers":[],"body":false}', true)`,
+  `$0.drain(true)`,
+  `$0.turn('${IN.idle} 0', true)`,
+];
+
 const HERE = dirname(fileURLToPath(import.meta.url));
 const GUEST_DIR = join(HERE, "guest");
 
@@ -39,7 +54,7 @@ export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<
   for (const { code, cachedData } of Object.values(prelude)) hash.update(code).update(cachedData);
   const path = join(cacheDir, `guest-${hash.digest("hex").slice(0, 32)}.bin`);
   if (existsSync(path)) return path;
-  const image: GuestImage = { bridge: await buildBridge(), prelude };
+  const image: GuestImage = { bridge: await buildBridge(prelude), prelude };
   await mkdir(cacheDir, { recursive: true });
   const temporary = `${path}.${randomUUID()}`;
   await writeFile(temporary, serialize(image));
@@ -57,7 +72,7 @@ async function readSources(): Promise<string> {
 }
 
 /** Loaded only here: a process that finds the image has no use for a bundler. */
-async function buildBridge(): Promise<GuestScript> {
+async function buildBridge(prelude: Prelude): Promise<GuestScript> {
   const [{ build }, { default: ivm }] = await Promise.all([
     import("esbuild"),
     import("isolated-vm"),
@@ -84,7 +99,16 @@ async function buildBridge(): Promise<GuestScript> {
     const options = { filename: "solo:bridge" };
     // Compiled form is taken after a run: it then holds the functions that starting needs.
     const create = isolate.compileScriptSync(code, options).runSync(context, { reference: true });
-    create.applySync(undefined, [], { result: { reference: true } });
+    const parts: IVM.Reference<any> = create.applySync(undefined, [], {
+      result: { reference: true },
+    });
+    const host = parts.getSync("host", { reference: true });
+    const given = context.evalSync("({})", { reference: true });
+    for (const segment of Object.values(prelude)) given.setSync(segment.name, segment.code);
+    const core = isolate.compileScriptSync(prelude.core.code).runSync(context, { reference: true });
+    core.applySync(undefined, [host.derefInto(), given.derefInto()]);
+    const api = parts.getSync("api", { reference: true });
+    for (const turn of EVERYDAY) context.evalClosureSync(turn, [api.derefInto()]);
     const script = isolate.compileScriptSync(code, { ...options, produceCachedData: true });
     const data = (script as unknown as { cachedData: { copy(): ArrayBuffer } }).cachedData;
     return { code, cachedData: Buffer.from(data.copy()) };

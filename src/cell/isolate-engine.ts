@@ -61,6 +61,7 @@ class IsolateGuest implements Guest {
   readonly #api: Api;
   readonly #adoptor: IVM.Reference<any>;
   readonly #prepare: (segment: SegmentName) => void;
+  readonly #prepared = new Set<SegmentName>();
 
   constructor(options: {
     isolate: IVM.Isolate;
@@ -84,11 +85,17 @@ class IsolateGuest implements Guest {
     this.#adoptor = get("adopt");
   }
 
+  /** Compiles a part of the web platform before the guest touches it; done once. */
+  prepare(segment: SegmentName): void {
+    if (this.#prepared.has(segment)) return;
+    this.#prepared.add(segment);
+    this.#prepare(segment);
+  }
+
   async load(modules: readonly Module[], entry: string, options: RunOptions): Promise<void> {
     const isolate = this.#isolate;
     try {
-      const wanted = new Set(modules.flatMap(({ code }) => segmentsFor(code)));
-      for (const segment of wanted) this.#prepare(segment);
+      for (const segment of segmentsOf(modules)) this.prepare(segment);
       const compiled = new Map<string, IVM.Module>();
       const pathOf = new Map<IVM.Module, string>();
       const add = async (path: string, code: string) => {
@@ -109,12 +116,12 @@ class IsolateGuest implements Guest {
         }
       }
       // The wrapper's body runs once everything it imports has, top-level awaits included.
-      const wrapper = await isolate.compileModule(
+      const wrapper = isolate.compileModuleSync(
         `import * as service from ${JSON.stringify(entry)}; globalThis.__solo_adopt(service);`,
         { filename: ENTRY_PATH },
       );
       pathOf.set(wrapper, ENTRY_PATH);
-      await this.#context.evalClosure(
+      this.#context.evalClosureSync(
         `Object.defineProperty(globalThis, "__solo_adopt", { configurable: true, value(service) {
            delete globalThis.__solo_adopt; $0(service); } })`,
         [this.#adoptor.derefInto()],
@@ -214,12 +221,17 @@ class IsolateGuest implements Guest {
   }
 }
 
+type SpareKind = "plain" | "web";
+
 export interface IsolateEngineOptions {
   readonly image: GuestImage;
-  /** Isolates of the usual size kept ready. */
+  /** Isolates of the usual size kept ready, so many of each kind. */
   readonly spares: { readonly count: number; readonly memoryMb: number };
   readonly onCatastrophe: (message: string) => void;
 }
+
+const segmentsOf = (modules: readonly Module[]): Set<SegmentName> =>
+  new Set(modules.flatMap(({ code }) => segmentsFor(code)));
 
 interface Compiled {
   readonly name: string;
@@ -232,7 +244,9 @@ interface Compiled {
 
 export function createIsolateEngine(options: IsolateEngineOptions): Engine {
   const { image, spares, onCatastrophe } = options;
-  const ready: Guest[] = [];
+  // Most of the web platform is one segment. It doubles an isolate's memory, so that only
+  // services that mention it get it; its compilation is as long as the rest of a start.
+  const ready: Record<SpareKind, IsolateGuest[]> = { plain: [], web: [] };
   const shared = (data: Uint8Array) => new ivm.ExternalCopy(Uint8Array.from(data).buffer);
   const bridge: Compiled = {
     name: "bridge",
@@ -251,7 +265,7 @@ export function createIsolateEngine(options: IsolateEngineOptions): Engine {
     }),
   );
 
-  async function build(memoryMb: number): Promise<Guest> {
+  async function build(memoryMb: number): Promise<IsolateGuest> {
     const isolate = new ivm.Isolate({ memoryLimit: memoryMb, onCatastrophicError: onCatastrophe });
     const context = await isolate.createContext();
     const evaluate = ({ code, filename, cachedData }: Compiled) =>
@@ -282,15 +296,19 @@ export function createIsolateEngine(options: IsolateEngineOptions): Engine {
   }
 
   return {
-    async create({ memoryMb }) {
-      if (memoryMb === spares.memoryMb) {
-        const spare = ready.pop();
-        if (spare !== undefined) return spare;
-      }
-      return build(memoryMb);
+    async create({ memoryMb, modules }) {
+      const kind: SpareKind = segmentsOf(modules).has("web") ? "web" : "plain";
+      const spare = memoryMb === spares.memoryMb ? ready[kind].pop() : undefined;
+      return spare ?? build(memoryMb);
     },
     async refill() {
-      while (ready.length < spares.count) ready.push(await build(spares.memoryMb));
+      for (const kind of ["plain", "web"] as const) {
+        while (ready[kind].length < spares.count) {
+          const spare = await build(spares.memoryMb);
+          if (kind === "web") spare.prepare("web");
+          ready[kind].push(spare);
+        }
+      }
     },
   };
 }

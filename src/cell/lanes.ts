@@ -29,6 +29,7 @@ export class Record {
     return true;
   }
 
+  /** `tookMs`: thread time of one message of the turn. */
   note(handlers: Iterable<string>, tookMs: number): void {
     for (const handler of handlers) {
       this.#quick.set(handler, tookMs > QUICK_MS ? 0 : (this.#quick.get(handler) ?? 0) + 1);

@@ -32,6 +32,7 @@ export async function boot({
   log,
 }: BootOptions): Promise<BootReport> {
   const { deployments: all, gone, unreadable } = await deployments.all();
+  const queue = byTurns(all);
   for (const key of gone) await deployer.forget(key);
   const failed = [...unreadable];
   for (const name of unreadable) log.error("deployment record unreadable", { service: name });
@@ -58,8 +59,17 @@ export async function boot({
     }
   };
   const worker = async () => {
-    for (let next = all.shift(); next !== undefined; next = all.shift()) await revive(next);
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await revive(next);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return { revived, failed };
+}
+
+/** One of each tenant after the other, so that all their cells work at the same time. */
+function byTurns(all: readonly Deployment[]): Deployment[] {
+  const tenants = [...Map.groupBy(all, ({ key }) => key.tenant).values()];
+  const longest = Math.max(0, ...tenants.map((each) => each.length));
+  return Array.from({ length: longest }, (_, at) =>
+    tenants.flatMap((each) => each[at] ?? []),
+  ).flat();
 }

@@ -164,7 +164,7 @@ function forward(
 ): Promise<IngressResponse> {
   const { method, url, headers, body } = request;
   const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The client is gone."));
-  const exchange = new Exchange({ body, abort: gone });
+  const exchange = new Exchange({ body, abort: gone, signal: context.signal });
   const dispatch = service.send({
     kind: "fetch",
     handler: "fetch",
@@ -173,7 +173,6 @@ function forward(
     outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
     timeoutMs: context.timeoutMs,
   });
-  context.signal.addEventListener("abort", gone, { once: true });
   return exchange.response;
 }
 

@@ -87,14 +87,12 @@ describe.for(["auto", "off"])(
         async () => (await small.status("bomb"))["last_crash"]?.reason === "memory",
         "the crash to be reported",
       );
-      const crashes = await until(async () => {
-        const found = await small.events({
-          service_id: "neighbour",
-          event_type: "service_crashed",
-        });
-        return found.length > 0 && found;
-      }, "the neighbour's loss of its cell to be recorded");
-      expect(crashes[0]!["payload"]).toMatchObject({ reason: "cell", innocent: true });
+      const crashed = { service_id: "neighbour", event_type: "service_crashed" };
+      const lost = await until(
+        async () => (await small.events(crashed))[0],
+        "the neighbour's loss of its cell to be recorded",
+      );
+      expect(lost["payload"]).toMatchObject({ reason: "cell", innocent: true });
     });
   },
 );

@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ATTACKS } from "#doctor/attacks/index.ts";
+import { Ground } from "#doctor/ground.ts";
 import { attackText, attackReport } from "#doctor/report.ts";
 import { runSuite } from "#doctor/suite.ts";
 import { groundOf, startAttacked } from "../support/attacked.ts";
@@ -18,20 +19,28 @@ test.for(["auto", "off"])("every attack holds with security.sandbox = %s", async
   expect(failures(results)).toEqual([]);
 });
 
-test("hundreds of attacks leave no process and no descriptor behind", async () => {
+test("hundreds of attacks leave no process, descriptor or memory behind", async () => {
   await using kernel = await startAttacked();
   const descriptors = () => readdirSync(`/proc/${kernel.pid}/fd`).length;
   const quick = ATTACKS.filter(({ everyDay }) => everyDay);
-  const round = (times: number) =>
-    runSuite({
-      ...groundOf(kernel),
-      attacks: Array.from({ length: times }, () => quick).flat(),
-      onResult: () => {},
-    });
+  const ground = await Ground.open(groundOf(kernel));
+  const round = async (times: number) => {
+    const results = [];
+    for (let at = 0; at < times; at += 1) {
+      for (const attack of quick) results.push(await ground.attack(attack));
+    }
+    return results;
+  };
   await round(2);
-  const before = { descriptors: descriptors(), cells: kernel.cellPids().length };
-  const results = await round(20);
+  const memoryMb = async () => (await kernel.client.health()).memory_mb ?? 0;
+  const before = {
+    descriptors: descriptors(),
+    cells: kernel.cellPids().length,
+    memoryMb: await memoryMb(),
+  };
+  const results = await round(10);
   expect(failures(results)).toEqual([]);
   expect(descriptors()).toBeLessThanOrEqual(before.descriptors + 20);
+  expect(await memoryMb()).toBeLessThan(before.memoryMb + 150);
   expect(kernel.cellPids().length).toBeLessThanOrEqual(before.cells + 2);
 });

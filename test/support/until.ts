@@ -4,6 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 const STEP_MS = 10;
 export const DEADLINE_MS = 10_000;
 
+type Truthy<T> = Exclude<T, false | 0 | "" | null | undefined>;
+
 /**
  * The first truthy value of `condition`, which is asked again until then. What it throws on
  * the way counts as "not yet"; the last of it is the cause when time runs out.
@@ -12,13 +14,13 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   what: string,
   deadlineMs: number = DEADLINE_MS,
-): Promise<NonNullable<T>> {
+): Promise<Truthy<T>> {
   const end = performance.now() + deadlineMs;
   let cause: unknown;
   for (;;) {
     try {
       const value = await condition();
-      if (value) return value;
+      if (value) return value as Truthy<T>;
       cause = undefined;
     } catch (error) {
       cause = error;

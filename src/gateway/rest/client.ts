@@ -60,7 +60,8 @@ export function writeAnswer(
 
 /** For a response that has ended: its client has to take what is still buffered. */
 export function cutOffUnread(response: ServerResponse, stallMs: number): void {
-  if (response.writableLength === 0) return;
+  // One that is closed already will not say so again.
+  if (response.writableLength === 0 || response.destroyed) return;
   const cutOff = setTimeout(() => response.destroy(), stallMs);
   response.once("close", () => clearTimeout(cutOff));
 }

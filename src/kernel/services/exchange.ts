@@ -19,6 +19,7 @@ export class Exchange implements DispatchBodies {
   readonly #requestBody: AsyncIterable<Uint8Array> | undefined;
   /** Ends what the instance still does for this request. */
   readonly #abort: () => void;
+  readonly #over: () => void;
   readonly #response = Promise.withResolvers<IngressResponse>();
   readonly #queue: Buffer[] = [];
   #queuedBytes = 0;
@@ -30,9 +31,18 @@ export class Exchange implements DispatchBodies {
   #wakeSender: (() => void) | undefined;
   #unwanted = false;
 
-  constructor(options: { body: AsyncIterable<Uint8Array> | undefined; abort: () => void }) {
-    this.#requestBody = options.body;
-    this.#abort = options.abort;
+  constructor(options: {
+    body: AsyncIterable<Uint8Array> | undefined;
+    abort: () => void;
+    /** Fires when the client is gone; listened to until the exchange is over. */
+    signal?: AbortSignal;
+  }) {
+    const { body, abort, signal } = options;
+    this.#requestBody = body;
+    this.#abort = abort;
+    this.#over = () => signal?.removeEventListener("abort", abort);
+    signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted === true) queueMicrotask(abort);
     this.#response.promise.catch(() => {});
   }
 
@@ -42,6 +52,7 @@ export class Exchange implements DispatchBodies {
   }
 
   fail(error: SoloError): void {
+    this.#over();
     this.#response.reject(error);
     this.broke(error);
   }
@@ -58,7 +69,9 @@ export class Exchange implements DispatchBodies {
       return this.#abort();
     }
     this.#response.resolve({ status, headers, body: body ? this.#download() : undefined });
-    if (!body) this.#stopUpload();
+    if (body) return;
+    this.#over();
+    this.#stopUpload();
   }
 
   chunk(bytes: Buffer): void {
@@ -133,6 +146,7 @@ export class Exchange implements DispatchBodies {
         }
       }
     } finally {
+      this.#over();
       if (!whole) this.#abort();
     }
   }

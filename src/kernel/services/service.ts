@@ -5,6 +5,7 @@
  * 2. While the instance restarts, messages wait; their deadlines run on.
  * 3. Every message ends: with a reply, or with an error that says what became of it.
  */
+import { within } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
 import { keyText, newInstanceId, type RevisionId, type ServiceKey } from "#base/ids.ts";
 import { sourceHash, type ServiceSpec } from "#deploy/spec.ts";
@@ -77,6 +78,9 @@ export class Service {
   #fastLane = true;
   /** Messages wait in the mailbox although the instance runs: its successor is being made. */
   #held = false;
+  #flushing: Promise<unknown> | undefined;
+  /** The guest has told a state that is not on disk. */
+  #unsaved = false;
   readonly #sourceHash: string;
 
   constructor(options: ServiceOptions) {
@@ -204,11 +208,27 @@ export class Service {
   async flush(): Promise<void> {
     const instance = this.#instance;
     if (this.spec.persistence !== "hybrid" || !instance?.dirty) return;
-    const state = await instance.snapshot({ always: false });
-    if (state === undefined) return;
+    this.#flushing ??= this.#snapshot(instance, { always: false }).finally(() => {
+      this.#flushing = undefined;
+    });
+    await this.#flushing;
+  }
+
+  /** The state, on disk by then if it is kept: the guest tells a state only once, so one that
+   *  could not be stored is asked for again. */
+  async #snapshot(
+    instance: Instance,
+    { always }: { always: boolean },
+  ): Promise<string | undefined> {
     try {
-      await this.#save(instance, state);
+      const state = await instance.snapshot({ always: always || this.#unsaved });
+      if (state !== undefined && this.spec.persistence === "hybrid") {
+        await this.#save(instance, state);
+      }
+      this.#unsaved = false;
+      return state;
     } catch (error) {
+      this.#unsaved = true;
       instance.dirty = true;
       throw error;
     }
@@ -234,7 +254,11 @@ export class Service {
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    const state = await this.#instance!.snapshot({ always: true });
+    const state = await within(this.#snapshot(this.#instance!, { always: true }), {
+      ms: Math.max(1, deadline - this.#powers.clock.now()),
+      what: `${this.key.service} to tell its state`,
+      code: "conflict",
+    });
     return state!;
   }
 
