@@ -105,7 +105,13 @@ async function start(options: {
       id: "grpc",
       start: async (kernel) => {
         const port = addresses.grpc === "" ? listen_port : Number(addresses.grpc.split(":").at(-1));
-        const gateway = await GrpcGateway.start({ kernel, host, port, log });
+        const gateway = await GrpcGateway.start({
+          kernel,
+          host,
+          port,
+          log,
+          limits: { maxReceiveBytes: config.limits.max_body_bytes },
+        });
         addresses.grpc = `${gateway.address.host}:${gateway.address.port}`;
         return gateway;
       },
@@ -120,6 +126,7 @@ async function start(options: {
           log,
           version,
           allowedHosts: config.security.allowed_hosts,
+          limits: { bodyBytes: config.limits.max_body_bytes },
           isSoloToken: (text) => text.startsWith("solo_"),
         });
         addresses.http = gateway.address.url;

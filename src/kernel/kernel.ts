@@ -103,6 +103,7 @@ export class Kernel implements AsyncDisposable {
     const { config, clock, log, launch } = options;
     const startedAt = clock.now();
     const state: { phase: Phase } = { phase: "starting" };
+    const opened = Promise.withResolvers<void>();
     const store = new Store();
     const events = new EventLog({ clock, bootId: randomUUID() });
     const logs = new ServiceLogs({ clock });
@@ -145,6 +146,7 @@ export class Kernel implements AsyncDisposable {
       metrics,
       clock,
       log,
+      opened: opened.promise,
       isOpen: () => state.phase === "open",
       handlers: {
         ...serviceHandlers({ clock, tenants, deployer }),
@@ -188,11 +190,13 @@ export class Kernel implements AsyncDisposable {
       // Its cells have been starting beside all this: the first deploy shall find one.
       await cells.warm();
     } catch (error) {
+      opened.resolve();
       await root.stop({ timeoutMs: START_FAILED_STOP_MS });
       events[Symbol.dispose]();
       throw error;
     }
     state.phase = "open";
+    opened.resolve();
     events.emit({
       type: "system_started",
       payload: {

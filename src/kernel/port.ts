@@ -32,7 +32,10 @@ export interface PortOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Logger;
-  /** False once the kernel stops: nothing new is taken. */
+  /** Resolves when every service is back, or will not be. Until then requests wait: a client
+   *  that reconnects to a starting kernel must not hear a refusal and give up. */
+  readonly opened: Promise<void>;
+  /** False before that, and once the kernel stops: nothing new is taken. */
   readonly isOpen: () => boolean;
 }
 
@@ -52,6 +55,7 @@ export class Port implements KernelPort {
     const begun = clock.now();
     let code = "ok";
     try {
+      if (name !== "Health") await this.#opened();
       const { checked, asked } = this.#enter(name, input, context);
       return await (
         this.#options.handlers[name] as (input: unknown, asked: Asked) => Promise<OutputOf<N>>
@@ -71,6 +75,7 @@ export class Port implements KernelPort {
     context: RequestContext,
   ): AsyncGenerator<OutputOf<N>> {
     try {
+      if (name !== "Health") await this.#opened();
       const { checked, asked } = this.#enter(name, input, context);
       yield* (
         this.#options.handlers[name] as (input: unknown, asked: Asked) => AsyncIterable<OutputOf<N>>
@@ -83,6 +88,7 @@ export class Port implements KernelPort {
   async ingress(request: IngressRequest, context: RequestContext): Promise<IngressResponse> {
     let service: Service | undefined;
     try {
+      await this.#opened();
       service = this.#ingressTarget(request, context);
       return await forward(service, request, context);
     } catch (error) {
@@ -105,7 +111,6 @@ export class Port implements KernelPort {
   ): { checked: unknown; asked: Asked } {
     const operation = catalogue[name];
     const { authority } = this.#options;
-    if (name !== "Health") this.#mustBeOpen();
     const principal: Principal = authority.identify(context.credentials);
     // A stranger is turned away before anything of the request is looked at.
     if (principal.kind === "stranger")
@@ -120,7 +125,6 @@ export class Port implements KernelPort {
   }
 
   #ingressTarget({ tenant, service }: IngressRequest, { credentials }: RequestContext): Service {
-    this.#mustBeOpen();
     const { authority, tenants } = this.#options;
     const named = isName(tenant) && isName(service);
     const target = named
@@ -136,8 +140,11 @@ export class Port implements KernelPort {
     });
   }
 
-  #mustBeOpen(): void {
-    if (this.#options.isOpen()) return;
+  async #opened(): Promise<void> {
+    const { isOpen, opened } = this.#options;
+    if (isOpen()) return;
+    await opened;
+    if (isOpen()) return;
     throw new SoloError("shutting_down", "The kernel is stopping.", {
       hint: "Try again once it is back.",
       retryAfterMs: 1000,

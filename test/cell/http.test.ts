@@ -9,7 +9,12 @@ import { createRequests, refusalOf } from "#cell/guest/requests.ts";
 import { createTimers } from "#cell/guest/timers.ts";
 import { flagsOf, hear, linesOf } from "./support.ts";
 
-const head = (body: boolean) => ({ method: "POST", url: "http://s/path", headers: [["x-a", "1"]] as const, body });
+const head = (body: boolean) => ({
+  method: "POST",
+  url: "http://s/path",
+  headers: [["x-a", "1"]] as const,
+  body,
+});
 
 function setUp() {
   const outbox = createOutbox();
@@ -20,27 +25,47 @@ function setUp() {
     const chunks = flagsOf(rendered).bytes ? outbox.takeBytes() : [];
     outbox.acknowledge();
     http.roomAgain();
-    return linesOf(rendered).map((line) => (line.op === OUT.chunk ? { ...line, bytes: chunks.shift()! } : line));
+    return linesOf(rendered).map((line) =>
+      line.op === OUT.chunk ? { ...line, bytes: chunks.shift()! } : line,
+    );
   };
   return { outbox, http, heard };
 }
-const streamOf = (...chunks: Uint8Array[]) => new ReadableStream({
-  start(controller) {
-    for (const chunk of chunks) controller.enqueue(chunk);
-    controller.close();
-  },
-});
+const streamOf = (...chunks: Uint8Array[]) =>
+  new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk);
+      controller.close();
+    },
+  });
 
 describe("a response", () => {
   test("is a head with every header, cookies one by one, then its bytes, then an end", async () => {
     const { http, heard } = setUp();
-    const response = new Response("hello", { status: 201, headers: [["x-b", "2"], ["set-cookie", "a=1"], ["set-cookie", "b=2"]] });
+    const response = new Response("hello", {
+      status: 201,
+      headers: [
+        ["x-b", "2"],
+        ["set-cookie", "a=1"],
+        ["set-cookie", "b=2"],
+      ],
+    });
     http.respond(7, response, () => {});
     for (let n = 0; n < 3; n += 1) await settle();
     const [first, chunk, end] = heard();
-    const { status, headers, body } = JSON.parse(first!.rest) as { status: number; headers: string[][]; body: boolean };
+    const { status, headers, body } = JSON.parse(first!.rest) as {
+      status: number;
+      headers: string[][];
+      body: boolean;
+    };
     expect({ status, body }).toEqual({ status: 201, body: true });
-    expect(headers).toEqual(expect.arrayContaining([["x-b", "2"], ["set-cookie", "a=1"], ["set-cookie", "b=2"]]));
+    expect(headers).toEqual(
+      expect.arrayContaining([
+        ["x-b", "2"],
+        ["set-cookie", "a=1"],
+        ["set-cookie", "b=2"],
+      ]),
+    );
     expect(Buffer.from((chunk as unknown as { bytes: Uint8Array }).bytes).toString()).toBe("hello");
     expect(end).toMatchObject({ op: OUT.end, id: 7 });
     expect(http.streaming).toBe(0);
@@ -75,14 +100,20 @@ describe("a response", () => {
 
   test("that breaks says so, and a body that is not bytes is a break", async () => {
     const { http, heard } = setUp();
-    const broken = new ReadableStream({ pull: (controller) => controller.error(new Error("torn")) });
+    const broken = new ReadableStream({
+      pull: (controller) => controller.error(new Error("torn")),
+    });
     const texts = new ReadableStream({ start: (controller) => controller.enqueue("text") });
     http.respond(1, new Response(broken), () => {});
     // A foreign Response need not check its body.
-    http.respond(2, { status: 200, headers: new Headers(), body: texts } as unknown as Response, () => {});
+    http.respond(
+      2,
+      { status: 200, headers: new Headers(), body: texts } as unknown as Response,
+      () => {},
+    );
     await settle();
     const said = heard().filter(({ op }) => op === OUT.bodyFailed);
-    expect(said.map(({ id }) => id).toSorted()).toEqual([1, 2]);
+    expect(new Set(said.map(({ id }) => id))).toEqual(new Set([1, 2]));
     expect(http.streaming).toBe(0);
   });
 
@@ -100,12 +131,19 @@ describe("a response", () => {
     await settle();
     heard();
     await settle();
-    expect({ cancelled, gone, streaming: http.streaming, said: heard() }).toEqual({ cancelled: true, gone: true, streaming: 0, said: [] });
+    expect({ cancelled, gone, streaming: http.streaming, said: heard() }).toEqual({
+      cancelled: true,
+      gone: true,
+      streaming: 0,
+      said: [],
+    });
   });
 
   test("with headers beyond what can be said is refused", () => {
     const { http } = setUp();
-    const headers = new Headers(Array.from({ length: 20 }, (_, n) => [`x-${n}`, "v".repeat(1024 * 1024)]));
+    const headers = new Headers(
+      Array.from({ length: 20 }, (_, n) => [`x-${n}`, "v".repeat(1024 * 1024)]),
+    );
     expect(() => http.respond(1, new Response(null, { headers }), () => {})).toThrow(RangeError);
   });
 });
@@ -113,17 +151,22 @@ describe("a response", () => {
 describe("a request", () => {
   test("has the body that was sent, in whatever pieces, and gives credit for what it took", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 8 }), async (pieces) => {
-        const { http, heard } = setUp();
-        const request = http.request(3, head(true), undefined);
-        for (const piece of pieces) http.requestChunk(3, piece);
-        http.requestChunk(3, undefined);
-        const bytes = await request.bytes();
-        expect(Buffer.from(bytes)).toEqual(Buffer.concat(pieces));
-        const credits = heard().filter(({ op }) => op === OUT.credit).map(({ rest }) => Number(rest));
-        expect(credits).toEqual(pieces.map(({ length }) => length));
-        expect(http.streaming).toBe(0);
-      }),
+      fc.asyncProperty(
+        fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 8 }),
+        async (pieces) => {
+          const { http, heard } = setUp();
+          const request = http.request(3, head(true), undefined);
+          for (const piece of pieces) http.requestChunk(3, piece);
+          http.requestChunk(3, undefined);
+          const bytes = await request.bytes();
+          expect(Buffer.from(bytes)).toEqual(Buffer.concat(pieces));
+          const credits = heard()
+            .filter(({ op }) => op === OUT.credit)
+            .map(({ rest }) => Number(rest));
+          expect(credits).toEqual(pieces.map(({ length }) => length));
+          expect(http.streaming).toBe(0);
+        },
+      ),
       { numRuns: 50 },
     );
   });
@@ -170,7 +213,10 @@ describe("requests to the host", () => {
 
   test("for another service's fetch get a head, then a body in chunks", async () => {
     const requests = createRequests(createOutbox());
-    const asked = requests.send("services.fetch", ["other", {}]) as Promise<{ status: number; body: ReadableStream }>;
+    const asked = requests.send("services.fetch", ["other", {}]) as Promise<{
+      status: number;
+      body: ReadableStream;
+    }>;
     requests.answer(1, '{"status":200,"headers":[]}');
     requests.answerChunk(1, Buffer.from("ab"));
     requests.answerChunk(1, Buffer.from("c"));
@@ -184,14 +230,21 @@ describe("requests to the host", () => {
     const asked = requests.send("kv.put", []);
     requests.refuse(1, '{"code":"payload_too_large","detail":"Too large.","hint":"Split it."}');
     const error = (await asked.catch((thrown: unknown) => thrown)) as Error;
-    expect(error).toMatchObject({ name: "SoloError", message: "Too large.", code: "payload_too_large", hint: "Split it." });
+    expect(error).toMatchObject({
+      name: "SoloError",
+      message: "Too large.",
+      code: "payload_too_large",
+      hint: "Split it.",
+    });
     expect(refusalOf(error)).toMatchObject({ code: "payload_too_large" });
     expect(refusalOf(Object.assign(new Error("x"), { code: "payload_too_large" }))).toBeUndefined();
   });
 
   test("are bounded, and answers to what was not asked are ignored", async () => {
     const requests = createRequests(createOutbox());
-    const asked = Array.from({ length: 5000 }, () => requests.send("kv.get", []).catch((error: unknown) => error));
+    const asked = Array.from({ length: 5000 }, () =>
+      requests.send("kv.get", []).catch((error: unknown) => error),
+    );
     expect(requests.open).toBe(4096);
     expect(await asked.at(-1)).toMatchObject({ code: "limit_exceeded" });
     requests.answer(999_999, "1");

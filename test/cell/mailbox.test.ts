@@ -102,8 +102,17 @@ describe("an ending", () => {
     mailbox.push(IN.info, 6, "null");
     await settle();
     const [value, nothing, later, refuse, missing, info, ...more] = hear();
-    expect([value!.rest, nothing!.rest, later!.rest, info!.rest]).toEqual(['{"a":1}', "null", '"late"', ""]);
-    expect(JSON.parse(refuse!.rest)).toEqual({ code: "service_error", detail: "Too poor.", service_code: "no_money" });
+    expect([value!.rest, nothing!.rest, later!.rest, info!.rest]).toEqual([
+      '{"a":1}',
+      "null",
+      '"late"',
+      "",
+    ]);
+    expect(JSON.parse(refuse!.rest)).toEqual({
+      code: "service_error",
+      detail: "Too poor.",
+      service_code: "no_money",
+    });
     expect(JSON.parse(missing!.rest)).toMatchObject({ code: "handler_not_found" });
     expect(more).toEqual([]);
     mailbox.push(IN.call, 7, call("unserializable"));
@@ -112,8 +121,10 @@ describe("an ending", () => {
 
   test("of a name that only a prototype has is not found", () => {
     const { mailbox, hear } = guest({ calls: {} });
-    for (const name of ["toString", "__proto__", "constructor"]) mailbox.push(IN.call, 1, call(name));
-    for (const { rest } of hear()) expect(JSON.parse(rest)).toMatchObject({ code: "handler_not_found" });
+    for (const name of ["toString", "__proto__", "constructor"])
+      mailbox.push(IN.call, 1, call(name));
+    for (const { rest } of hear())
+      expect(JSON.parse(rest)).toMatchObject({ code: "handler_not_found" });
   });
 
   test("by an exception is a crash: nothing runs after it, and it is said what never began (invariant 3)", async () => {
@@ -125,7 +136,10 @@ describe("an ending", () => {
     const [crash, ...unstarted] = hear();
     expect(crash).toMatchObject({ op: "C", id: 1 });
     expect(JSON.parse(crash!.rest)).toMatchObject({ name: "TypeError", message: "bad" });
-    expect(unstarted.map(({ op, id }) => [op, id])).toEqual([["w", 2], ["w", 3]]);
+    expect(unstarted.map(({ op, id }) => [op, id])).toEqual([
+      ["w", 2],
+      ["w", 3],
+    ]);
     expect(begun).toEqual([1]);
     mailbox.crash(new Error("again"));
     expect(hear()).toEqual([]);
@@ -206,7 +220,10 @@ describe("fetch", () => {
     await settle();
     const [log, failed, reply] = hear();
     expect(log).toMatchObject({ op: "l" });
-    expect(JSON.parse(failed!.rest)).toMatchObject({ code: "handler_failed", detail: "Error: bad" });
+    expect(JSON.parse(failed!.rest)).toMatchObject({
+      code: "handler_failed",
+      detail: "Error: bad",
+    });
     expect(reply).toMatchObject({ op: "R", id: 2, rest: "true" });
   });
 

@@ -14,22 +14,51 @@ describe("a line", () => {
     fc.assert(
       fc.property(fc.constantFrom(...Object.values(OUT)), id, fc.string(), (op, at, rest) => {
         const text = rest.replaceAll("\n", "");
-        expect(splitLine(text === "" ? `${op} ${at}` : `${op} ${at} ${text}`)).toEqual({ op, id: at, rest: text });
+        expect(splitLine(text === "" ? `${op} ${at}` : `${op} ${at} ${text}`)).toEqual({
+          op,
+          id: at,
+          rest: text,
+        });
       }),
     );
   });
 
   test("of another form is refused", () => {
-    for (const line of ["R", "R1", "RR 1", "R x", "R -1", "R 1.5", "R 4294967296", "R 1x rest", ""]) {
+    for (const line of [
+      "R",
+      "R1",
+      "RR 1",
+      "R x",
+      "R -1",
+      "R 1.5",
+      "R 4294967296",
+      "R 1x rest",
+      "",
+    ]) {
       expect(splitLine(line), JSON.stringify(line)).toBeUndefined();
     }
   });
 });
 
-type Step = { readonly do: "add"; readonly rest: string } | { readonly do: "bytes"; readonly size: number } | { readonly do: "turn" | "lost" };
+type Step =
+  | { readonly do: "add"; readonly rest: string }
+  | { readonly do: "bytes"; readonly size: number }
+  | { readonly do: "turn" | "lost" };
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant("add" as const), rest: fc.stringMatching(/^[a-z]{0,9}$/) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("bytes" as const), size: fc.integer({ min: 1, max: 9 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("add" as const),
+      rest: fc.stringMatching(/^[a-z]{0,9}$/),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("bytes" as const),
+      size: fc.integer({ min: 1, max: 9 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.constant({ do: "turn" as const }) },
   { weight: 1, arbitrary: fc.constant({ do: "lost" as const }) },
 );
@@ -58,7 +87,11 @@ test("whatever is said is heard once and in order, also when a turn's return is 
           outbox.addBytes(OUT.chunk, n, new Uint8Array(10));
           const chunks = flagsOf(rendered).bytes ? outbox.takeBytes() : [];
           for (const { op, id, rest } of linesOf(rendered)) {
-            heard.push(op === OUT.chunk ? `b ${id} (${chunks.shift()?.length} bytes)` : `R ${id} ${rest}`.trim());
+            heard.push(
+              op === OUT.chunk
+                ? `b ${id} (${chunks.shift()?.length} bytes)`
+                : `R ${id} ${rest}`.trim(),
+            );
           }
           expect(chunks).toEqual([]);
         }
@@ -101,7 +134,17 @@ describe("the bounds", () => {
     const outbox = createOutbox();
     while (outbox.add(OUT.log, 0, "")) continue;
     while (outbox.add(OUT.request, 0, "x".repeat(MIB))) continue;
-    for (const op of [OUT.reply, OUT.failed, OUT.head, OUT.end, OUT.crashed, OUT.unstarted, OUT.state, OUT.started, OUT.terminated]) {
+    for (const op of [
+      OUT.reply,
+      OUT.failed,
+      OUT.head,
+      OUT.end,
+      OUT.crashed,
+      OUT.unstarted,
+      OUT.state,
+      OUT.started,
+      OUT.terminated,
+    ]) {
       expect(outbox.add(op, 1, "x".repeat(1000)), op).toBe(true);
     }
   });

@@ -27,7 +27,9 @@ const { value: cloneable } = fc.letrec((tie) => ({
     tie("value"),
     { maxKeys: 4, noNullPrototype: true },
   ),
-  map: fc.array(fc.tuple(tie("value"), tie("value")), { maxLength: 3 }).map((pairs) => new Map(pairs)),
+  map: fc
+    .array(fc.tuple(tie("value"), tie("value")), { maxLength: 3 })
+    .map((pairs) => new Map(pairs)),
   set: fc.array(tie("value"), { maxLength: 3 }).map((items) => new Set(items)),
 }));
 
@@ -63,7 +65,9 @@ describe("state", () => {
   });
 
   test("keeps errors with their cause", () => {
-    const back = round({ error: new TypeError("bad", { cause: new RangeError("worse") }) }) as { error: Error };
+    const back = round({ error: new TypeError("bad", { cause: new RangeError("worse") }) }) as {
+      error: Error;
+    };
     expect(back.error).toMatchObject({ name: "TypeError", message: "bad" });
     expect(back.error.cause).toMatchObject({ name: "RangeError", message: "worse" });
   });
@@ -76,7 +80,9 @@ describe("state", () => {
         return 2;
       }
     }
-    const back = round({ list: [new Point()], at: new Map([["p", new Point()]]) }) as { list: object[] };
+    const back = round({ list: [new Point()], at: new Map([["p", new Point()]]) }) as {
+      list: object[];
+    };
     expect(Object.getPrototypeOf(back.list[0])).toBe(Object.prototype);
     expect(back).toEqual({
       list: [{ x: 1, inner: new Map([["p", { deep: new Date(7) }]]) }],
@@ -85,7 +91,12 @@ describe("state", () => {
   });
 
   test("that cannot be kept is refused, not lost", () => {
-    for (const value of [() => 1, { f() {} }, Symbol("s"), [Promise.resolve()].map(() => () => {})]) {
+    for (const value of [
+      () => 1,
+      { f() {} },
+      Symbol("s"),
+      [Promise.resolve()].map(() => () => {}),
+    ]) {
       expect(() => encodeState(value)).toThrow();
     }
   });
@@ -94,27 +105,29 @@ describe("state", () => {
 describe("what is thrown", () => {
   test("is text of bounded length, whatever it is", () => {
     fc.assert(
-      fc.property(fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true, withMap: true }), (thrown) => {
-        const { name, message, stack } = describeThrown(thrown);
-        for (const text of [name, message, stack]) {
-          expect(typeof text).toBe("string");
-          expect(text.length).toBeLessThanOrEqual(8 * 1024);
-        }
-      }),
+      fc.property(
+        fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true, withMap: true }),
+        (thrown) => {
+          const { name, message, stack } = describeThrown(thrown);
+          for (const text of [name, message, stack]) {
+            expect(typeof text).toBe("string");
+            expect(text.length).toBeLessThanOrEqual(8 * 1024);
+          }
+        },
+      ),
     );
   });
 
   test("keeps an error's name, message and stack, and says a bare value as it is", () => {
     const error = new TypeError("bad");
-    expect(describeThrown(error)).toEqual({ name: "TypeError", message: "bad", stack: error.stack });
-    expect([null, undefined, "text", 7, 8n, Symbol("s")].map((each) => describeThrown(each).message)).toEqual([
-      "null",
-      "undefined",
-      "text",
-      "7",
-      "8",
-      "Symbol(s)",
-    ]);
+    expect(describeThrown(error)).toEqual({
+      name: "TypeError",
+      message: "bad",
+      stack: error.stack,
+    });
+    expect(
+      [null, undefined, "text", 7, 8n, Symbol("s")].map((each) => describeThrown(each).message),
+    ).toEqual(["null", "undefined", "text", "7", "8", "Symbol(s)"]);
   });
 
   test("loses only the parts whose getters throw again", () => {
@@ -127,12 +140,19 @@ describe("what is thrown", () => {
         return "x".repeat(100_000);
       },
     };
-    expect(describeThrown(hostile)).toEqual({ name: "Error", message: "kept", stack: "x".repeat(8 * 1024) });
-    const proxy = new Proxy({}, {
-      get() {
-        throw new Error("no");
-      },
+    expect(describeThrown(hostile)).toEqual({
+      name: "Error",
+      message: "kept",
+      stack: "x".repeat(8 * 1024),
     });
+    const proxy = new Proxy(
+      {},
+      {
+        get() {
+          throw new Error("no");
+        },
+      },
+    );
     expect(describeThrown(proxy)).toEqual({ name: "Error", message: "", stack: "" });
   });
 });

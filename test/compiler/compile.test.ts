@@ -16,7 +16,9 @@ function marked({ excerpt }: Diagnostic): string {
 
 describe("what compiles", () => {
   test("types are stripped and nothing is checked (invariant 1)", () => {
-    const { modules, diagnostics } = one("const n: number = 'text';\nexport default { calls: { n: () => n } };");
+    const { modules, diagnostics } = one(
+      "const n: number = 'text';\nexport default { calls: { n: () => n } };",
+    );
     expect(diagnostics).toEqual([]);
     expect(modules[0]!.code).not.toContain("number");
     expect(JSON.parse(modules[0]!.map)).toMatchObject({ version: 3 });
@@ -25,7 +27,9 @@ describe("what compiles", () => {
   test("enums, decorators' absence and JavaScript files pass as their languages have them", () => {
     expect(codes("enum Color { Red }\nexport default { Color };")).toEqual([]);
     expect(one("export default { a: 1 };", "index.js").diagnostics).toEqual([]);
-    expect(one("const x: number = 1; export default {};", "index.js").diagnostics[0]?.code).toBe("syntax");
+    expect(one("const x: number = 1; export default {};", "index.js").diagnostics[0]?.code).toBe(
+      "syntax",
+    );
   });
 
   test("imports and exports of types only are dropped, though their files are missing", () => {
@@ -43,18 +47,27 @@ describe("what compiles", () => {
   });
 
   test("an import for its effects alone is followed", () => {
-    expect(several({ "index.ts": 'import "./effect.ts"; export default {};', "effect.ts": "globalThis.x = 1;" }).diagnostics).toEqual([]);
+    expect(
+      several({
+        "index.ts": 'import "./effect.ts"; export default {};',
+        "effect.ts": "globalThis.x = 1;",
+      }).diagnostics,
+    ).toEqual([]);
     expect(codes('import "./effect.ts"; export default {};')).toEqual(["unresolved_import"]);
   });
 
-  test("JSON is imported as the value that JSON.parse gives", () => {
+  test("JSON is imported as the value that JSON.parse gives", async () => {
     const source = '{"__proto__": 1, "text": "\u2028", "n": [1, null]}';
-    const { modules, diagnostics } = several({ "index.ts": 'import d from "./d.json"; export default { d };', "d.json": source });
+    const { modules, diagnostics } = several({
+      "index.ts": 'import d from "./d.json"; export default { d };',
+      "d.json": source,
+    });
     expect(diagnostics).toEqual([]);
     const code = modules.find(({ path }) => path === "d.json")!.code;
-    const value = new Function(code.replace("export default", "return"))() as unknown;
+    const url = `data:text/javascript,${encodeURIComponent(code)}`;
+    const { default: value } = (await import(url)) as { default: object };
     expect(value).toEqual(JSON.parse(source));
-    expect(Object.hasOwn(value as object, "__proto__")).toBe(true);
+    expect(Object.hasOwn(value, "__proto__")).toBe(true);
   });
 });
 
@@ -69,7 +82,10 @@ describe("the default export of the entry", () => {
     'export { named as default } from "./other.ts";',
     'export * as default from "./other.ts";',
   ])("is seen in %s", (source) => {
-    expect(several({ "index.ts": source, "other.ts": "export const named = 1; export default {};" }).diagnostics).toEqual([]);
+    expect(
+      several({ "index.ts": source, "other.ts": "export const named = 1; export default {};" })
+        .diagnostics,
+    ).toEqual([]);
   });
 
   test.each([
@@ -79,13 +95,18 @@ describe("the default export of the entry", () => {
     "type Service = 1; export { type Service as default };",
     "module.exports = {};",
   ])("is missed in %s", (source) => {
-    const { diagnostics, modules } = several({ "index.ts": source, "other.ts": "export default {};" });
+    const { diagnostics, modules } = several({
+      "index.ts": source,
+      "other.ts": "export default {};",
+    });
     expect(diagnostics).toMatchObject([{ code: "no_default_export", file: "index.ts" }]);
     expect(modules).toEqual([]);
   });
 
   test("is asked of the entry alone, and CommonJS is called by its name", () => {
-    expect(several({ "index.ts": "export default {};", "lib.ts": "export const a = 1;" }).diagnostics).toEqual([]);
+    expect(
+      several({ "index.ts": "export default {};", "lib.ts": "export const a = 1;" }).diagnostics,
+    ).toEqual([]);
     expect(one("module.exports = {};").diagnostics[0]?.explanation).toContain("CommonJS");
   });
 });
@@ -102,18 +123,26 @@ export default { a, b, fs };`;
     expect(findings.map(({ line, code }) => [line, code])).toEqual(
       [1, 2, 3, 4, 5].map((line) => [line, "unresolved_import"]),
     );
-    expect(findings.map(marked)).toEqual(source.split("\n").slice(0, 5).map((line) => line.slice(line.indexOf('"'))));
+    expect(findings.map(marked)).toEqual(
+      source
+        .split("\n")
+        .slice(0, 5)
+        .map((line) => line.slice(line.indexOf('"'))),
+    );
     expect(findings[1]!.explanation).toContain("Bundle");
     expect(findings[2]!.explanation).toContain("no Node modules");
   });
 
   test("an import of two names is named once", () => {
-    expect(codes('export { a, b } from "./gone.ts"; export default {};')).toEqual(["unresolved_import"]);
+    expect(codes('export { a, b } from "./gone.ts"; export default {};')).toEqual([
+      "unresolved_import",
+    ]);
   });
 
   test("`solo` and files of the deploy are found, from below too", () => {
     const files = {
-      "index.ts": 'import { defineService } from "solo"; import { n } from "./lib/a.js"; export default defineService({ calls: { n } });',
+      "index.ts":
+        'import { defineService } from "solo"; import { n } from "./lib/a.js"; export default defineService({ calls: { n } });',
       "lib/a.ts": 'import { m } from "../m.ts"; export const n = () => m;',
       "m.ts": "export const m = 1;",
     };
@@ -125,7 +154,9 @@ export default { a, b, fs };`;
 
 describe("where", () => {
   test("a syntax error is placed right, whatever text stands before it", () => {
-    const text = fc.string({ unit: "grapheme", maxLength: 20 }).map((each) => each.replaceAll(/[\\`$\r\n\u2028\u2029]/g, ""));
+    const text = fc
+      .string({ unit: "grapheme", maxLength: 20 })
+      .map((each) => each.replaceAll(/[\\`$\r\n\u2028\u2029]/g, ""));
     fc.assert(
       fc.property(text, fc.nat(3), (before, lines) => {
         const source = `${"\n".repeat(lines)}const t = \`${before}\`; export default { calls: { a( } };`;
@@ -143,23 +174,35 @@ describe("where", () => {
   });
 
   test("broken JSON that just ends is placed at its end", () => {
-    const { diagnostics } = several({ "index.ts": 'import d from "./d.json"; export default { d };', "d.json": '{"a": [1,' });
-    expect(diagnostics).toMatchObject([{ code: "json_syntax", file: "d.json", line: 1, column: 10 }]);
+    const { diagnostics } = several({
+      "index.ts": 'import d from "./d.json"; export default { d };',
+      "d.json": '{"a": [1,',
+    });
+    expect(diagnostics).toMatchObject([
+      { code: "json_syntax", file: "d.json", line: 1, column: 10 },
+    ]);
   });
 });
 
 test("a finding has everything a model needs to act", () => {
-  const sources = ["export default {", 'import a from "./a.ts"; export default { a };', "export const a = 1;"];
+  const sources = [
+    "export default {",
+    'import a from "./a.ts"; export default { a };',
+    "export const a = 1;",
+  ];
   for (const finding of sources.flatMap((source) => one(source).diagnostics)) {
     expect(finding).toMatchObject({ severity: "error", file: "index.ts" });
-    for (const text of [finding.message, finding.excerpt, finding.explanation]) expect(text).not.toBe("");
+    for (const text of [finding.message, finding.excerpt, finding.explanation])
+      expect(text).not.toBe("");
     expect(finding.line).toBeGreaterThan(0);
     expect(finding.column).toBeGreaterThan(0);
   }
 });
 
 test("the number of findings is bounded", () => {
-  const files = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`f${n}.ts`, "export default {"]));
+  const files = Object.fromEntries(
+    Array.from({ length: 100 }, (_, n) => [`f${n}.ts`, "export default {"]),
+  );
   expect(compile({ files, entry: "f0.ts" }).diagnostics).toHaveLength(20);
 });
 

@@ -6,7 +6,9 @@ import { placeOf } from "#compiler/position.ts";
 import { mapStack } from "#compiler/stack.ts";
 
 describe("a place", () => {
-  const source = fc.array(fc.stringMatching(/^[ -~]{0,12}$/), { minLength: 1, maxLength: 6 }).map((lines) => lines.join("\n"));
+  const source = fc
+    .array(fc.stringMatching(/^[ -~]{0,12}$/), { minLength: 1, maxLength: 6 })
+    .map((lines) => lines.join("\n"));
 
   test("has the line and column that counting gives", () => {
     fc.assert(
@@ -72,11 +74,14 @@ export default {
 
   test("is told in the agent's own source", () => {
     const stack = `Error: here\n    at Object.fail (index.ts:${thrownAt()})\n    at async index.ts:${thrownAt()}`;
-    expect(mapStack({ stack, maps })).toBe("Error: here\n    at Object.fail (index.ts:7:7)\n    at async index.ts:7:7");
+    expect(mapStack({ stack, maps })).toBe(
+      "Error: here\n    at Object.fail (index.ts:7:7)\n    at async index.ts:7:7",
+    );
   });
 
   test("leaves out what is ours, and leaves alone what it does not know", () => {
-    const stack = "Error: x\n    at run (solo:bridge:1:100)\n    at other.js:3:4\n    at (<isolated-vm boundary>)\n    at a";
+    const stack =
+      "Error: x\n    at run (solo:bridge:1:100)\n    at other.js:3:4\n    at (<isolated-vm boundary>)\n    at a";
     expect(mapStack({ stack, maps })).toBe("Error: x\n    at other.js:3:4\n    at a");
   });
 
@@ -88,7 +93,10 @@ export default {
   });
 
   test("never throws, whatever the text", () => {
-    const line = fc.oneof(fc.string(), fc.tuple(fc.nat(3), fc.nat(3)).map(([row, column]) => `at f (index.ts:${row}:${column})`));
+    const line = fc.oneof(
+      fc.string(),
+      fc.tuple(fc.nat(3), fc.nat(3)).map(([row, column]) => `at f (index.ts:${row}:${column})`),
+    );
     fc.assert(
       fc.property(fc.array(line), (lines) => {
         expect(typeof mapStack({ stack: lines.join("\n"), maps })).toBe("string");

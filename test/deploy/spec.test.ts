@@ -2,7 +2,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { resolveSpec, revisionOf, sourceHash, type ServiceSpec, type SpecInput } from "#deploy/spec.ts";
+import {
+  resolveSpec,
+  revisionOf,
+  sourceHash,
+  type ServiceSpec,
+  type SpecInput,
+} from "#deploy/spec.ts";
 import { defaults } from "./support.ts";
 
 const CODE = "export default {};";
@@ -29,7 +35,16 @@ describe("refusing", () => {
       args: "a".repeat(300_000),
     } satisfies SpecInput;
     expect(badFields(bad).toSorted()).toEqual(
-      ["args", "entry", "env.1st", "files.../up.ts", "files./root.ts", "files.a/./b.ts", "files.x.py", "metadata"].toSorted(),
+      [
+        "args",
+        "entry",
+        "env.1st",
+        "files.../up.ts",
+        "files./root.ts",
+        "files.a/./b.ts",
+        "files.x.py",
+        "metadata",
+      ].toSorted(),
     );
   });
 
@@ -56,8 +71,24 @@ describe("refusing", () => {
   });
 
   test("paths that leave the service or name what is not source are refused", () => {
-    const bad = ["../a.ts", "/a.ts", "a/../b.ts", "./a.ts", "a//b.ts", "a.txt", "", "a b.ts", "a\\b.ts", "__proto__/a.ts", `${"a".repeat(260)}.ts`, "a\n.ts"];
-    for (const path of bad) expect(() => resolveSpec({ files: { [path]: CODE }, entry: path }, defaults), path).toThrow(SoloError);
+    const bad = [
+      "../a.ts",
+      "/a.ts",
+      "a/../b.ts",
+      "./a.ts",
+      "a//b.ts",
+      "a.txt",
+      "",
+      "a b.ts",
+      "a\\b.ts",
+      "__proto__/a.ts",
+      `${"a".repeat(260)}.ts`,
+      "a\n.ts",
+    ];
+    for (const path of bad)
+      expect(() => resolveSpec({ files: { [path]: CODE }, entry: path }, defaults), path).toThrow(
+        SoloError,
+      );
     for (const path of ["a.ts", "lib/a.mts", "a.b.js", "@scope/x.mjs", "data.json"]) {
       expect(resolveSpec({ files: { [path]: CODE } }, defaults).entry).toBe(path);
     }
@@ -72,14 +103,18 @@ describe("refusing", () => {
 describe("the entry", () => {
   const files = (...paths: string[]) => Object.fromEntries(paths.map((path) => [path, CODE]));
   test("is index before main, TypeScript before JavaScript, and the only file when there is one", () => {
-    expect(resolveSpec({ files: files("main.ts", "index.js", "index.ts") }, defaults).entry).toBe("index.ts");
+    expect(resolveSpec({ files: files("main.ts", "index.js", "index.ts") }, defaults).entry).toBe(
+      "index.ts",
+    );
     expect(resolveSpec({ files: files("index.js", "main.ts") }, defaults).entry).toBe("main.ts");
     expect(resolveSpec({ files: files("only.ts") }, defaults).entry).toBe("only.ts");
     expect(badFields({ files: files("a.ts", "b.ts") })).toEqual(["entry"]);
   });
   test("of one source is index, with the extension of its format", () => {
     expect(resolveSpec({ code: CODE }, defaults).entry).toBe("index.ts");
-    expect(resolveSpec({ code: CODE, format: "javascript_source" }, defaults).entry).toBe("index.js");
+    expect(resolveSpec({ code: CODE, format: "javascript_source" }, defaults).entry).toBe(
+      "index.js",
+    );
   });
 });
 
@@ -87,11 +122,22 @@ const settings = fc.record(
   {
     restart: fc.constantFrom("permanent", "transient", "temporary"),
     restart_limits: fc.record(
-      { max_restarts: fc.nat(9), max_seconds: fc.nat(9), startup_timeout_ms: fc.nat(9), shutdown_timeout_ms: fc.nat(9) },
+      {
+        max_restarts: fc.nat(9),
+        max_seconds: fc.nat(9),
+        startup_timeout_ms: fc.nat(9),
+        shutdown_timeout_ms: fc.nat(9),
+      },
       { requiredKeys: [] },
     ),
     limits: fc.record(
-      { memory_mb: fc.nat(9), call_timeout_ms: fc.nat(9), mailbox: fc.nat(9), mailbox_policy: fc.constantFrom("reject", "drop_oldest", "kill"), state_bytes: fc.nat(9) },
+      {
+        memory_mb: fc.nat(9),
+        call_timeout_ms: fc.nat(9),
+        mailbox: fc.nat(9),
+        mailbox_policy: fc.constantFrom("reject", "drop_oldest", "kill"),
+        state_bytes: fc.nat(9),
+      },
       { requiredKeys: [] },
     ),
     persistence: fc.constantFrom("stateless", "hybrid", "durable"),
@@ -108,7 +154,11 @@ const settings = fc.record(
 const reversed = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(reversed);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).toReversed().map(([key, each]) => [key, reversed(each)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .toReversed()
+      .map(([key, each]) => [key, reversed(each)]),
+  );
 };
 
 describe("the revision", () => {
@@ -126,14 +176,17 @@ describe("the revision", () => {
     const comparable = (spec: ServiceSpec) => JSON.stringify(sorted(spec));
     fc.assert(
       fc.property(settings, settings, (first, second) => {
-        const [a, b] = [first, second].map((input) => resolveSpec({ ...input, code: CODE }, defaults));
+        const [a, b] = [first, second].map((input) =>
+          resolveSpec({ ...input, code: CODE }, defaults),
+        );
         expect(revisionOf(a!) === revisionOf(b!)).toBe(comparable(a!) === comparable(b!));
       }),
     );
   });
 
   test("text cannot be moved between names and contents of files", () => {
-    const of = (files: Record<string, string>) => revisionOf(resolveSpec({ files, entry: "a.ts" }, defaults));
+    const of = (files: Record<string, string>) =>
+      revisionOf(resolveSpec({ files, entry: "a.ts" }, defaults));
     expect(of({ "a.ts": "1", "b.ts": "2" })).not.toBe(of({ "a.ts": "2", "b.ts": "1" }));
     expect(of({ "a.ts": '","b.ts":"' })).not.toBe(of({ "a.ts": "", "b.ts": "" }));
   });

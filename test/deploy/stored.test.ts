@@ -53,7 +53,9 @@ describe("snapshots", () => {
     const [[at, value]] = [...kv.rows] as [[string, Uint8Array]];
     for (let length = 0; length < value.length; length += 1) {
       kv.rows.set(at, value.slice(0, length));
-      await expect(snapshots.load(key), `${length} bytes`).rejects.toMatchObject({ code: "storage_corrupt" });
+      await expect(snapshots.load(key), `${length} bytes`).rejects.toMatchObject({
+        code: "storage_corrupt",
+      });
     }
   });
 });
@@ -63,7 +65,8 @@ describe("the compile cache", () => {
     modules: [{ path: "a.ts", code: "x".repeat(size), map: "" }],
     diagnostics: [],
   });
-  const cache = (kv = memoryKv(), version = "1") => new CompileCache({ kv, version, log: silentLogger });
+  const cache = (kv = memoryKv(), version = "1") =>
+    new CompileCache({ kv, version, log: silentLogger });
 
   test("finds again what it saved, in memory and after a restart", async () => {
     const kv = memoryKv();
@@ -122,13 +125,24 @@ describe("the compile cache", () => {
 
 describe("deployments", () => {
   const deployment = (service: string, quarantined = false): Deployment => {
-    const spec = resolveSpec({ code: `export default { calls: { n: () => "${service}" } };`, args: [1] }, defaults);
-    return { key: { tenant: key.tenant, service: serviceId(service) }, spec, revision: revisionOf(spec), deployedAtMs: 7, quarantined };
+    const spec = resolveSpec(
+      { code: `export default { calls: { n: () => "${service}" } };`, args: [1] },
+      defaults,
+    );
+    return {
+      key: { tenant: key.tenant, service: serviceId(service) },
+      spec,
+      revision: revisionOf(spec),
+      deployedAtMs: 7,
+      quarantined,
+    };
   };
 
   test("come back all and in order of their names, over any number of pages", async () => {
     const deployments = new Deployments(memoryKv());
-    const all = Array.from({ length: 1203 }, (_, n) => deployment(`s${String(n).padStart(4, "0")}`, n % 2 === 0));
+    const all = Array.from({ length: 1203 }, (_, n) =>
+      deployment(`s${String(n).padStart(4, "0")}`, n % 2 === 0),
+    );
     await Promise.all(all.toReversed().map((each) => deployments.put(each)));
     expect(await deployments.all()).toMatchObject({ deployments: all, unreadable: [] });
   });

@@ -160,26 +160,29 @@ describe("streams", () => {
     expect((await chunks.next()).done).toBe(true);
   });
 
+  /** A response that a call to the service feeds, ends or breaks. */
+  const FED = `let controller;
+    const encoder = new TextEncoder();
+    export default {
+      fetch: () => new Response(new ReadableStream({ start(made) { controller = made; } }), { headers: { "content-type": "text/event-stream" } }),
+      calls: {
+        feed: (_solo, text) => { controller.enqueue(encoder.encode(text)); },
+        end: () => { controller.close(); },
+        break: () => { controller.error(new Error("gone")); },
+      },
+    };`;
+
   test("server-sent events arrive one by one while the response stays open", async () => {
-    await tenant.deploy({
-      service_id: "sse",
-      code: `export default { fetch(request, solo) {
-        const encoder = new TextEncoder();
-        let n = 0;
-        const body = new ReadableStream({ async pull(controller) {
-          if (n === 3) return controller.close();
-          await solo.sleep(5);
-          controller.enqueue(encoder.encode("data: " + (n += 1) + "\\n\\n"));
-        } });
-        return new Response(body, { headers: { "content-type": "text/event-stream" } });
-      } };`,
-    });
+    await tenant.deploy({ service_id: "sse", code: FED });
     const response = await tenant.ingress("sse");
     expect(response.headers.get("content-type")).toBe("text/event-stream");
-    const events: string[] = [];
-    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream()))
-      events.push(chunk);
-    expect(events).toEqual(["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"]);
+    const chunks = response.body!.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
+    for (const event of ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"]) {
+      await tenant.call("sse", "feed", event);
+      expect((await chunks.next()).value).toBe(event);
+    }
+    await tenant.call("sse", "end");
+    expect((await chunks.next()).done).toBe(true);
   });
 
   test("5 MB pass intact in both directions at once", async () => {
@@ -293,17 +296,14 @@ describe("streams", () => {
   });
 
   test("a body that the service breaks off is never taken for a whole one", async () => {
-    await tenant.deploy({
-      service_id: "breaks",
-      code: `export default { fetch: () => new Response(new ReadableStream({ async pull(controller) {
-        controller.enqueue(new TextEncoder().encode("half"));
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        controller.error(new Error("gone"));
-      } })) };`,
-    });
+    await tenant.deploy({ service_id: "breaks", code: FED });
     const response = await tenant.ingress("breaks");
     expect(response.status).toBe(200);
-    await expect(response.text()).rejects.toThrow();
+    const text = response.text();
+    text.catch(() => {});
+    await tenant.call("breaks", "feed", "half");
+    await tenant.call("breaks", "break");
+    await expect(text).rejects.toThrow();
   });
 
   test("a slow reader holds the service back instead of filling the kernel", async () => {

@@ -23,7 +23,8 @@ async function* pieces(...all: Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* all;
 }
 
-const sizeOf = (all: readonly Uint8Array[]): number => all.reduce((sum, { length }) => sum + length, 0);
+const sizeOf = (all: readonly Uint8Array[]): number =>
+  all.reduce((sum, { length }) => sum + length, 0);
 
 async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
@@ -35,43 +36,53 @@ test("bytes arrive whole and in order in both directions, however ends and credi
   const chunk = fc.integer({ min: 1, max: 100_000 });
   const many = fc.array(chunk, { maxLength: 8 });
   await fc.assert(
-    fc.asyncProperty(fc.scheduler(), many, many, fc.boolean(), async (scheduler, up, down, headFirst) => {
-      const upload = up.map((size, n) => Buffer.alloc(size, n + 1));
-      const download = down.map((size, n) => Buffer.alloc(size, n + 101));
-      const { exchange, seen } = play(
-        (async function* () {
-          for (const each of upload) yield await scheduler.schedule(Promise.resolve(each), "client");
-        })(),
-      );
-      const taking = scheduler.scheduleSequence([
-        ...(headFirst ? [async () => exchange.responded(head)] : []),
-        ...Array.from({ length: 40 }, () => async () => {
-          // The instance takes what it has been sent.
-          const inFlight = sizeOf(seen.sent) - credited;
-          expect(inFlight).toBeLessThanOrEqual(WINDOW_BYTES);
-          credited += inFlight;
-          exchange.credit(inFlight);
-        }),
-        ...(headFirst ? [] : [async () => exchange.responded(head)]),
-        ...download.map((each) => async () => exchange.chunk(each)),
-        async () => {
-          while (seen.sent.at(-1)?.length !== 0) {
+    fc.asyncProperty(
+      fc.scheduler(),
+      many,
+      many,
+      fc.boolean(),
+      async (scheduler, up, down, headFirst) => {
+        const upload = up.map((size, n) => Buffer.alloc(size, n + 1));
+        const download = down.map((size, n) => Buffer.alloc(size, n + 101));
+        const { exchange, seen } = play(
+          (async function* () {
+            for (const each of upload)
+              yield await scheduler.schedule(Promise.resolve(each), "client");
+          })(),
+        );
+        const taking = scheduler.scheduleSequence([
+          ...(headFirst ? [async () => exchange.responded(head)] : []),
+          ...Array.from({ length: 40 }, () => async () => {
+            // The instance takes what it has been sent.
             const inFlight = sizeOf(seen.sent) - credited;
+            expect(inFlight).toBeLessThanOrEqual(WINDOW_BYTES);
             credited += inFlight;
             exchange.credit(inFlight);
-            await settle();
-          }
-          exchange.ended();
-        },
-      ]);
-      let credited = 0;
-      const reading = exchange.response.then(({ body }) => readAll(body!));
-      await scheduler.waitAll();
-      await taking.task;
-      expect((await reading).equals(Buffer.concat(download))).toBe(true);
-      expect(Buffer.concat(seen.sent).equals(Buffer.concat(upload))).toBe(true);
-      expect({ credits: seen.credits, aborts: seen.aborts }).toEqual({ credits: sizeOf(download), aborts: 0 });
-    }),
+          }),
+          ...(headFirst ? [] : [async () => exchange.responded(head)]),
+          ...download.map((each) => async () => exchange.chunk(each)),
+          async () => {
+            while (seen.sent.at(-1)?.length !== 0) {
+              const inFlight = sizeOf(seen.sent) - credited;
+              credited += inFlight;
+              exchange.credit(inFlight);
+              await settle();
+            }
+            exchange.ended();
+          },
+        ]);
+        let credited = 0;
+        const reading = exchange.response.then(({ body }) => readAll(body!));
+        await scheduler.waitAll();
+        await taking.task;
+        expect((await reading).equals(Buffer.concat(download))).toBe(true);
+        expect(Buffer.concat(seen.sent).equals(Buffer.concat(upload))).toBe(true);
+        expect({ credits: seen.credits, aborts: seen.aborts }).toEqual({
+          credits: sizeOf(download),
+          aborts: 0,
+        });
+      },
+    ),
     { numRuns: 40 },
   );
 });
@@ -162,7 +173,9 @@ describe("the download", () => {
     exchange.responded(head);
     for (let n = 0; n < 17; n += 1) exchange.chunk(Buffer.alloc(WINDOW_BYTES));
     expect(seen.aborts).toBe(1);
-    await expect(readAll((await exchange.response).body!)).rejects.toMatchObject({ code: "service_error" });
+    await expect(readAll((await exchange.response).body!)).rejects.toMatchObject({
+      code: "service_error",
+    });
   });
 });
 

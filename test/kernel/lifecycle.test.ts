@@ -6,7 +6,17 @@ import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
 import { MessageTimers } from "#kernel/services/message-timers.ts";
 import { until } from "../support/until.ts";
 
-const STATES: readonly ServiceState[] = ["starting", "running", "crashed", "restarting", "draining", "stopped", "quarantined", "deployment_failed", "hibernated"];
+const STATES: readonly ServiceState[] = [
+  "starting",
+  "running",
+  "crashed",
+  "restarting",
+  "draining",
+  "stopped",
+  "quarantined",
+  "deployment_failed",
+  "hibernated",
+];
 
 /** Every path of moves that the table allows, up to where nothing new is reached. */
 function reachable(): Map<ServiceState, readonly ServiceState[]> {
@@ -91,7 +101,7 @@ describe("timers", () => {
   test("refuse what is no time, too many, and messages that are too large", () => {
     const timers = new MessageTimers(() => {});
     for (const ms of [-1, Number.NaN, Infinity, 2 ** 31, "5", null, undefined, {}]) {
-      expect(() => timers.start(ms, false, 1), String(ms)).toThrow(SoloError);
+      expect(() => timers.start(ms, false, 1)).toThrow(SoloError);
     }
     expect(() => timers.start(9, true, 1)).toThrow(SoloError);
     expect(() => timers.start(1, false, "x".repeat(20_000))).toThrow(/16384/);
@@ -104,6 +114,7 @@ describe("timers", () => {
 
   test("that are not there are cancelled without a word", () => {
     const timers = new MessageTimers(() => {});
-    for (const id of [1, "x", null, undefined, {}, Number.NaN]) expect(() => timers.cancel(id)).not.toThrow();
+    for (const id of [1, "x", null, undefined, {}, Number.NaN])
+      expect(() => timers.cancel(id)).not.toThrow();
   });
 });

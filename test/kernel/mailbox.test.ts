@@ -31,54 +31,74 @@ type Step =
   | { readonly do: "settle"; readonly at: number }
   | { readonly do: "unshift"; readonly count: number };
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("push" as const), cast: fc.boolean(), occupied: fc.nat(3) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("push" as const),
+      cast: fc.boolean(),
+      occupied: fc.nat(3),
+    }),
+  },
   { weight: 3, arbitrary: fc.constant({ do: "shift" as const }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("settle" as const), at: fc.nat(9) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("unshift" as const), count: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.constant({ do: "takeAll" as const }) },
 );
 
-test.each(["reject", "drop_oldest", "kill"] as const)("under %s it does what a plain list does", (policy) => {
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 6 }), fc.array(step, { maxLength: 60 }), (limit, steps) => {
-      const { box, seen } = mailbox(limit, policy);
-      let model: Sent[] = [];
-      let overflows = 0;
-      for (const each of steps) {
-        if (each.do === "push") {
-          const sent = message(each.cast ? "cast" : "call");
-          while (model[0]?.dispatch.settled) model.shift();
-          const isFull = model.length + each.occupied >= limit;
-          const victim = policy === "drop_oldest" && isFull ? model.find(({ dispatch }) => dispatch.kind === "cast") : undefined;
-          const wasSettled = victim?.dispatch.settled === true;
-          box.push(sent.dispatch, each.occupied);
-          if (isFull && victim === undefined) {
-            expect(codesOf(sent)).toEqual(["mailbox_full"]);
-            if (policy === "kill") overflows += 1;
-          } else {
-            model = [...model.filter((other) => other !== victim), sent];
-            if (victim !== undefined && !wasSettled) expect(codesOf(victim)).toEqual(["mailbox_full"]);
+test.each(["reject", "drop_oldest", "kill"] as const)(
+  "under %s it does what a plain list does",
+  (policy) => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        fc.array(step, { maxLength: 60 }),
+        (limit, steps) => {
+          const { box, seen } = mailbox(limit, policy);
+          let model: Sent[] = [];
+          let overflows = 0;
+          for (const each of steps) {
+            if (each.do === "push") {
+              const sent = message(each.cast ? "cast" : "call");
+              while (model[0]?.dispatch.settled) model.shift();
+              const isFull = model.length + each.occupied >= limit;
+              const victim =
+                policy === "drop_oldest" && isFull
+                  ? model.find(({ dispatch }) => dispatch.kind === "cast")
+                  : undefined;
+              const wasSettled = victim?.dispatch.settled === true;
+              box.push(sent.dispatch, each.occupied);
+              if (isFull && victim === undefined) {
+                expect(codesOf(sent)).toEqual(["mailbox_full"]);
+                if (policy === "kill") overflows += 1;
+              } else {
+                model = [...model.filter((other) => other !== victim), sent];
+                if (victim !== undefined && !wasSettled)
+                  expect(codesOf(victim)).toEqual(["mailbox_full"]);
+              }
+            } else if (each.do === "shift") {
+              while (model[0]?.dispatch.settled) model.shift();
+              expect(box.shift()).toBe(model.shift()?.dispatch);
+            } else if (each.do === "settle") {
+              model[each.at]?.dispatch.fail(stopped);
+            } else if (each.do === "unshift") {
+              const back = Array.from({ length: each.count }, () => message());
+              box.unshift(back.map(({ dispatch }) => dispatch));
+              model = [...back, ...model];
+            } else {
+              expect(box.takeAll()).toEqual(
+                model.filter(({ dispatch }) => !dispatch.settled).map(({ dispatch }) => dispatch),
+              );
+              model = [];
+            }
+            expect(box.length).toBe(model.length);
+            expect(seen.overflows).toBe(overflows);
           }
-        } else if (each.do === "shift") {
-          while (model[0]?.dispatch.settled) model.shift();
-          expect(box.shift()).toBe(model.shift()?.dispatch);
-        } else if (each.do === "settle") {
-          model[each.at]?.dispatch.fail(stopped);
-        } else if (each.do === "unshift") {
-          const back = Array.from({ length: each.count }, () => message());
-          box.unshift(back.map(({ dispatch }) => dispatch));
-          model = [...back, ...model];
-        } else {
-          expect(box.takeAll()).toEqual(model.filter(({ dispatch }) => !dispatch.settled).map(({ dispatch }) => dispatch));
-          model = [];
-        }
-        expect(box.length).toBe(model.length);
-        expect(seen.overflows).toBe(overflows);
-      }
-    }),
-    { numRuns: 300 },
-  );
-});
+        },
+      ),
+      { numRuns: 300 },
+    );
+  },
+);
 
 describe("the bounds", () => {
   test("what the instance has been given counts too", () => {

@@ -11,7 +11,14 @@ import { message, playedCell, startInstance, type PlayedCell } from "./support.t
 
 const never = new AbortController().signal;
 const exception = (more: object = {}) =>
-  JSON.stringify({ reason: "exception", name: "Error", message: "bad", stack: "", unstarted: [], ...more });
+  JSON.stringify({
+    reason: "exception",
+    name: "Error",
+    message: "bad",
+    stack: "",
+    unstarted: [],
+    ...more,
+  });
 
 interface Moves {
   readonly cells: PlayedCell[];
@@ -21,14 +28,14 @@ interface Moves {
 }
 
 /** A runner that takes a new cell for each start. */
-async function run(options: { onCell?: (cell: PlayedCell, n: number) => void } = {}) {
+async function run(options: { onCell?: (cell: PlayedCell, n: number) => Promise<void> } = {}) {
   const moves: Moves = { cells: [], current: [], relocated: [], now: 0 };
   const runner = await Runner.start(
     {
-      start: (signal) => {
+      start: async (signal) => {
         const cell = playedCell();
         moves.cells.push(cell);
-        options.onCell?.(cell, moves.cells.length);
+        await options.onCell?.(cell, moves.cells.length);
         return startInstance(cell, { signal });
       },
       current: (instance) => void moves.current.push(instance),
@@ -65,14 +72,20 @@ describe("a runner", () => {
   test("leaves an exception to its supervisor", async () => {
     const { runner, moves } = await run();
     moves.cells[0]!.say(FROM_CELL.down, 1, 0, exception());
-    expect(await runner.exited).toMatchObject({ kind: "crashed", error: { down: { message: "bad" } } });
+    expect(await runner.exited).toMatchObject({
+      kind: "crashed",
+      error: { down: { message: "bad" } },
+    });
     moves.cells[0]!.die();
   });
 
   test("tells its supervisor when cells die one after the other", async () => {
     const { runner, moves } = await run();
     for (let n = 0; n < 6; n += 1) {
-      await until(() => moves.cells.length === n + 1 && moves.current.at(-1) !== undefined, `cell ${n}`);
+      await until(
+        () => moves.cells.length === n + 1 && moves.current.at(-1) !== undefined,
+        `cell ${n}`,
+      );
       moves.cells[n]!.die();
     }
     expect(await runner.exited).toMatchObject({ kind: "crashed" });
@@ -81,8 +94,9 @@ describe("a runner", () => {
 
   test("tries again when a cell dies before the instance is on it", async () => {
     const { runner, moves } = await run({
-      onCell: (cell, n) => {
+      onCell: async (cell, n) => {
         if (n < 3) cell.die();
+        await settle();
       },
     });
     expect(moves.cells).toHaveLength(3);
@@ -104,14 +118,18 @@ describe("an instance", () => {
   test("ends every message when it ends, and hands back what had not begun (invariant 1)", async () => {
     const played = playedCell();
     const back: Dispatch[] = [];
-    const instance = await startInstance(played, { events: { handBack: (_, all) => void back.push(...all) } });
+    const instance = await startInstance(played, {
+      events: { handBack: (_, all) => void back.push(...all) },
+    });
     const sent = Array.from({ length: 4 }, () => message());
     for (const { dispatch } of sent) instance.dispatch(dispatch);
     played.say(FROM_CELL.reply, 1, 1, '"done"');
     played.say(FROM_CELL.down, 1, 0, exception({ current: 2, unstarted: [3, 4] }));
     await instance.exited;
     expect(sent[0]!.ends).toEqual(['"done"']);
-    expect(sent[1]!.ends).toMatchObject([{ code: "service_crashed", message: expect.stringContaining("bad") as string }]);
+    expect(sent[1]!.ends).toMatchObject([
+      { code: "service_crashed", message: expect.stringContaining("bad") as string },
+    ]);
     expect(back).toEqual([sent[2]!.dispatch, sent[3]!.dispatch]);
     played.die();
   });
@@ -121,7 +139,14 @@ describe("an instance", () => {
     const instance = await startInstance(played);
     const sent = message();
     instance.dispatch(sent.dispatch);
-    for (const kind of [FROM_CELL.reply, FROM_CELL.failed, FROM_CELL.head, FROM_CELL.body, FROM_CELL.bodyFailed, FROM_CELL.credit]) {
+    for (const kind of [
+      FROM_CELL.reply,
+      FROM_CELL.failed,
+      FROM_CELL.head,
+      FROM_CELL.body,
+      FROM_CELL.bodyFailed,
+      FROM_CELL.credit,
+    ]) {
       played.say(kind, 1, 999, "{}");
       played.say(kind, 77, 1, "{}");
     }
@@ -208,7 +233,9 @@ describe("an instance", () => {
 
   test("that does not start in time takes its cell with it", async () => {
     const played = playedCell({ starts: false });
-    const failed = await startInstance(played, { start: { startupTimeoutMs: -990 } }).catch((error: unknown) => error);
+    const failed = await startInstance(played, { start: { startupTimeoutMs: -990 } }).catch(
+      (error: unknown) => error,
+    );
     expect(failed).toMatchObject({ code: "startup_timeout" });
     expect(played.cell.isGone).toBe(true);
   });

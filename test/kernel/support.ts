@@ -82,7 +82,11 @@ const START: StartInstance = {
 
 export function startInstance(
   { cell }: PlayedCell,
-  options: { signal?: AbortSignal; events?: Partial<InstanceEvents>; start?: Partial<StartInstance> } = {},
+  options: {
+    signal?: AbortSignal;
+    events?: Partial<InstanceEvents>;
+    start?: Partial<StartInstance>;
+  } = {},
 ): Promise<Instance> {
   const nothing = () => {};
   return Instance.start(
@@ -113,6 +117,11 @@ export interface Sent {
 export function message(kind: DispatchKind = "call", payload = "[]"): Sent {
   const ends: (string | SoloError)[] = [];
   const end = (how: string | SoloError) => void ends.push(how);
-  const dispatch = new Dispatch({ kind, handler: "calls.a", payload, outcome: { reply: end, fail: end } });
+  const dispatch = new Dispatch({
+    kind,
+    handler: "calls.a",
+    payload,
+    outcome: { reply: end, fail: end },
+  });
   return { dispatch, ends };
 }

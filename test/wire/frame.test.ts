@@ -40,9 +40,7 @@ const digest = ({ payload, ...head }: Frame) => ({ ...head, payload: payload.toS
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   const ends = [...places.map((place) => place % (bytes.length + 1)), bytes.length];
   let start = 0;
-  return ends
-    .toSorted((a, b) => a - b)
-    .map((end) => bytes.subarray(start, (start = end)));
+  return ends.toSorted((a, b) => a - b).map((end) => bytes.subarray(start, (start = end)));
 }
 
 async function written(send: (writer: FrameWriter) => void): Promise<Buffer[]> {
@@ -58,10 +56,14 @@ async function written(send: (writer: FrameWriter) => void): Promise<Buffer[]> {
 describe("reading", () => {
   test("any frames in any chunks come out as they went in", () => {
     fc.assert(
-      fc.property(fc.array(frame, { maxLength: 12 }), fc.array(fc.nat(), { maxLength: 20 }), (frames, cuts) => {
-        const chunks = cut(Buffer.concat(frames.map(encode)), cuts);
-        expect(readAll(chunks)).toEqual({ ok: true, frames });
-      }),
+      fc.property(
+        fc.array(frame, { maxLength: 12 }),
+        fc.array(fc.nat(), { maxLength: 20 }),
+        (frames, cuts) => {
+          const chunks = cut(Buffer.concat(frames.map(encode)), cuts);
+          expect(readAll(chunks)).toEqual({ ok: true, frames });
+        },
+      ),
     );
   });
 
@@ -98,7 +100,10 @@ describe("reading", () => {
   test("garbage never throws and never gives a frame larger than the limit", () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 5 }), (pieces) => {
-        const { frames } = readAll(pieces.map((piece) => Buffer.from(piece)), 64);
+        const { frames } = readAll(
+          pieces.map((piece) => Buffer.from(piece)),
+          64,
+        );
         for (const { payload } of frames) expect(payload.length).toBeLessThanOrEqual(64);
       }),
     );
@@ -119,7 +124,10 @@ describe("writing", () => {
         const chunks = await written((writer) => {
           for (const { kind, slot, id, payload: each } of all) writer.send(kind, slot, id, each);
         });
-        const frames = all.map((each) => ({ ...each, payload: Buffer.from(each.payload as string) }));
+        const frames = all.map((each) => ({
+          ...each,
+          payload: Buffer.from(each.payload as string),
+        }));
         const read = readAll(chunks);
         expect(read.frames.map(digest)).toEqual(frames.map(digest));
         expect(read.ok).toBe(true);

@@ -6,7 +6,10 @@ import { DOWN_REASONS } from "#wire/messages.ts";
 
 const text = fc.string();
 const id = fc.integer({ min: 1, max: 0xffff_ffff });
-const started = fc.record({ handlers: fc.array(text), version: text }, { requiredKeys: ["handlers"] });
+const started = fc.record(
+  { handlers: fc.array(text), version: text },
+  { requiredKeys: ["handlers"] },
+);
 const down = fc.record(
   {
     reason: fc.constantFrom(...DOWN_REASONS),
@@ -51,14 +54,26 @@ describe.each(readers)("$name", ({ read, message }) => {
   });
 
   test("a required field of another type is refused", () => {
-    const wrong = fc.oneof(fc.constant(null), fc.constant({}), fc.constant([{}]), fc.constant(true));
+    const wrong = fc.oneof(
+      fc.constant(null),
+      fc.constant({}),
+      fc.constant([{}]),
+      fc.constant(true),
+    );
     fc.assert(
-      fc.property(message as fc.Arbitrary<Record<string, unknown>>, wrong, fc.nat(), (value, bad, nat) => {
-        // Flags are read as "true or not", so they alone may hold anything.
-        const fields = Object.keys(value).filter((field) => field !== "body" && field !== "fastLane");
-        const field = fields[nat % fields.length]!;
-        expect(() => read(JSON.stringify({ ...value, [field]: bad }))).toThrow(TypeError);
-      }),
+      fc.property(
+        message as fc.Arbitrary<Record<string, unknown>>,
+        wrong,
+        fc.nat(),
+        (value, bad, nat) => {
+          // Flags are read as "true or not", so they alone may hold anything.
+          const fields = Object.keys(value).filter(
+            (field) => field !== "body" && field !== "fastLane",
+          );
+          const field = fields[nat % fields.length]!;
+          expect(() => read(JSON.stringify({ ...value, [field]: bad }))).toThrow(TypeError);
+        },
+      ),
     );
   });
 

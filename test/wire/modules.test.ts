@@ -30,7 +30,9 @@ function naive(wanted: string, referrer: string, paths: ReadonlySet<string>): st
     } else if (step !== ".") parts.push(step);
   }
   const base = parts.join("/");
-  const tried = ["", ".ts", ".js", ".mjs", ".mts", ".json", "/index.ts", "/index.js"].map((end) => base + end);
+  const tried = ["", ".ts", ".js", ".mjs", ".mts", ".json", "/index.ts", "/index.js"].map(
+    (end) => base + end,
+  );
   if (base.endsWith(".js")) tried.push(base.replace(/js$/, "ts"));
   if (base.endsWith(".mjs")) tried.push(base.replace(/mjs$/, "mts"));
   return tried.find((each) => paths.has(each));

@@ -3,9 +3,9 @@ import type { OutputOf } from "#api/catalogue.ts";
 import { SoloError } from "#base/errors.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
+import { messagePayload } from "#kernel/services/payload.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
-const MAX_MESSAGE_CHARS = 8 * 1024 * 1024;
 const DEFAULT_LINES = 100;
 const MAX_LINES = 10_000;
 
@@ -25,7 +25,7 @@ export const messageHandlers = ({
     const dispatch = service.send({
       kind: "call",
       handler: `calls.${input.name}`,
-      payload: payloadOf(input),
+      payload: messagePayload(input.name, input.args ?? []),
       outcome: { reply: resolve, fail: reject },
       timeoutMs: Math.min(input.timeout_ms ?? Infinity, timeoutMs),
     });
@@ -43,7 +43,7 @@ export const messageHandlers = ({
     tenants.get(keyOf(input, asked)).send({
       kind: "cast",
       handler: `casts.${input.name}`,
-      payload: payloadOf(input),
+      payload: messagePayload(input.name, input.args ?? []),
       // A refusal comes within `send`; what becomes of an accepted cast has no reader.
       outcome: { reply: () => {}, fail: (error) => void (refused = error) },
     });
@@ -70,15 +70,6 @@ export const messageHandlers = ({
       yield shown(line);
   },
 });
-
-function payloadOf({ name, args = [] }: { name: string; args?: unknown[] | undefined }): string {
-  const payload = JSON.stringify([name, args]);
-  if (payload.length <= MAX_MESSAGE_CHARS) return payload;
-  throw new SoloError(
-    "payload_too_large",
-    `The arguments have ${payload.length} characters of JSON; at most ${MAX_MESSAGE_CHARS} are passed on.`,
-  );
-}
 
 type Shown = {
   seq: number;

@@ -12,6 +12,7 @@ import type { Instance } from "#kernel/services/instance.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { Message, Service } from "#kernel/services/service.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
+import { messagePayload } from "#kernel/services/payload.ts";
 
 export interface HostRequest {
   readonly service: Service;
@@ -27,7 +28,6 @@ export interface HostApiOptions {
   readonly events: EventLog;
 }
 
-const MAX_MESSAGE_CHARS = 8 * 1024 * 1024;
 const NOTHING = "null";
 
 /** The answer as JSON text; undefined when the method has answered by itself. */
@@ -96,14 +96,7 @@ export class HostApi {
         `services.${kind} takes a service, a handler's name and arguments.`,
       );
     }
-    const payload = JSON.stringify([name, args]);
-    if (payload.length > MAX_MESSAGE_CHARS) {
-      throw new SoloError(
-        "payload_too_large",
-        `The message has ${payload.length} characters; at most ${MAX_MESSAGE_CHARS} are passed on.`,
-      );
-    }
-    return { kind, handler: `${kind}s.${name}`, payload };
+    return { kind, handler: `${kind}s.${name}`, payload: messagePayload(name, args) };
   }
 
   #call(from: HostRequest): Promise<string> {
