@@ -2,6 +2,7 @@
 import { startKernel, type BenchKernel } from "../kernel.ts";
 import { closedLoop } from "../load/closed-loop.ts";
 import { grpcCaller } from "../load/grpc-client.ts";
+import { grpcLoad } from "../load/grpc-load.ts";
 import { httpLoad } from "../load/http-load.ts";
 import type { Endpoint, Request } from "../load/http-connection.ts";
 import { RestClient } from "../load/rest-client.ts";
@@ -20,11 +21,16 @@ export async function run({ quick, profileDir }: Scale): Promise<Row[]> {
   await client.deploy(SERVICE, { code: unseenSource(`adder-${process.pid}`).source });
   const rows: Row[] = [];
   for (const clients of [1, MANY]) {
-    const peers = [await plainGrpc({ ...time, clients })];
+    const peers = [await plainGrpc(leanGrpc, { ...time, clients })];
     const bounds = clients === MANY && { targets: [atLeast("rate", 15_000)] };
-    const own = await grpcLoad({ at: kernel.grpc, token: kernel.token, ...time, clients });
+    const own = await leanGrpc({ at: kernel.grpc, token: kernel.token, ...time, clients });
     rows.push({ name: `call over gRPC, ${clients} in flight`, ...own, ...bounds, peers });
   }
+  rows.push({
+    name: `call over gRPC, stock grpc-js client, ${MANY} in flight`,
+    ...(await stockGrpc({ at: kernel.grpc, token: kernel.token, ...time, clients: MANY })),
+    peers: [await plainGrpc(stockGrpc, { ...time, clients: MANY })],
+  });
   for (const clients of [1, MANY]) {
     const peers = await restPeers({ ...time, clients });
     const bounds = clients === MANY && { targets: [atLeast("rate", 10_000)] };
@@ -67,27 +73,35 @@ const restCall = ({ http, token }: BenchKernel) => ({
   expected: ADDED,
 });
 
-async function grpcLoad({ at, token, ...time }: Timing & { at: Endpoint; token: string }) {
+const GRPC_ADD = {
+  service_id: SERVICE,
+  name: "add",
+  args: [{ numberValue: 20 }, { numberValue: 22 }],
+};
+const GRPC_ADDED = { reply: { numberValue: 42 } };
+
+type GrpcTarget = Timing & { readonly at: Endpoint; readonly token: string };
+
+const leanGrpc = (target: GrpcTarget) =>
+  grpcLoad({ ...target, request: GRPC_ADD, expected: GRPC_ADDED });
+
+async function stockGrpc({ at, token, ...time }: GrpcTarget) {
   using caller = grpcCaller({ at, token });
-  const request = {
-    service_id: SERVICE,
-    name: "add",
-    args: [{ numberValue: 20 }, { numberValue: 22 }],
-  };
   return await closedLoop({
     ...time,
     async once() {
-      const { reply } = await caller.call(request);
-      if (reply.numberValue !== 42) throw new Error(`wrong answer: ${JSON.stringify(reply)}`);
+      const { reply } = await caller.call(GRPC_ADD);
+      if (reply.numberValue !== GRPC_ADDED.reply.numberValue)
+        throw new Error(`wrong answer: ${JSON.stringify(reply)}`);
     },
   });
 }
 
-async function plainGrpc(time: Timing) {
+async function plainGrpc(load: typeof leanGrpc, time: Timing) {
   await using peer = await startPeer("plain-grpc.ts");
   return {
     name: "plain grpc-js server",
-    ...(await grpcLoad({ at: peer.at, token: "none", ...time })),
+    ...(await load({ at: peer.at, token: "none", ...time })),
   };
 }
 

@@ -13,10 +13,7 @@ export interface WithinOptions {
 export async function within<T>(promise: Promise<T>, options: WithinOptions): Promise<T> {
   const { ms, what, code = "deadline_exceeded", signal } = options;
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new SoloError(code, `Waited ${ms} ms for ${what}.`)),
-    ms,
-  );
+  const timer = setTimeout(() => reject(new SoloError(code, `Waited ${ms} ms for ${what}.`)), ms);
   const abort = () => reject(new SoloError("cancelled", `Stopped waiting for ${what}.`));
   if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort, { once: true });

@@ -32,8 +32,8 @@ export interface Guest {
   turn(inbox: string, acknowledged: boolean, options: RunOptions): Promise<string>;
   /** The same on this thread: for guests that are known to be quick. */
   turnNow(inbox: string, acknowledged: boolean, options: RunOptions): string;
-  drain(acknowledged: boolean, options: RunOptions): Promise<string>;
-  drainNow(acknowledged: boolean, options: RunOptions): string;
+  /** What continuations said after the last turn; on this thread, as no handler runs in it. */
+  drain(acknowledged: boolean, options: RunOptions): string;
   salvage(): Promise<string>;
   give(chunks: readonly Uint8Array[]): void;
   take(): Uint8Array[];

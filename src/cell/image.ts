@@ -12,7 +12,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cachedDataVersionTag, deserialize, serialize, setFlagsFromString } from "node:v8";
 import type IVM from "isolated-vm";
-import { IN } from "#cell/guest/lines.ts";
+import { ADOPT_GLOBAL, IN } from "#cell/guest/lines.ts";
 import { loadPrelude, type Prelude } from "#cell/prelude/build.ts";
 
 export interface GuestScript {
@@ -32,7 +32,7 @@ const CELL_FLAG = "--wasm-max-mem-pages=4096";
 const EVERYDAY = [
   `$0.give([new Uint8Array(44)])`,
   `$0.turn('${IN.setup} 0 {"env":{},"state":{"from":"init"},"stateBytes":1000}', true)`,
-  `$0.adopt({ default: { version: "1", init: () => ({}), calls: { get: () => 1 }, fetch: () => new Response("") } })`,
+  `globalThis.${ADOPT_GLOBAL}({ default: { version: "1", init: () => ({}), calls: { get: () => 1 }, fetch: () => new Response("") } })`,
   `$0.drain(true)`,
   `$0.turn('${IN.call} 1 ["get",[]]', true)`,
   `$0.drain(true)`,

@@ -98,9 +98,10 @@ export class Instance {
     this.#running = true;
     try {
       this.#guest.give([randomBytes(44)]);
-      await this.#turn([`${IN.setup} 0 ${JSON.stringify(setup)}`], undefined, timeoutMs);
+      // Nothing of the guest's own runs before `load`, and nothing in a drain.
+      this.#hear(this.#guest.turnNow(`${IN.setup} 0 ${JSON.stringify(setup)}`, true, QUICK));
       await this.#guest.load(start.modules, start.entry, { timeoutMs });
-      await this.#drain(timeoutMs);
+      this.#drain();
     } catch (error) {
       await this.#failed(error);
     } finally {
@@ -197,7 +198,7 @@ export class Instance {
     if (keys !== undefined && this.#record.isProven(keys)) {
       this.#turnStartedAt = performance.now();
       this.#onFastLane = true;
-      this.#hearNow(this.#guest.turnNow(inbox, acknowledged, QUICK));
+      if (this.#hear(this.#guest.turnNow(inbox, acknowledged, QUICK))) this.#drain();
       this.#onFastLane = false;
       this.#record.note(keys, (performance.now() - this.#turnStartedAt) / lines.length);
       return;
@@ -209,7 +210,7 @@ export class Instance {
       const cpuMs = this.#guest.cpuMs();
       const said = await this.#guest.turn(inbox, acknowledged, { timeoutMs });
       if (this.#ended) return;
-      if (this.#hear(said) && !this.#ended) await this.#drain(timeoutMs);
+      if (this.#hear(said)) this.#drain();
       // On the pool a turn also waits, for which its handlers are not to blame.
       if (keys !== undefined) this.#record.note(keys, (this.#guest.cpuMs() - cpuMs) / lines.length);
     } finally {
@@ -218,12 +219,8 @@ export class Instance {
     }
   }
 
-  async #drain(timeoutMs: number): Promise<void> {
-    this.#hear(await this.#guest.drain(this.#acknowledged, { timeoutMs }));
-  }
-
-  #hearNow(said: string): void {
-    if (this.#hear(said) && !this.#ended) this.#hear(this.#guest.drainNow(true, QUICK));
+  #drain(): void {
+    if (!this.#ended) this.#hear(this.#guest.drain(this.#acknowledged, QUICK));
   }
 
   /** Acts on what a turn returned; true when there may be more of the same turn. */

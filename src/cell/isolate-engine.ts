@@ -7,6 +7,7 @@
  */
 import { createRequire } from "node:module";
 import type IVM from "isolated-vm";
+import { ADOPT_GLOBAL } from "#cell/guest/lines.ts";
 import { SDK_MODULE } from "#cell/guest/sdk-module.ts";
 import {
   GuestFailure,
@@ -59,7 +60,6 @@ class IsolateGuest implements Guest {
   readonly #isolate: IVM.Isolate;
   readonly #context: IVM.Context;
   readonly #api: Api;
-  readonly #adoptor: IVM.Reference<any>;
   readonly #prepare: (segment: SegmentName) => void;
   readonly #prepared = new Set<SegmentName>();
 
@@ -82,7 +82,6 @@ class IsolateGuest implements Guest {
       give: get("give"),
       take: get("take"),
     };
-    this.#adoptor = get("adopt");
   }
 
   /** Compiles a part of the web platform before the guest touches it; done once. */
@@ -117,15 +116,10 @@ class IsolateGuest implements Guest {
       }
       // The wrapper's body runs once everything it imports has, top-level awaits included.
       const wrapper = isolate.compileModuleSync(
-        `import * as service from ${JSON.stringify(entry)}; globalThis.__solo_adopt(service);`,
+        `import * as service from ${JSON.stringify(entry)}; globalThis.${ADOPT_GLOBAL}(service);`,
         { filename: ENTRY_PATH },
       );
       pathOf.set(wrapper, ENTRY_PATH);
-      this.#context.evalClosureSync(
-        `Object.defineProperty(globalThis, "__solo_adopt", { configurable: true, value(service) {
-           delete globalThis.__solo_adopt; $0(service); } })`,
-        [this.#adoptor.derefInto()],
-      );
       wrapper.instantiateSync(this.#context, (specifier, referrer) => {
         const from = pathOf.get(referrer) ?? ENTRY_PATH;
         const path =
@@ -160,17 +154,7 @@ class IsolateGuest implements Guest {
     }
   }
 
-  async drain(acknowledged: boolean, options: RunOptions): Promise<string> {
-    try {
-      return text(
-        await this.#api.drain.apply(undefined, [acknowledged], { timeout: options.timeoutMs }),
-      );
-    } catch (error) {
-      throw failureOf(error, this.#isolate.isDisposed);
-    }
-  }
-
-  drainNow(acknowledged: boolean, options: RunOptions): string {
+  drain(acknowledged: boolean, options: RunOptions): string {
     try {
       return text(
         this.#api.drain.applySync(undefined, [acknowledged], { timeout: options.timeoutMs }),

@@ -310,7 +310,7 @@ export default defineService({
     expect((await tenant.status("neighbour"))["instance_id"]).toBe(before["instance_id"]);
   });
 
-  test("keeps durable state, and hybrid state up to its last flush", async () => {
+  test("keeps durable state", async () => {
     const source = COUNTER.replace("casts: {", "casts: { boom() { throw new Error('x'); },");
     await tenant.deploy({ service_id: "durable", code: source, persistence: "durable" });
     await tenant.call("durable", "add");

@@ -9,7 +9,7 @@ import { rngChacha20 } from "@noble/ciphers/chacha.js";
 import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
 import type { GuestHost, LogLevel } from "../prelude/host.ts";
 import { createHttp } from "./http.ts";
-import { IN, OUT, splitLine, type GuestSetup } from "./lines.ts";
+import { ADOPT_GLOBAL, IN, OUT, splitLine, type GuestSetup } from "./lines.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
 import { createOutbox } from "./outbox.ts";
 import { createRequests } from "./requests.ts";
@@ -33,8 +33,6 @@ export interface GuestApi {
   salvage(): string;
   give(chunks: Uint8Array[]): void;
   take(): Uint8Array[];
-  /** Called once by the entry module with the service's namespace. */
-  adopt(namespace: { default?: unknown }): void;
 }
 
 export function createBridge(): { host: GuestHost; api: GuestApi } {
@@ -47,6 +45,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
   let definition: ServiceDefinition | undefined;
   let mailbox: Mailbox | undefined;
   let solo: Solo | undefined;
+  let seed: Uint8Array | undefined;
   let random: ReturnType<typeof rngChacha20> | undefined;
   let given: Uint8Array[] = [];
   let lastState: string | undefined;
@@ -62,7 +61,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     setTimer: (delayMs, repeat, run) => timers.start(delayMs, repeat, run),
     clearTimer: (id) => timers.stop(id),
     log,
-    entropy: (bytes) => bytes.set(random!.randomBytes(bytes.length)),
+    entropy: (bytes) => bytes.set((random ??= rngChacha20(seed)).randomBytes(bytes.length)),
     now: () => Date.now(),
   };
 
@@ -133,7 +132,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     switch (op) {
       case IN.setup:
         setup = fromJson(rest) as GuestSetup;
-        random = rngChacha20(given.shift());
+        seed = given.shift();
         return;
       case IN.chunk:
         return http.requestChunk(id, given.shift());
@@ -203,18 +202,27 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       given = given.length === 0 ? chunks : given.concat(chunks);
     },
     take: () => outbox.takeBytes(),
-    adopt(namespace) {
-      const service = check(namespace);
-      busy += 1;
-      start(service).then(
-        () => void (busy -= 1),
-        (error: unknown) => {
-          busy -= 1;
-          outbox.add(OUT.crashed, 0, toJson(describeThrown(error)));
-        },
-      );
-    },
   };
+
+  /** Called once, by the entry module, with the service's namespace. */
+  function adopt(namespace: { default?: unknown }): void {
+    const service = check(namespace);
+    busy += 1;
+    start(service).then(
+      () => void (busy -= 1),
+      (error: unknown) => {
+        busy -= 1;
+        outbox.add(OUT.crashed, 0, toJson(describeThrown(error)));
+      },
+    );
+  }
+  Object.defineProperty(globalThis, ADOPT_GLOBAL, {
+    configurable: true,
+    value(namespace: { default?: unknown }) {
+      Reflect.deleteProperty(globalThis, ADOPT_GLOBAL);
+      adopt(namespace);
+    },
+  });
   return { host, api };
 }
 

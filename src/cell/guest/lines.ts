@@ -52,6 +52,9 @@ export const OUT = {
   terminated: "z",
 } as const;
 
+/** The global by which the entry module hands the service over; gone once it has been used. */
+export const ADOPT_GLOBAL = "__solo_adopt";
+
 /** The first character of what a turn returns is the sum of these. */
 export const FLAG = {
   /** Continuations may have run after the turn returned: drain. */
