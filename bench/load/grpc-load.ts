@@ -1,7 +1,7 @@
 /**
  * One gRPC call again and again over a few HTTP/2 connections; every answer is compared, byte
- * for byte. Cheap, because it shares the machine with what it measures: grpc-js as a client
- * costs more than the server that it asks.
+ * for byte. Cheap, because it shares the machine with what it measures: a grpc-js client takes
+ * a multiple of its processor time.
  */
 import { once } from "node:events";
 import { connect, type ClientHttp2Session } from "node:http2";
