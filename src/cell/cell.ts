@@ -13,6 +13,7 @@ import { FrameReader, FrameWriter, type Frame } from "#wire/frame.ts";
 import { FROM_CELL, TO_CELL, type Heartbeat, type StartInstance } from "#wire/messages.ts";
 
 const HEARTBEAT_MS = 250;
+const REFILL_PAUSE_MS = 20;
 
 export interface CellOptions {
   readonly socket: Duplex;
@@ -28,6 +29,7 @@ export class Cell {
   /** What arrived for an instance while its isolate was being made. */
   readonly #starting = new Map<number, Frame[]>();
   readonly #gate = new PoolGate();
+  #refilling = false;
   readonly #sampled = new Map<number, number>();
 
   constructor(options: CellOptions) {
@@ -122,10 +124,14 @@ export class Cell {
     void this.#refill();
   }
 
-  /** Makes isolates ready for the next starts, once this one has been answered. */
+  /** Makes isolates ready for the next starts, one by one, while nothing starts. */
   async #refill(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    if (this.#starting.size === 0) await this.#options.engine.refill();
+    if (this.#refilling) return;
+    this.#refilling = true;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, REFILL_PAUSE_MS));
+    } while (this.#starting.size > 0 || (await this.#options.engine.refill()));
+    this.#refilling = false;
   }
 
   /** Only instances that ran since the last beat are measured: thousands may be idle. */

@@ -29,6 +29,8 @@ export interface RunOptions {
 export interface Guest {
   /** Compiles and evaluates the modules; the guest then starts by itself. */
   load(modules: readonly Module[], entry: string, options: RunOptions): Promise<void>;
+  /** An HTTP request is about to come: the parts of the platform that waited for it are needed. */
+  expectRequests(): void;
   turn(inbox: string, acknowledged: boolean, options: RunOptions): Promise<string>;
   /** The same on this thread: for guests that are known to be quick. */
   turnNow(inbox: string, acknowledged: boolean, options: RunOptions): string;
@@ -49,6 +51,6 @@ export interface Engine {
     readonly memoryMb: number;
     readonly modules: readonly Module[];
   }): Promise<Guest>;
-  /** Makes guests ready ahead of need. */
-  refill(): Promise<void>;
+  /** Makes one guest ready ahead of need; false when there are enough. */
+  refill(): Promise<boolean>;
 }

@@ -192,6 +192,7 @@ export class Instance {
       this.#guest.give(this.#chunks);
       this.#chunks = [];
     }
+    if (keys?.has("fetch") === true) this.#guest.expectRequests();
     const inbox = lines.join("\n");
     const acknowledged = this.#acknowledged;
     this.#acknowledged = false;

@@ -18,7 +18,7 @@ import {
 } from "#cell/engine.ts";
 import { SDK_SPECIFIER, importRefusal, resolveModule } from "#wire/modules.ts";
 import type { GuestImage } from "#cell/image.ts";
-import { segmentsFor, type SegmentName } from "#cell/prelude/segments.ts";
+import { segmentsFor, webCanWait, type SegmentName } from "#cell/prelude/segments.ts";
 import type { Module } from "#wire/messages.ts";
 
 const ivm = createRequire(import.meta.url)("isolated-vm") as typeof IVM;
@@ -94,7 +94,7 @@ class IsolateGuest implements Guest {
   async load(modules: readonly Module[], entry: string, options: RunOptions): Promise<void> {
     const isolate = this.#isolate;
     try {
-      for (const segment of segmentsOf(modules)) this.prepare(segment);
+      for (const segment of segmentsAtLoad(modules)) this.prepare(segment);
       const compiled = new Map<string, IVM.Module>();
       const pathOf = new Map<IVM.Module, string>();
       const add = async (path: string, code: string) => {
@@ -133,6 +133,14 @@ class IsolateGuest implements Guest {
       await wrapper.evaluate({ timeout: options.timeoutMs });
     } catch (error) {
       throw failureOf(error, isolate.isDisposed);
+    }
+  }
+
+  expectRequests(): void {
+    try {
+      this.prepare("web");
+    } catch (error) {
+      throw failureOf(error, this.#isolate.isDisposed);
     }
   }
 
@@ -205,17 +213,26 @@ class IsolateGuest implements Guest {
   }
 }
 
-type SpareKind = "plain" | "web";
+const SPARE_KINDS = ["plain", "web"] as const;
+type SpareKind = (typeof SPARE_KINDS)[number];
 
 export interface IsolateEngineOptions {
   readonly image: GuestImage;
-  /** Isolates of the usual size kept ready, so many of each kind. */
-  readonly spares: { readonly count: number; readonly memoryMb: number };
+  /** Isolates of the usual size kept ready: plain ones, and with the web platform compiled. */
+  readonly spares: {
+    readonly count: Readonly<Record<SpareKind, number>>;
+    readonly memoryMb: number;
+  };
   readonly onCatastrophe: (message: string) => void;
 }
 
-const segmentsOf = (modules: readonly Module[]): Set<SegmentName> =>
-  new Set(modules.flatMap(({ code }) => segmentsFor(code)));
+/** What to compile before the modules run; `web` may wait for the first HTTP request. */
+function segmentsAtLoad(modules: readonly Module[]): Set<SegmentName> {
+  const source = modules.map(({ code }) => code).join("\n");
+  const wanted = new Set(segmentsFor(source));
+  if (webCanWait(source)) wanted.delete("web");
+  return wanted;
+}
 
 interface Compiled {
   readonly name: string;
@@ -281,18 +298,17 @@ export function createIsolateEngine(options: IsolateEngineOptions): Engine {
 
   return {
     async create({ memoryMb, modules }) {
-      const kind: SpareKind = segmentsOf(modules).has("web") ? "web" : "plain";
+      const kind: SpareKind = segmentsAtLoad(modules).has("web") ? "web" : "plain";
       const spare = memoryMb === spares.memoryMb ? ready[kind].pop() : undefined;
       return spare ?? build(memoryMb);
     },
     async refill() {
-      for (const kind of ["plain", "web"] as const) {
-        while (ready[kind].length < spares.count) {
-          const spare = await build(spares.memoryMb);
-          if (kind === "web") spare.prepare("web");
-          ready[kind].push(spare);
-        }
-      }
+      const kind = SPARE_KINDS.find((each) => ready[each].length < spares.count[each]);
+      if (kind === undefined) return false;
+      const spare = await build(spares.memoryMb);
+      if (kind === "web") spare.prepare("web");
+      ready[kind].push(spare);
+      return true;
     },
   };
 }

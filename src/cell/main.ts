@@ -6,17 +6,20 @@ import { readImage } from "#cell/image.ts";
 import { createIsolateEngine } from "#cell/isolate-engine.ts";
 import { answerSubtle } from "#cell/prelude/subtle-host.ts";
 
-const [imagePath, spareCount, spareMemoryMb] = process.argv.slice(2);
+const [imagePath, plainSpares, spareMemoryMb] = process.argv.slice(2);
 
 /** An orderly exit would wait for guests' threads: for ever, when one of them loops. */
 const die = () => process.kill(process.pid, "SIGKILL");
 
 const engine = createIsolateEngine({
   image: await readImage(imagePath!),
-  spares: { count: Number(spareCount), memoryMb: Number(spareMemoryMb) },
+  spares: {
+    count: { plain: Number(plainSpares), web: Math.min(1, Number(plainSpares)) },
+    memoryMb: Number(spareMemoryMb),
+  },
   onCatastrophe: die,
 });
-await engine.refill();
+while (await engine.refill());
 const cell = new Cell({
   socket: new Socket({ fd: 3, readable: true, writable: true }),
   engine,

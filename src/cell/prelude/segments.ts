@@ -88,3 +88,15 @@ const MENTIONS: readonly (readonly [SegmentName, RegExp])[] = [
 /** The segments to compile before this source runs, besides `core`. */
 export const segmentsFor = (source: string): SegmentName[] =>
   MENTIONS.filter(([, pattern]) => pattern.test(source)).map(([name]) => name);
+
+/** What a handler of HTTP requests uses, and hardly anybody else. */
+const OF_REQUESTS = new Set(["Headers", "Request", "Response", "URL", "URLSearchParams", "fetch"]);
+const BEYOND_REQUESTS = words(GLOBALS.web.filter((name) => !OF_REQUESTS.has(name)));
+const ANSWERS_HTTP = /\bfetch\s*[(:=]/;
+
+/**
+ * Whether `web`, though mentioned, can wait for the first HTTP request: it more than doubles
+ * an idle isolate's memory. It waits when the source answers HTTP and mentions nothing else.
+ */
+export const webCanWait = (source: string): boolean =>
+  ANSWERS_HTTP.test(source) && !BEYOND_REQUESTS.test(source);

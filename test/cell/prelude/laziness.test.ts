@@ -1,5 +1,5 @@
 import { expect, describe, test } from "vitest";
-import { GLOBALS, segmentsFor } from "#cell/prelude/segments.ts";
+import { GLOBALS, segmentsFor, webCanWait } from "#cell/prelude/segments.ts";
 import { Guest } from "./guest.ts";
 
 const all = Object.values(GLOBALS).flat();
@@ -51,3 +51,18 @@ describe("The segments a source needs beforehand", () => {
     expect(segmentsFor(source)).toEqual(expected);
   });
 });
+
+test.each([
+  ["export default { fetch: () => new Response('x') }", true],
+  [
+    "export default { async fetch(request) { return Response.json(new URL(request.url).pathname) } }",
+    true,
+  ],
+  ["export default { fetch: () => new Response(crypto.randomUUID()) }", false],
+  ["export default { calls: { parse: (solo, text) => new URL(text).host } }", false],
+])(
+  "The web platform waits for the first request when only requests need it: %s",
+  (source, waits) => {
+    expect(webCanWait(source)).toBe(waits);
+  },
+);
