@@ -85,7 +85,12 @@ const limits = z
     ),
     state_bytes: field(
       5,
-      z.uint32().min(1024).optional().describe("Size of the encoded state, bytes."),
+      z
+        .uint32()
+        .min(1024)
+        .max(8 * 1024 * 1024)
+        .optional()
+        .describe("Size of the encoded state, bytes."),
     ),
   })
   .describe("What one instance may use. Unset limits take the kernel's defaults.");

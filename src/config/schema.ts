@@ -173,7 +173,7 @@ const limits = z.strictObject({
     runtime,
     is: "How many services may exist in all.",
   }),
-  max_source_bytes: whole(1, 64 * MIB, {
+  max_source_bytes: whole(1, 12 * MIB, {
     default: 4 * MIB,
     runtime,
     is: "The size of one deployment's source, all files together.",

@@ -20,6 +20,7 @@ import type { Authority, Principal } from "#kernel/authority.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { Handlers, Asked } from "#kernel/operations/handlers.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
+import { fetchPayload } from "#kernel/services/payload.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
@@ -175,7 +176,7 @@ function forward(
   const dispatch = service.send({
     kind: "fetch",
     handler: "fetch",
-    payload: JSON.stringify({ method, url, headers, body: body !== undefined }),
+    payload: fetchPayload({ method, url, headers, body: body !== undefined }),
     bodies: exchange,
     outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
     timeoutMs: context.timeoutMs,

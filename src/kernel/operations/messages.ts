@@ -30,6 +30,7 @@ export const messageHandlers = ({
       timeoutMs: Math.min(input.timeout_ms ?? Infinity, timeoutMs),
     });
     const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The caller is gone."));
+    if (signal.aborted) gone();
     signal.addEventListener("abort", gone, { once: true });
     try {
       return { reply: replyFrom(await promise) };

@@ -12,7 +12,7 @@ import type { Instance } from "#kernel/services/instance.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { Message, Service } from "#kernel/services/service.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
-import { messagePayload } from "#kernel/services/payload.ts";
+import { fetchPayload, messagePayload } from "#kernel/services/payload.ts";
 
 export interface HostRequest {
   readonly service: Service;
@@ -134,7 +134,7 @@ export class HostApi {
     const dispatch = target.send({
       kind: "fetch",
       handler: "fetch",
-      payload: JSON.stringify({ method, url, headers, body: body !== undefined }),
+      payload: fetchPayload({ method, url, headers, body: body !== undefined }),
       bodies: exchange,
       outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
     });
