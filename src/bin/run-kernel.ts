@@ -25,7 +25,7 @@ import type { StartFlags } from "#cli/powers.ts";
 /** npm passes a terminal's Ctrl-C on, which the terminal has sent already: one press, two signals. */
 const SAME_SIGNAL_MS = 500;
 /** Isolates that each cell keeps ready for the next deploy. */
-const SPARE_ISOLATES = 2;
+const SPARE_ISOLATES = 3;
 
 export interface RunOptions {
   readonly flags: StartFlags;

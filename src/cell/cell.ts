@@ -13,7 +13,9 @@ import { FrameReader, FrameWriter, type Frame } from "#wire/frame.ts";
 import { FROM_CELL, TO_CELL, type Heartbeat, type StartInstance } from "#wire/messages.ts";
 
 const HEARTBEAT_MS = 250;
-const REFILL_PAUSE_MS = 20;
+/** A start is followed by its first messages: making isolates would stand in their way. */
+const REFILL_AFTER_MS = 15;
+const REFILL_PAUSE_MS = 2;
 
 export interface CellOptions {
   readonly socket: Duplex;
@@ -128,8 +130,10 @@ export class Cell {
   async #refill(): Promise<void> {
     if (this.#refilling) return;
     this.#refilling = true;
+    let pauseMs = REFILL_AFTER_MS;
     do {
-      await new Promise((resolve) => setTimeout(resolve, REFILL_PAUSE_MS));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      pauseMs = REFILL_PAUSE_MS;
     } while (this.#starting.size > 0 || (await this.#options.engine.refill()));
     this.#refilling = false;
   }
