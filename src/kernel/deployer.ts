@@ -21,13 +21,13 @@ import {
 import type { EventLog } from "#events/event-log.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import type { Compiler } from "#kernel/compiler.ts";
+import { compileError, startError } from "#kernel/deploy-errors.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
-import { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
-import { Service } from "#kernel/services/service.ts";
+import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
 
@@ -82,7 +82,7 @@ export class Deployer {
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
         const modules = await this.#compile(spec, { fresh: true });
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
-        const service = this.#service(key, spec, modules, clock.wallMs());
+        const service = this.#service({ key, spec, modules, deployedAtMs: clock.wallMs() });
         await this.#start(service);
         const startedInMs = clock.now() - begun;
         await this.#acknowledge(service, startedInMs);
@@ -219,7 +219,7 @@ export class Deployer {
     } catch (error) {
       // It keeps its name and its record; only a corrected update or another try helps.
       service.holdInQuarantine();
-      throw await this.#startError(service, error);
+      throw await startError(service, error);
     }
     await deployments.put(deploymentOf(service));
   }
@@ -228,7 +228,7 @@ export class Deployer {
   async revive(deployment: Deployment): Promise<Service> {
     const { key, spec, deployedAtMs } = deployment;
     const modules = await this.#compile(spec, { fresh: false });
-    const service = this.#service(key, spec, modules, deployedAtMs);
+    const service = this.#service({ key, spec, modules, deployedAtMs });
     try {
       if (!deployment.quarantined) await this.#start(service);
     } catch (error) {
@@ -286,35 +286,21 @@ export class Deployer {
       result = await compiler.compile(request);
       if (result.modules.length > 0) cache.save(hash, result);
     }
-    const errors = result.diagnostics.filter(({ severity }) => severity === "error");
-    if (errors.length === 0) return result.modules;
-    const [first] = errors;
-    throw new SoloError(
-      "compile_failed",
-      `${first!.file}:${first!.line}:${first!.column}: ${first!.message}`,
-      {
-        diagnostics: result.diagnostics,
-        hint: first!.fix ?? "Correct the source at the places in `diagnostics` and deploy again.",
-      },
-    );
+    const refusal = compileError(result.diagnostics);
+    if (refusal !== undefined) throw refusal;
+    return result.modules;
   }
 
   #service(
-    key: ServiceKey,
-    spec: ServiceSpec,
-    modules: readonly CompiledModule[],
-    deployedAtMs: number,
+    facts: Pick<ServiceOptions, "key" | "spec" | "modules" | "deployedAtMs" | "predecessor">,
   ): Service {
     const { powers, hostApi } = this.#options;
     return new Service({
-      key,
-      spec,
-      modules,
-      deployedAtMs,
+      ...facts,
       powers,
       hostApi,
       quarantined: (service) => this.#recordQuarantine(service),
-      revision: revisionOf(spec),
+      revision: revisionOf(facts.spec),
     });
   }
 
@@ -324,26 +310,17 @@ export class Deployer {
     spec: ServiceSpec,
     modules: readonly CompiledModule[],
   ): Promise<Service> {
-    const { tenants, deployments, powers, hostApi } = this.#options;
+    const { tenants, deployments } = this.#options;
     const { key, deployedAtMs } = old;
     // One that does not run has its state on disk, as after any end.
     const isUp = old.state === "running";
     const state = isUp ? await old.hold(SWAP_IDLE_MS) : undefined;
-    const successor = new Service({
-      key,
-      spec,
-      modules,
-      deployedAtMs,
-      powers,
-      hostApi,
-      quarantined: (service) => this.#recordQuarantine(service),
-      revision: revisionOf(spec),
-      predecessor: { service: old, state },
-    });
+    const predecessor = { service: old, state };
+    const successor = this.#service({ key, spec, modules, deployedAtMs, predecessor });
     try {
       await tenants.startBeside(successor);
     } catch (error) {
-      throw await this.#startError(successor, error);
+      throw await startError(successor, error);
     }
     try {
       await deployments.put(deploymentOf(successor));
@@ -362,34 +339,8 @@ export class Deployer {
     try {
       await this.#options.tenants.start(service);
     } catch (error) {
-      throw await this.#startError(service, error);
+      throw await startError(service, error);
     }
-  }
-
-  /** What the agent hears when its service did not start: its own exception, in its own source. */
-  async #startError(service: Service, error: unknown): Promise<unknown> {
-    if (!(error instanceof InstanceCrash)) return error;
-    const { reason, name, message } = error.down;
-    const { stack } = await service.record.describe(error);
-    if (reason === "startup_timeout" || reason === "timeout") {
-      const { startupTimeoutMs } = service.spec.restartLimits;
-      return new SoloError(
-        "startup_timeout",
-        `The service was not ready within ${startupTimeoutMs} ms.`,
-        {
-          hint: "Its top level or init does not end: look for loops and for awaits that never settle, or raise restart_limits.startup_timeout_ms.",
-          ...(stack !== "" && { stack }),
-        },
-      );
-    }
-    const what =
-      reason === "memory"
-        ? `it passed its memory limit (${service.spec.limits.memoryMb} MiB)`
-        : `${name === "" ? "" : `${name}: `}${message}`;
-    return new SoloError("startup_failed", `The service did not start: ${what}`, {
-      hint: "Correct what threw at load or in init, and deploy again.",
-      ...(stack !== "" && { stack }),
-    });
   }
 
   async #acknowledge(service: Service, startedInMs: number): Promise<void> {

@@ -1,0 +1,41 @@
+/** Why a deploy was refused, in words about the agent's own source. */
+import { SoloError, type Diagnostic } from "#base/errors.ts";
+import { InstanceCrash } from "#kernel/services/outcomes.ts";
+import type { Service } from "#kernel/services/service.ts";
+
+/** Undefined when no finding is an error. */
+export function compileError(diagnostics: readonly Diagnostic[]): SoloError | undefined {
+  const first = diagnostics.find(({ severity }) => severity === "error");
+  if (first === undefined) return undefined;
+  const { file, line, column, message, fix } = first;
+  return new SoloError("compile_failed", `${file}:${line}:${column}: ${message}`, {
+    diagnostics,
+    hint: fix ?? "Correct the source at the places in `diagnostics` and deploy again.",
+  });
+}
+
+/** What the agent hears when its service did not start: its own exception, in its own source. */
+export async function startError(service: Service, error: unknown): Promise<unknown> {
+  if (!(error instanceof InstanceCrash)) return error;
+  const { reason, name, message } = error.down;
+  const { stack } = await service.record.describe(error);
+  if (reason === "startup_timeout" || reason === "timeout") {
+    const { startupTimeoutMs } = service.spec.restartLimits;
+    return new SoloError(
+      "startup_timeout",
+      `The service was not ready within ${startupTimeoutMs} ms.`,
+      {
+        hint: "Its top level or init does not end: look for loops and for awaits that never settle, or raise restart_limits.startup_timeout_ms.",
+        ...(stack !== "" && { stack }),
+      },
+    );
+  }
+  const what =
+    reason === "memory"
+      ? `it passed its memory limit (${service.spec.limits.memoryMb} MiB)`
+      : `${name === "" ? "" : `${name}: `}${message}`;
+  return new SoloError("startup_failed", `The service did not start: ${what}`, {
+    hint: "Correct what threw at load or in init, and deploy again.",
+    ...(stack !== "" && { stack }),
+  });
+}
