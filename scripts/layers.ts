@@ -16,11 +16,11 @@ type Allowed = "everything" | readonly string[];
 /** Who may import whom, top to bottom. */
 export const LAYERS: Readonly<Record<string, Allowed>> = {
   bin: "everything",
-  cli: ["client", "api", "config", "base"],
+  cli: ["client", "certs", "api", "config", "base"],
   doctor: ["client", "base"],
   dashboard: ["client", "api", "base"],
   client: ["api", "base"],
-  gateway: ["api", "base"],
+  gateway: ["certs", "api", "base"],
   kernel: [
     "api",
     "wire",
@@ -50,6 +50,7 @@ export const LAYERS: Readonly<Record<string, Allowed>> = {
   api: ["base"],
   wire: ["base"],
   config: ["base"],
+  certs: ["base"],
   sdk: [],
   base: [],
 };

@@ -2,6 +2,7 @@
 import type { CommandSpec } from "#cli/command-spec.ts";
 import { call, cast } from "#cli/commands/call.ts";
 import { deploy, update, validate } from "#cli/commands/deploy.ts";
+import { certs } from "#cli/commands/certs.ts";
 import { derived } from "#cli/commands/derived.ts";
 import { doctor } from "#cli/commands/doctor.ts";
 import { events } from "#cli/commands/events.ts";
@@ -31,10 +32,12 @@ export const commands: readonly CommandSpec[] = [
 
   token,
   configCheck,
+  ...certs,
   doctor,
 ];
 
 /** What the first words of two-word commands stand for. */
 export const parents: Readonly<Record<string, string>> = {
+  certs: "Certificates for TLS: init, issue, renew, revoke, list.",
   config: "The configuration: check.",
 };
