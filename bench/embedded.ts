@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "#base/clock.ts";
 import { silentLogger } from "#base/log.ts";
+import { prepareCellPrograms } from "#bin/cell-host.ts";
 import { prepareImage } from "#cell/image.ts";
 import { loadConfig } from "#config/load.ts";
 import { newToken } from "#kernel/authority.ts";
@@ -39,7 +40,7 @@ async function embeddedKernel(): Promise<Target> {
     log: silentLogger,
     version: "bench",
     ownerToken: token,
-    launch: launchPlain(process.execPath),
+    launch: launchPlain({ node: process.execPath, programs: await prepareCellPrograms() }),
     cellArgs: [await prepareImage({ cacheDir: CACHE_DIR }), "2", String(config.limits.memory_mb)],
     compilerVersion: "bench",
     gateways: [],

@@ -1,22 +1,20 @@
 /**
  * How this kernel starts its cells: behind the walls that the machine can build, unless the
- * configuration says otherwise, and from a guest image and a code cache made beforehand.
+ * configuration says otherwise, and from bundles and a guest image made beforehand.
  *
  * 1. The probe of the walls runs while the rest of the kernel starts; the first cell waits
  *    for it, nothing else does, unless walls are required.
  * 2. Walls that are missing are said in the log, each time.
  */
 import { realpath } from "node:fs/promises";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { prepareImage } from "#cell/image.ts";
 import type { Config } from "#config/schema.ts";
 import { launchPlain, type Launcher } from "#kernel/cells/launcher.ts";
-import { findPrograms, type ProgramName } from "#kernel/cells/programs.ts";
+import { preparePrograms, type Programs } from "#kernel/cells/programs.ts";
 import { launchBehindWalls } from "#kernel/cells/sandboxed.ts";
-import { fillCodeCache, openCodeCache, type CodeCache } from "#sandbox/code-cache.ts";
 import { doctorReport } from "#sandbox/doctor.ts";
 import { probeHost } from "#sandbox/probe.ts";
 import type { HostWalls } from "#sandbox/walls.ts";
@@ -32,34 +30,35 @@ export interface CellHostOptions {
   readonly node: string;
   readonly log: Logger;
   /** Finds out which walls this machine can build. */
-  readonly probe?: (node: string) => Promise<HostWalls>;
+  readonly probe?: (node: string, programs: Programs) => Promise<HostWalls>;
 }
 
 const CACHE_DIR = fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url));
-/** Filling the code cache takes both cores a moment: not while the kernel starts. */
-const FILL_AFTER_MS = 500;
 
 export async function openCellHost(options: CellHostOptions): Promise<CellHost> {
   const { mode, log, probe = probeCells } = options;
   const node = await realpath(options.node);
+  const programs = await prepareCellPrograms();
   if (mode === "off") {
     log.warn("no walls around services: security.sandbox is off");
-    return { launch: launchPlain(node), image: await prepareImage({ cacheDir: CACHE_DIR }) };
+    const image = await prepareImage({ cacheDir: CACHE_DIR });
+    return { launch: launchPlain({ node, programs }), image };
   }
-  const walls = probe(node);
+  const walls = probe(node, programs);
   void walls.then(
     (found) => tell(found, log),
     () => {},
   );
   const image = await prepareImage({ cacheDir: CACHE_DIR });
   if (mode === "require") requireWalls(await walls);
-  const codeCache = await openCodeCaches({ node, image, log });
-  return { launch: launchBehindWalls({ walls, node, files: [image], codeCache, log }), image };
+  return { launch: launchBehindWalls({ walls, node, programs, files: [image], log }), image };
 }
 
+export const prepareCellPrograms = (): Promise<Programs> =>
+  preparePrograms({ cacheDir: CACHE_DIR });
+
 /** The walls that this machine can put around cells and the compiler. */
-export function probeCells(node: string): Promise<HostWalls> {
-  const { cell, compiler } = findPrograms();
+export function probeCells(node: string, { cell, compiler }: Programs): Promise<HostWalls> {
   return probeHost({
     node,
     readOnly: [...cell.files, ...compiler.files],
@@ -87,42 +86,4 @@ function requireWalls({ tier, strategy }: HostWalls): void {
       hint: '`solo doctor` says what is missing and how to get it; security.sandbox = "auto" starts without.',
     },
   );
-}
-
-interface CodeCachesOptions {
-  readonly node: string;
-  readonly image: string;
-  readonly log: Logger;
-}
-
-/** The compiled code of cells: what is there, and later what this kernel adds to it. */
-async function openCodeCaches({
-  node,
-  image,
-  log,
-}: CodeCachesOptions): Promise<(program: ProgramName) => CodeCache | null> {
-  const caches = new Map<ProgramName, CodeCache>();
-  const programs = findPrograms();
-  const runArgs = { cell: [image, "0", "0"], compiler: [] };
-  const open = async (name: ProgramName) => {
-    const { module, nodeFlags, sources } = programs[name];
-    const options = {
-      directory: join(CACHE_DIR, "code", name),
-      node,
-      args: [...nodeFlags, module, ...runArgs[name]],
-      sources,
-    };
-    const keep = async (found: Promise<CodeCache | null>) => {
-      const cache = await found.catch((error: unknown) => {
-        log.debug("no code cache", { program: name, error: String(error) });
-        return null;
-      });
-      if (cache !== null) caches.set(name, cache);
-    };
-    await keep(openCodeCache(options));
-    if (!caches.has(name))
-      setTimeout(() => void keep(fillCodeCache(options)), FILL_AFTER_MS).unref();
-  };
-  await Promise.all([open("cell"), open("compiler")]);
-  return (program) => caches.get(program) ?? null;
 }

@@ -1,7 +1,7 @@
 /** `solo doctor`: looks at this machine, and with --attack lets hostile services loose on it. */
 import { realpath } from "node:fs/promises";
 import { systemClock } from "#base/clock.ts";
-import { probeCells } from "#bin/cell-host.ts";
+import { prepareCellPrograms, probeCells } from "#bin/cell-host.ts";
 import { startThrowawayKernel } from "#bin/throwaway-kernel.ts";
 import type { DoctorOutcome, DoctorRequest } from "#cli/powers.ts";
 import { ATTACKS } from "#doctor/attacks/index.ts";
@@ -14,7 +14,7 @@ const ATTACKED_CELL_MB = "512";
 
 export async function runDoctor({ attack, tell, signal }: DoctorRequest): Promise<DoctorOutcome> {
   const node = await realpath(process.execPath);
-  const host = doctorReport(await probeCells(node));
+  const host = doctorReport(await probeCells(node, await prepareCellPrograms()));
   await tell(doctorText(host));
   if (!attack) return { ok: host.ok, report: { ...host } };
   await using kernel = await startThrowawayKernel({

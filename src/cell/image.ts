@@ -10,21 +10,14 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cachedDataVersionTag, deserialize, serialize, setFlagsFromString } from "node:v8";
+import { cachedDataVersionTag, setFlagsFromString } from "node:v8";
 import type IVM from "isolated-vm";
 import { ADOPT_GLOBAL, IN } from "#cell/guest/lines.ts";
+import { encodeImage, type GuestScript } from "#cell/image-file.ts";
 import { loadPrelude, type Prelude } from "#cell/prelude/build.ts";
 
-export interface GuestScript {
-  readonly code: string;
-  readonly cachedData: Buffer;
-}
-
-export interface GuestImage {
-  readonly bridge: GuestScript;
-  readonly prelude: Prelude;
-}
-
+/** Of the file; see image-file.ts. */
+const FORMAT = 2;
 /** As cells run with it (kernel/cells/programs.ts): V8 refuses compiled code made under other flags. */
 const CELL_FLAG = "--wasm-max-mem-pages=4096";
 
@@ -49,21 +42,18 @@ export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<
   setFlagsFromString(CELL_FLAG);
   const [sources, prelude] = await Promise.all([readSources(), loadPrelude({ cacheDir })]);
   const hash = createHash("sha256")
-    .update(`${process.version}\0${cachedDataVersionTag()}\0`)
+    .update(`${process.version}\0${cachedDataVersionTag()}\0${FORMAT}\0`)
     .update(sources);
   for (const { code, cachedData } of Object.values(prelude)) hash.update(code).update(cachedData);
   const path = join(cacheDir, `guest-${hash.digest("hex").slice(0, 32)}.bin`);
   if (existsSync(path)) return path;
-  const image: GuestImage = { bridge: await buildBridge(prelude), prelude };
+  const image = encodeImage({ bridge: await buildBridge(prelude), prelude });
   await mkdir(cacheDir, { recursive: true });
   const temporary = `${path}.${randomUUID()}`;
-  await writeFile(temporary, serialize(image));
+  await writeFile(temporary, image);
   await rename(temporary, path);
   return path;
 }
-
-export const readImage = async (path: string): Promise<GuestImage> =>
-  deserialize(await readFile(path)) as GuestImage;
 
 async function readSources(): Promise<string> {
   const names = (await readdir(GUEST_DIR)).sort();

@@ -5,7 +5,6 @@
  * 2. Whatever a guest says is checked: an id the kernel did not send is ignored.
  * 3. The end is reported once, with what was at hand and what had not begun.
  */
-import { randomBytes } from "node:crypto";
 import { GuestFailure, type Guest } from "#cell/engine.ts";
 import { FLAG, IN, OUT, splitLine, type GuestSetup, type Thrown } from "#cell/guest/lines.ts";
 import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
@@ -97,7 +96,7 @@ export class Instance {
     }, timeoutMs);
     this.#running = true;
     try {
-      this.#guest.give([randomBytes(44)]);
+      this.#guest.give([Buffer.from(start.seed, "base64")]);
       // Nothing of the guest's own runs before `load`, and nothing in a drain.
       this.#hear(this.#guest.turnNow(`${IN.setup} 0 ${JSON.stringify(setup)}`, true, QUICK));
       await this.#guest.load(start.modules, start.entry, { timeoutMs });

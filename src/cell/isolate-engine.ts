@@ -5,7 +5,6 @@
  * 1. Nothing of the host is reachable by the guest: no Reference or callback goes in.
  * 2. A few isolates wait ready-made; they are refilled only when the cell is idle.
  */
-import { createRequire } from "node:module";
 import type IVM from "isolated-vm";
 import { ADOPT_GLOBAL } from "#cell/guest/lines.ts";
 import { SDK_MODULE } from "#cell/guest/sdk-module.ts";
@@ -17,11 +16,9 @@ import {
   type RunOptions,
 } from "#cell/engine.ts";
 import { SDK_SPECIFIER, importRefusal, resolveModule } from "#wire/modules.ts";
-import type { GuestImage } from "#cell/image.ts";
+import type { GuestImage } from "#cell/image-file.ts";
 import { segmentsFor, webCanWait, type SegmentName } from "#cell/prelude/segments.ts";
 import type { Module } from "#wire/messages.ts";
-
-const ivm = createRequire(import.meta.url)("isolated-vm") as typeof IVM;
 
 const ENTRY_PATH = "solo:entry";
 const SMALL_SOURCE_CHARS = 64 * 1024;
@@ -217,6 +214,7 @@ const SPARE_KINDS = ["plain", "web"] as const;
 type SpareKind = (typeof SPARE_KINDS)[number];
 
 export interface IsolateEngineOptions {
+  readonly ivm: typeof IVM;
   readonly image: GuestImage;
   /** Isolates of the usual size kept ready: plain ones, and with the web platform compiled. */
   readonly spares: {
@@ -244,7 +242,7 @@ interface Compiled {
 }
 
 export function createIsolateEngine(options: IsolateEngineOptions): Engine {
-  const { image, spares, onCatastrophe } = options;
+  const { ivm, image, spares, onCatastrophe } = options;
   // Most of the web platform is one segment. It doubles an isolate's memory, so that only
   // services that mention it get it; its compilation is as long as the rest of a start.
   const ready: Record<SpareKind, IsolateGuest[]> = { plain: [], web: [] };

@@ -1,17 +1,21 @@
-/** The process of a cell. Its arguments: the guest image, and how many isolates of which size
- *  to keep ready. File descriptor 3 is the kernel. */
+/** The process of a cell. Its arguments: the build of isolated-vm, the guest image, and how many
+ *  isolates of which size to keep ready. File descriptor 3 is the kernel. */
+import { createRequire } from "node:module";
 import { Socket } from "node:net";
+import type IVM from "isolated-vm";
 import { Cell } from "#cell/cell.ts";
-import { readImage } from "#cell/image.ts";
+import { readImage } from "#cell/image-file.ts";
 import { createIsolateEngine } from "#cell/isolate-engine.ts";
 import { answerSubtle } from "#cell/prelude/subtle-host.ts";
 
-const [imagePath, plainSpares, spareMemoryMb] = process.argv.slice(2);
+const [addonPath, imagePath, plainSpares, spareMemoryMb] = process.argv.slice(2);
 
 /** An orderly exit would wait for guests' threads: for ever, when one of them loops. */
 const die = () => process.kill(process.pid, "SIGKILL");
 
+const { ivm } = createRequire(import.meta.url)(addonPath!) as { ivm: typeof IVM };
 const engine = createIsolateEngine({
+  ivm,
   image: await readImage(imagePath!),
   spares: {
     count: { plain: Number(plainSpares), web: Math.min(1, Number(plainSpares)) },
@@ -19,7 +23,6 @@ const engine = createIsolateEngine({
   },
   onCatastrophe: die,
 });
-while (await engine.refill());
 const cell = new Cell({
   socket: new Socket({ fd: 3, readable: true, writable: true }),
   engine,

@@ -84,7 +84,6 @@ export async function launchSandboxed(options: LaunchOptions): Promise<Sandboxed
         args: options.args,
         readOnly: options.readOnly,
         uid: uidOf(tenant ?? `:${name}`, walls.uidRange),
-        ownUid: process.geteuid?.() ?? 0,
         openFiles: options.openFiles ?? DEFAULT_OPEN_FILES,
         maxProcesses: maxProcesses(options),
         join: group?.join ?? [],

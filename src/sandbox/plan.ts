@@ -27,7 +27,6 @@ export const CHAIN_FAILED = 125;
 
 /** Where setpriv stands in the room when the uid is dropped inside. */
 const SETPRIV_INSIDE = "/.solo/setpriv";
-const CODE_CACHE_INSIDE = "/.solo/code";
 
 /** Node raises its own walls before it loads anything else. */
 const INNER_WALLS_FILE = fileURLToPath(import.meta.resolve("#sandbox/inner-walls.ts"));
@@ -59,8 +58,6 @@ export interface PlanInput {
   readonly readOnly: readonly string[];
   /** The uid to drop to. */
   readonly uid: number;
-  /** The uid that this process has, and a cell without a uid of its own keeps. */
-  readonly ownUid: number;
   readonly openFiles: number;
   /** RLIMIT_NPROC, which counts per uid; null where a cgroup counts, or the uid is shared. */
   readonly maxProcesses: number | null;
@@ -82,7 +79,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   if (walls.tools.sh === null) return { file: command, args, env: {} };
   return {
     file: walls.tools.sh,
-    env: { ...innerOrder(input), ...codeCacheEnv(input) },
+    env: innerOrder(input),
     args: [
       "-c",
       CHAIN_SCRIPT,
@@ -107,11 +104,6 @@ function innerOrder({ walls, command, readOnly }: PlanInput): Record<string, str
   const order: InnerWallsOrder = { ...inner, readOnly: shown };
   return { [INNER_WALLS_VARIABLE]: JSON.stringify(order) };
 }
-
-const codeCacheEnv = ({ walls }: PlanInput): Record<string, string> =>
-  walls.codeCache !== null && walls.strategy.room !== null
-    ? { NODE_COMPILE_CACHE: CODE_CACHE_INSIDE }
-    : {};
 
 const drop = (uid: number): string[] => [
   `--reuid=${uid}`,
@@ -178,10 +170,6 @@ function binds(input: PlanInput, inside: boolean): string[] {
     ]),
   );
   if (setpriv !== undefined) shown.set(SETPRIV_INSIDE, setpriv);
-  if (walls.codeCache !== null) {
-    const uid = walls.strategy.uid === "none" ? input.ownUid : input.uid;
-    shown.set(`${CODE_CACHE_INSIDE}/${walls.codeCache.tag}-${uid}`, walls.codeCache.path);
-  }
   return [
     ...ancestors([...shown.keys()]).flatMap((directory) => ["--dir", directory]),
     ...[...shown].flatMap(([at, file]) => ["--ro-bind", file, at]),

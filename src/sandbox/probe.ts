@@ -16,7 +16,6 @@ import type { Readable } from "node:stream";
 import { candidates } from "#sandbox/candidates.ts";
 import { programFor, seccompFd, startChain, type CellFd } from "#sandbox/chain.ts";
 import { SoloError } from "#base/errors.ts";
-import type { CodeCache } from "#sandbox/code-cache.ts";
 import { leakedDescriptors } from "#sandbox/descriptors.ts";
 import { describeWalls, tierOf } from "#sandbox/describe.ts";
 import { sharedLibraries } from "#sandbox/libraries.ts";
@@ -41,7 +40,6 @@ export interface ProbeOptions {
   readonly readOnly: readonly string[];
   /** Native addons (.node files, within readOnly) whose libraries a cell needs as well. */
   readonly addons?: readonly string[];
-  readonly codeCache?: CodeCache | null;
   readonly uidRange?: UidRange;
   /** Where bwrap, setpriv and sh are looked for. */
   readonly toolDirectories?: readonly string[];
@@ -56,12 +54,7 @@ const thisHost = (): ProbedHost => ({
 });
 
 export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
-  const {
-    host = thisHost(),
-    uidRange = DEFAULT_UID_RANGE,
-    addons = [],
-    codeCache = null,
-  } = options;
+  const { host = thisHost(), uidRange = DEFAULT_UID_RANGE, addons = [] } = options;
   await Promise.all([options.node, ...options.readOnly, ...addons].map(mustBeThere));
   const node = await realpath(options.node);
   const tools = await findTools(options.toolDirectories ?? TOOL_DIRECTORIES, host);
@@ -80,7 +73,7 @@ export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
   const failures: Failure[] = [];
   const tryOut = (strategy: Strategy, withTools: Tools) =>
     trial({
-      walls: { strategy, tools: withTools, libraries, setprivFiles, codeCache, arch },
+      walls: { strategy, tools: withTools, libraries, setprivFiles, arch },
       node,
       addons,
       readOnly: options.readOnly,
@@ -108,7 +101,6 @@ export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
     ...chosen,
     libraries,
     setprivFiles,
-    codeCache,
     arch,
     uidRange,
     cgroup: cgroup.host,
@@ -185,7 +177,6 @@ async function trial({ walls, node, addons, readOnly, uid }: Trial): Promise<str
       args: ["-e", TRIAL_SCRIPT, JSON.stringify([readOnly, addons])],
       readOnly,
       uid,
-      ownUid: process.geteuid?.() ?? 0,
       openFiles: DEFAULT_OPEN_FILES,
       maxProcesses: null,
       join: [],

@@ -19,7 +19,7 @@ import {
   unlessEqual,
   type Instruction,
 } from "#sandbox/bpf.ts";
-import { ALLOWED, CHECKED, EXISTING, REFUSED, type SyscallTable } from "#sandbox/syscalls.ts";
+import { ALLOWED, CHECKED, REFUSED, type SyscallTable } from "#sandbox/syscalls.ts";
 
 export type SeccompArch = "x64" | "arm64";
 
@@ -36,13 +36,11 @@ export const isSeccompArch = (arch: string): arch is SeccompArch => Object.hasOw
 
 /** SECCOMP_RET_*: the verdict in the high half, its data (an errno) in the low. */
 const EPERM = 1;
-const EEXIST = 17;
 const ENOSYS = 38;
 export const VERDICT = {
   kill: 0x80000000,
   allow: 0x7fff0000,
   refuse: 0x00050000 | EPERM,
-  exists: 0x00050000 | EEXIST,
   unknown: 0x00050000 | ENOSYS,
 } as const;
 
@@ -106,7 +104,6 @@ export function seccompProgram(options: SeccompOptions): Instruction[] {
       oneOf(0, credentials ? [...PRCTLS, ...CREDENTIAL_PRCTLS] : PRCTLS),
     ),
     ...each(ALLOWED, () => ALLOW),
-    ...each(EXISTING, () => answer(VERDICT.exists)),
     ...each(REFUSED, (name) => (credentials && CREDENTIAL_CALLS.includes(name) ? ALLOW : REFUSE)),
     answer(VERDICT.unknown),
   ];

@@ -235,6 +235,8 @@ export const REFUSED: SyscallTable = {
   memfd_secret: [447, 447],
   mknod: [133, null],
   mknodat: [259, 33],
+  mkdir: [83, null],
+  mkdirat: [258, 34],
   rmdir: [84, null],
   unlink: [87, null],
   unlinkat: [263, 35],
@@ -310,12 +312,3 @@ export const CHECKED = {
   ioctl: [16, 29],
   prctl: [157, 167],
 } as const satisfies SyscallTable;
-
-/**
- * Answers EEXIST, and makes nothing: Node insists on making its compile cache's directory,
- * and uses the one that is shown to it once told that it is there.
- */
-export const EXISTING: SyscallTable = {
-  mkdir: [83, null],
-  mkdirat: [258, 34],
-};

@@ -3,7 +3,6 @@
  * found. Shared by the probe (which fills them), the plan and the doctor (which read them).
  */
 import type { CgroupHost } from "#sandbox/cgroup.ts";
-import type { CodeCache } from "#sandbox/code-cache.ts";
 import type { SeccompArch } from "#sandbox/seccomp.ts";
 import type { UidRange } from "#sandbox/tenant-uid.ts";
 
@@ -101,10 +100,7 @@ export interface Failure {
 }
 
 /** What a plan needs to know of the host. */
-export type PlanWalls = Pick<
-  HostWalls,
-  "strategy" | "tools" | "libraries" | "setprivFiles" | "codeCache"
->;
+export type PlanWalls = Pick<HostWalls, "strategy" | "tools" | "libraries" | "setprivFiles">;
 
 /** What the kernel learned at its start; the launcher does only what is written here. */
 export interface HostWalls {
@@ -115,8 +111,6 @@ export interface HostWalls {
   readonly libraries: readonly string[];
   /** setpriv and its own libraries; bound when the uid is dropped inside. */
   readonly setprivFiles: readonly string[];
-  /** Shown to cells in a room; null if none was given. */
-  readonly codeCache: CodeCache | null;
   /** Null where there is no seccomp program for this processor. */
   readonly arch: SeccompArch | null;
   readonly uidRange: UidRange;

@@ -82,12 +82,17 @@ export type StateSource =
   /** `codeChange` migrates this state; `init` does not run. */
   | { readonly from: "revision"; readonly state: string; readonly version?: string };
 
+/** Key and nonce of ChaCha20. */
+export const SEED_BYTES = 44;
+
 export interface StartInstance {
   readonly tenant: string;
   readonly service: string;
   readonly instance: string;
   readonly entry: string;
   readonly modules: readonly Module[];
+  /** Base64 of SEED_BYTES random bytes, from which the guest's randomness comes. */
+  readonly seed: string;
   readonly env: Readonly<Record<string, string>>;
   readonly args: unknown;
   readonly state: StateSource;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { probeCells } from "#bin/cell-host.ts";
+import { prepareCellPrograms, probeCells } from "#bin/cell-host.ts";
 import { doctorReport } from "#sandbox/doctor.ts";
 import { finishCli } from "../support/run-cli.ts";
 
@@ -24,7 +24,7 @@ async function solo(...args: string[]) {
 }
 
 test("without a kernel it says which walls stand, and its exit code whether the essential ones do", async () => {
-  const expected = doctorReport(await probeCells(process.execPath));
+  const expected = doctorReport(await probeCells(process.execPath, await prepareCellPrograms()));
   const { code, stdout, stderr } = await solo("doctor");
   expect(stderr).toBe("");
   expect(stdout).toContain(`Tier: ${expected.tier}.`);
@@ -33,7 +33,7 @@ test("without a kernel it says which walls stand, and its exit code whether the 
 });
 
 test("with --json it prints the report and nothing else", async () => {
-  const expected = doctorReport(await probeCells(process.execPath));
+  const expected = doctorReport(await probeCells(process.execPath, await prepareCellPrograms()));
   const { stdout } = await solo("doctor", "--json");
   const names = (report: { walls: readonly { name: string; active: boolean }[] }) =>
     report.walls.map(({ name, active }) => `${name} ${active}`);

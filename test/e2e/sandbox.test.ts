@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { silentLogger, type LogFields } from "#base/log.ts";
-import { openCellHost, probeCells } from "#bin/cell-host.ts";
+import { openCellHost, prepareCellPrograms, probeCells } from "#bin/cell-host.ts";
 import type { HostWalls } from "#sandbox/walls.ts";
 import { startKernel, until, type TestKernel } from "../support/kernel.ts";
 
@@ -14,7 +14,7 @@ const BOMB = `export default { calls: { go() { const kept = [];
 
 let walls: HostWalls;
 beforeAll(async () => {
-  walls = await probeCells(process.execPath);
+  walls = await probeCells(process.execPath, await prepareCellPrograms());
 });
 
 const statusOf = (pid: number) => readFileSync(`/proc/${pid}/status`, "utf8");

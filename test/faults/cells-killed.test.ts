@@ -232,7 +232,7 @@ test("spare cells that were killed are not given to anybody", async () => {
   const spares = await until(() => {
     // Each with the walls around it, whose command ends in the cell's.
     const found = descendants(spared.pid).filter((ref) =>
-      commandOf(ref).some((word) => word.endsWith("cell/main.ts")),
+      commandOf(ref).some((word) => /\/cell-[0-9a-f]+\.mjs$/.test(word)),
     );
     return found.filter((ref) => commandOf(ref)[0]!.endsWith("node")).length === 2
       ? found

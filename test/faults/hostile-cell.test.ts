@@ -1,5 +1,6 @@
 /** A cell that was taken over loses its own process; its tenant's service comes back in a
  *  new one, and nobody else notices. */
+import { prepareCellPrograms } from "#bin/cell-host.ts";
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -25,7 +26,7 @@ let next: string | undefined;
 let hostile: { process: CellProcess; gone: boolean } | undefined;
 /** Those of the present test. */
 let realCells: CellProcess[] = [];
-const plain = launchPlain(process.execPath);
+const plain = launchPlain({ node: process.execPath, programs: await prepareCellPrograms() });
 
 const launch: Launcher = (options) => {
   if (options.program !== "cell" || next === undefined) {

@@ -1,5 +1,6 @@
 /** A part of the kernel that fails is started again with those after it (K2), while services
  *  go on running and stay reachable. */
+import { prepareCellPrograms } from "#bin/cell-host.ts";
 import { Server } from "node:net";
 import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -23,7 +24,7 @@ const threads: Worker[] = [];
 const noteThread = (worker: Worker) => void threads.push(worker);
 let compiler: CellProcess | undefined;
 
-const plain = launchPlain(process.execPath);
+const plain = launchPlain({ node: process.execPath, programs: await prepareCellPrograms() });
 const launch: Launcher = (options) => {
   const launched = plain(options);
   if (options.program === "compiler") compiler = launched;

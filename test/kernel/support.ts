@@ -67,6 +67,7 @@ const START: StartInstance = {
   service: "s",
   instance: "i",
   entry: "index.ts",
+  seed: "",
   modules: [],
   env: {},
   args: null,

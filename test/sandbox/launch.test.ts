@@ -6,7 +6,6 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { fillCodeCache } from "#sandbox/code-cache.ts";
 import { sweepCgroups } from "#sandbox/cgroup.ts";
 import { ending } from "#sandbox/launch.ts";
 import { probeHost } from "#sandbox/probe.ts";
@@ -231,29 +230,6 @@ describe("a walled process", () => {
     expect(closed.tier).toBe(walls.tier);
     const heard = await hear(await launch(closed, [script, home.path], { readOnly: [script] }));
     expect(heard).toMatchObject({ complained: "", told: "cell.cjs", code: 0 });
-  });
-
-  test("starts from the code cache that the kernel filled, and cannot write to it", async ({
-    skip,
-  }) => {
-    const why = whyNoRoom(walls);
-    if (why !== null) return skip(why);
-    await using directory = await temporaryDirectory();
-    await chmod(directory.path, 0o755);
-    const script = path.join(here, "cached.ts");
-    const codeCache = await fillCodeCache({
-      directory: directory.path,
-      node: process.execPath,
-      args: [script],
-      sources: [here],
-    });
-    expect(codeCache).not.toBeNull();
-    const entries = await readdir(codeCache!.path);
-    expect(entries.length).toBeGreaterThan(0);
-    const cached = await probeHere({ codeCache });
-    expect(await hear(await launch(cached, [script]))).toMatchObject({ told: "from the cache" });
-    expect(await hear(await launch(walls, [script]))).toMatchObject({ told: "without a cache" });
-    expect(await readdir(codeCache!.path)).toEqual(entries);
   });
 
   test("that cannot be started is an error, and leaves no cgroup", async () => {

@@ -13,13 +13,11 @@ const input = (strategy: Strategy, more: Partial<PlanInput> = {}): PlanInput => 
     tools,
     libraries: ["/lib/libc.so.6"],
     setprivFiles: ["/usr/bin/setpriv", "/lib/libcap-ng.so.0"],
-    codeCache: null,
   },
   command: "/opt/node",
   args: ["main.ts"],
   readOnly: ["/srv/solo/src/cell", "/srv/solo/src/wire"],
   uid: 1_900_000_001,
-  ownUid: 0,
   openFiles: 256,
   maxProcesses: null,
   join: ["/cg/cgroup.procs"],
@@ -82,23 +80,6 @@ describe("the chain", () => {
     ]);
     expect(list).toContain("--bounding-set=-all");
     expect(list.filter((word) => word === "--unshare-user")).toEqual([]);
-  });
-
-  test("shows the code cache under the name that Node makes of the cell's uid", () => {
-    const { walls } = input({ room, uid: "outside", inner: null });
-    const codeCache = { path: "/var/cache/v26.0.0-x64-abc-0", tag: "v26.0.0-x64-abc" };
-    const plan = (uid: "outside" | "none") =>
-      planLaunch(
-        input(
-          { room, uid, inner: null },
-          {
-            walls: { ...walls, codeCache, strategy: { room, uid, inner: null } },
-          },
-        ),
-      );
-    expect(plan("outside").env).toEqual({ NODE_COMPILE_CACHE: "/.solo/code" });
-    expect(plan("outside").args).toContain("/.solo/code/v26.0.0-x64-abc-1900000001");
-    expect(plan("none").args).toContain("/.solo/code/v26.0.0-x64-abc-0");
   });
 
   test("without a room still takes new privileges away and dies with the kernel", () => {

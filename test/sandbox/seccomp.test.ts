@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_INSTRUCTIONS, assemble, ifEqual } from "#sandbox/bpf.ts";
 import { ARCHES, VERDICT, seccompBytes, type SeccompArch } from "#sandbox/seccomp.ts";
-import { ALLOWED, CHECKED, EXISTING, REFUSED } from "#sandbox/syscalls.ts";
+import { ALLOWED, CHECKED, REFUSED } from "#sandbox/syscalls.ts";
 import { runSeccomp } from "./bpf-machine.ts";
 
 const CLONE_THREAD = 0x00010000n;
@@ -29,12 +29,11 @@ describe.each(["x64", "arm64"] as const)("the seccomp program for %s", (arch: Se
     Object.values(table).flatMap((row) => (row[column] === null ? [] : [row[column]]));
   const allowed = numbers(ALLOWED);
   const refused = numbers(REFUSED);
-  const existing = numbers(EXISTING);
   const checked = Object.values(CHECKED).map((row) => row[column]);
 
   test("fits the kernel's limit, and no call is in two tables", () => {
     expect(program.length / 8).toBeLessThan(MAX_INSTRUCTIONS);
-    const all = [...allowed, ...refused, ...existing, ...checked];
+    const all = [...allowed, ...refused, ...checked];
     expect(new Set(all).size).toBe(all.length);
   });
 
@@ -42,7 +41,6 @@ describe.each(["x64", "arm64"] as const)("the seccomp program for %s", (arch: Se
     fc.assert(
       fc.property(args, (given) => {
         for (const number of refused) expect(run(number, given)).toBe(VERDICT.refuse);
-        for (const number of existing) expect(run(number, given)).toBe(VERDICT.exists);
         for (const number of allowed) expect(run(number, given)).toBe(VERDICT.allow);
       }),
       { numRuns: 5 },
@@ -50,7 +48,7 @@ describe.each(["x64", "arm64"] as const)("the seccomp program for %s", (arch: Se
   });
 
   test("answers ENOSYS to every call that nobody listed", () => {
-    const listed = new Set([...allowed, ...refused, ...existing, ...checked]);
+    const listed = new Set([...allowed, ...refused, ...checked]);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 0x3fffffff }), args, (number, given) => {
         fc.pre(!listed.has(number));

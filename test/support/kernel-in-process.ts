@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { OperationName, OutputOf } from "#api/catalogue.ts";
 import type { IngressResponse } from "#api/kernel-port.ts";
+import { prepareCellPrograms } from "#bin/cell-host.ts";
 import { systemClock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/log.ts";
 import { prepareImage } from "#cell/image.ts";
@@ -40,8 +41,12 @@ export interface InProcessKernel extends AsyncDisposable {
   ingress(tenant: string, service: string): Promise<IngressResponse>;
 }
 
+const launchWithoutWalls = async (): Promise<Launcher> =>
+  launchPlain({ node: process.execPath, programs: await prepareCellPrograms() });
+
 export async function startInProcess(options: InProcessOptions = {}): Promise<InProcessKernel> {
-  const { launch = launchPlain(process.execPath), gateways = [], log = silentLogger } = options;
+  const { gateways = [], log = silentLogger } = options;
+  const launch = options.launch ?? (await launchWithoutWalls());
   const dataDir = mkdtempSync(join(tmpdir(), "solo-in-process-"));
   const env = { SOLO_LIMITS_SPARE_CELLS: "0", ...options.env, SOLO_DATA_DIR: dataDir };
   const { config } = loadConfig({ env, cwd: dataDir, readFile: refuseFiles });

@@ -5,7 +5,7 @@
  * 2. An error of Web Crypto is an answer, by name; only its own message is repeated.
  * 3. Work that one request can ask for is bounded by the named limits below.
  */
-import { webcrypto } from "node:crypto";
+import type { webcrypto } from "node:crypto";
 import type { SubtleAnswer, WireKey } from "./host.ts";
 
 const MAX_RSA_BITS = 4096;
@@ -32,8 +32,6 @@ const OPERATIONS = [
 ] as const;
 type Operation = (typeof OPERATIONS)[number];
 
-const { subtle } = webcrypto;
-
 const failure = (name: string, message: string): Error => new DOMException(message, name);
 
 /** The operations that make keys, and where their `extractable` stands; the key's algorithm is before it. */
@@ -58,7 +56,7 @@ async function decodeKey(wire: WireKey): Promise<Key> {
   const extractable = !DERIVATION.test(
     String((algorithm as Partial<webcrypto.Algorithm> | null)?.name),
   );
-  return subtle.importKey(
+  return crypto.subtle.importKey(
     format,
     bytes,
     algorithm,
@@ -94,7 +92,7 @@ async function encodeKey(key: Key, { extractable, imported }: Made): Promise<{ $
   const format = formatOf(key);
   const material = DERIVATION.test(key.algorithm.name)
     ? Buffer.from(imported as Uint8Array)
-    : Buffer.from((await subtle.exportKey(format, key)) as ArrayBuffer);
+    : Buffer.from((await crypto.subtle.exportKey(format, key)) as ArrayBuffer);
   return {
     $key: {
       type: key.type,
@@ -146,6 +144,8 @@ function checkCost(value: unknown): void {
 async function perform(operation: Operation, args: unknown[]): Promise<unknown> {
   args.forEach(checkCost);
   const at = EXTRACTABLE_AT[operation];
+  // Reached only now: loading Web Crypto would be a third of a cell's start.
+  const { subtle } = crypto;
   const run = subtle[operation] as (...args: unknown[]) => Promise<unknown>;
   const made: Made = { extractable: at !== undefined && Boolean(args[at]), imported: args[1] };
   if (at === undefined) return encode(await run.apply(subtle, args), made);

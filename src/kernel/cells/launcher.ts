@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
-import { findPrograms, type ProgramName } from "#kernel/cells/programs.ts";
+import type { ProgramName, Programs } from "#kernel/cells/programs.ts";
 import { residentBytes } from "#sandbox/resident.ts";
 
 export interface CellExit {
@@ -43,11 +43,14 @@ export type Launcher = (options: LaunchOptions) => CellProcess | Promise<CellPro
 const STDERR_MAX_CHARS = 16 * 1024;
 
 /** Launches without an OS sandbox. */
-export function launchPlain(nodePath: string): (options: LaunchOptions) => CellProcess {
-  const programs = findPrograms();
+export function launchPlain(options: {
+  readonly node: string;
+  readonly programs: Programs;
+}): (options: LaunchOptions) => CellProcess {
+  const { node, programs } = options;
   return ({ program, args, onStderr }) => {
-    const { nodeFlags, module } = programs[program];
-    const child = spawn(nodePath, [...nodeFlags, module, ...args], {
+    const { nodeFlags, module, args: own } = programs[program];
+    const child = spawn(node, [...nodeFlags, module, ...own, ...args], {
       // The untrusted process sees nothing of the owner's environment.
       env: {},
       stdio: ["ignore", "ignore", "pipe", "pipe"],

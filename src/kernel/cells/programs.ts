@@ -7,47 +7,60 @@ import { readdirSync } from "node:fs";
 import { createRequire, findPackageJSON } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundle } from "#kernel/cells/bundle.ts";
 
 export type ProgramName = "cell" | "compiler";
 
 export interface Program {
+  /** Its own code, in one file. */
   readonly module: string;
   readonly nodeFlags: readonly string[];
-  /** Directories of its own code, absolute. */
-  readonly sources: readonly string[];
-  /** Those, and every other file and directory that it may read. */
+  /** Come before the launch's own arguments. */
+  readonly args: readonly string[];
+  /** Every file and directory that it may read. */
   readonly files: readonly string[];
   /** Native addons among them, whose shared libraries it needs as well. */
   readonly addons: readonly string[];
 }
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const source = (name: string): string => join(ROOT, "src", name);
-const MANIFEST = join(ROOT, "package.json");
-const NO_WARNINGS = "--disable-warning=ExperimentalWarning";
+export type Programs = Readonly<Record<ProgramName, Program>>;
 
-export function findPrograms(): Readonly<Record<ProgramName, Program>> {
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const NO_WARNINGS = "--disable-warning=ExperimentalWarning";
+/** Packages that find their own native parts, and so stay outside the bundle. */
+const NATIVE = ["oxc-parser", "oxc-transform"];
+
+/** The programs, ready to be launched. `cacheDir` is trusted: what is in it is run. */
+export async function preparePrograms({ cacheDir }: { cacheDir: string }): Promise<Programs> {
   const packages = dirname(dirname(findPackageJSON("isolated-vm", import.meta.url)!));
   const inPackages = (name: string) => join(packages, name);
-  const shared = ["base", "sdk", "wire"].map(source);
-  const cell = [...shared, source("cell")];
-  const compiler = [...shared, source("compiler")];
-  const oxc = ["@jridgewell", "@oxc-parser", "@oxc-transform", "oxc-parser", "oxc-transform"];
+  const bundled = (name: ProgramName) =>
+    bundle({
+      entry: join(ROOT, "src", name, "main.ts"),
+      sources: ["base", "sdk", "wire", name].map((each) => join(ROOT, "src", each)),
+      lock: join(ROOT, "package-lock.json"),
+      external: NATIVE,
+      cacheDir,
+      name,
+    });
+  const [cell, compiler] = await Promise.all([bundled("cell"), bundled("compiler")]);
+  const isolates = addonOf(inPackages("isolated-vm"));
+  const oxc = ["@oxc-parser", "@oxc-transform"].map(inPackages);
   return {
     cell: {
-      module: source("cell/main.ts"),
+      module: cell,
       // WebAssembly memories are not held by an isolate's limit; 4096 pages are 256 MiB.
       nodeFlags: ["--wasm-max-mem-pages=4096", NO_WARNINGS],
-      sources: cell,
-      files: [...cell, MANIFEST, ...["isolated-vm", "node-gyp-build"].map(inPackages)],
-      addons: [addonOf(inPackages("isolated-vm"))],
+      args: [isolates],
+      files: [cell, isolates],
+      addons: [isolates],
     },
     compiler: {
-      module: source("compiler/main.ts"),
+      module: compiler,
       nodeFlags: ["--max-old-space-size=512", NO_WARNINGS],
-      sources: compiler,
-      files: [...compiler, MANIFEST, ...oxc.map(inPackages)],
-      addons: ["@oxc-parser", "@oxc-transform"].flatMap((scope) => addonsBelow(inPackages(scope))),
+      args: [],
+      files: [compiler, ...oxc, ...NATIVE.map(inPackages)],
+      addons: oxc.flatMap(addonsBelow),
     },
   };
 }

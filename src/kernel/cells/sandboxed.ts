@@ -12,8 +12,7 @@ import {
   type CellProcess,
   type LaunchOptions,
 } from "#kernel/cells/launcher.ts";
-import { findPrograms, type ProgramName } from "#kernel/cells/programs.ts";
-import type { CodeCache } from "#sandbox/code-cache.ts";
+import type { Programs } from "#kernel/cells/programs.ts";
 import { launchSandboxed, type SandboxExit } from "#sandbox/launch.ts";
 import { residentBytes } from "#sandbox/resident.ts";
 import type { HostWalls } from "#sandbox/walls.ts";
@@ -21,24 +20,22 @@ import type { HostWalls } from "#sandbox/walls.ts";
 export interface SandboxedOptions {
   readonly walls: Promise<HostWalls>;
   readonly node: string;
+  readonly programs: Programs;
   /** Read by cells besides their own files. */
   readonly files: readonly string[];
-  /** Null while there is none. */
-  readonly codeCache: (program: ProgramName) => CodeCache | null;
   readonly log: Logger;
 }
 
 export function launchBehindWalls(
   options: SandboxedOptions,
 ): (launch: LaunchOptions) => Promise<CellProcess> {
-  const programs = findPrograms();
   return async ({ program, args, memoryBytes, onStderr }) => {
-    const { module, nodeFlags, files } = programs[program];
+    const { module, nodeFlags, args: own, files } = options.programs[program];
     const walls = await options.walls;
     const running = await launchSandboxed({
-      walls: { ...walls, codeCache: options.codeCache(program) },
+      walls,
       command: options.node,
-      args: [...nodeFlags, module, ...args],
+      args: [...nodeFlags, module, ...own, ...args],
       env: {},
       fds: ["ignore", "ignore", "pipe", "pipe"],
       tenant: null,

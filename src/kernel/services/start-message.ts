@@ -1,8 +1,9 @@
 /** What a cell is told to start an instance. */
+import { randomBytes } from "node:crypto";
 import type { InstanceId, ServiceKey } from "#base/ids.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { CompiledModule } from "#wire/compiler.ts";
-import type { StartInstance, StateSource } from "#wire/messages.ts";
+import { SEED_BYTES, type StartInstance, type StateSource } from "#wire/messages.ts";
 
 export const keepsState = ({ persistence }: ServiceSpec): boolean =>
   persistence === "hybrid" || persistence === "durable";
@@ -22,6 +23,7 @@ export function startMessage(options: {
     instance: id,
     entry: spec.entry,
     modules: modules.map(({ path, code }) => ({ path, code })),
+    seed: randomBytes(SEED_BYTES).toString("base64"),
     env: spec.env,
     args: spec.args,
     state,
