@@ -8,6 +8,7 @@ export const RESTARTS = ["permanent", "transient", "temporary"] as const;
 export const PERSISTENCE = ["stateless", "hybrid", "durable", "external"] as const;
 export const ISOLATION = ["shared", "dedicated"] as const;
 export const MAILBOX_POLICIES = ["reject", "drop_oldest", "kill"] as const;
+export const ROUTINGS = ["round_robin", "least_busy", "key"] as const;
 export const SERVICE_STATES = [
   "starting",
   "running",
@@ -151,7 +152,12 @@ const spec = {
   ),
   instances: field(
     11,
-    z.uint32().min(1).max(1).optional().describe("Instances to run; 1 in this version."),
+    z
+      .uint32()
+      .min(1)
+      .max(64)
+      .optional()
+      .describe("Instances to run, each with a mailbox and a state of its own; 1 unless given."),
   ),
   metadata: field(
     12,
@@ -179,6 +185,15 @@ const spec = {
       .optional()
       .describe(
         "Who may send HTTP requests to the service: holders of a token, or anyone who reaches the port. token unless given.",
+      ),
+  ),
+  routing: field(
+    24,
+    z
+      .enum(ROUTINGS)
+      .optional()
+      .describe(
+        "Which instance takes a message: each in turn (round_robin), the one with the shortest mailbox (least_busy), or always the same one for the same key (key; the key is the call's `key` or the request's x-solo-key header). round_robin unless given.",
       ),
   ),
 };
@@ -322,6 +337,17 @@ const crash = z.strictObject({
   ),
 });
 
+const instance = z.strictObject({
+  slot: field(1, z.uint32().describe("From 0; the slot keeps its state when its instance ends.")),
+  state: field(2, z.enum(SERVICE_STATES)),
+  instance_id: field(3, z.string().optional().describe("Of the running copy.")),
+  revision: field(4, z.string()),
+  uptime_ms: field(5, z.int()),
+  restarts: field(6, z.uint32()),
+  memory_bytes: field(7, z.int()),
+  mailbox_length: field(8, z.uint32()),
+});
+
 const status = z.strictObject({
   tenant_id: field(1, z.string()),
   service_id: field(2, z.string()),
@@ -345,6 +371,7 @@ const status = z.strictObject({
     19,
     z.array(z.string()).describe("What can be called: `calls.get`, `casts.reset`, `fetch` …."),
   ),
+  instances: field(25, z.array(instance).describe("One for each slot.")),
 });
 
 export const statusOf = unary({
@@ -396,6 +423,12 @@ export const list = unary({
   },
 });
 
+const routingKey = z
+  .string()
+  .max(256)
+  .optional()
+  .describe("For a service whose routing is `key`: equal keys reach the same instance.");
+
 export const call = unary({
   name: "Call",
   summary: "Send a request to a service and wait for its reply.",
@@ -409,6 +442,7 @@ export const call = unary({
         .optional()
         .describe("How long to wait; the service's call_timeout_ms unless given."),
     ),
+    key: field(6, routingKey),
   }),
   output: z.strictObject({
     reply: field(1, json().describe("What the handler returned, as JSON.")),
@@ -434,7 +468,12 @@ export const call = unary({
 export const cast = unary({
   name: "Cast",
   summary: "Send a one-way message to a service.",
-  input: z.strictObject({ ...target, name: field(3, handlerName), args: field(4, args) }),
+  input: z.strictObject({
+    ...target,
+    name: field(3, handlerName),
+    args: field(4, args),
+    key: field(5, routingKey),
+  }),
   output: z.strictObject({ accepted: field(1, z.boolean()) }),
   permission: "invoke",
   resource: (input) => `service:${input.service_id}`,

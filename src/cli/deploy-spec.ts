@@ -25,6 +25,8 @@ export const specOptions = (): Option[] => [
   choice("--persistence", "persistence"),
   choice("--isolation", "isolation"),
   choice("--ingress", "ingress"),
+  new Option("--instances <n>", about("instances")).argParser(integer),
+  choice("--routing", "routing"),
   new Option("--memory-mb <n>", "Memory of one instance, MiB.").argParser(integer),
   new Option("--call-timeout-ms <n>", "Longest time one message may take.").argParser(integer),
   new Option("--mailbox <n>", "Messages that may wait for the instance.").argParser(integer),
@@ -43,6 +45,8 @@ export interface SpecFlags {
   readonly persistence?: DeployInput["persistence"];
   readonly isolation?: DeployInput["isolation"];
   readonly ingress?: DeployInput["ingress"];
+  readonly instances?: number;
+  readonly routing?: DeployInput["routing"];
   readonly memoryMb?: number;
   readonly callTimeoutMs?: number;
   readonly mailbox?: number;
@@ -92,6 +96,8 @@ export function deployInput({ flags, spec, source }: DeployParts): DeployInput {
     persistence: flags.persistence,
     isolation: flags.isolation,
     ingress: flags.ingress,
+    instances: flags.instances,
+    routing: flags.routing,
     limits: merged<object>(spec.limits, limits),
     env: merged(spec.env, flags.env),
     metadata: merged(spec.metadata, flags.metadata),

@@ -128,7 +128,12 @@ function fromStored(stored: Stored): Deployment {
   return {
     key: keyFrom(stored),
     revision: stored.revision as RevisionId,
-    spec: stored.spec,
+    // Records of before there were several instances do not name them.
+    spec: {
+      ...stored.spec,
+      instances: stored.spec.instances ?? 1,
+      routing: stored.spec.routing ?? "round_robin",
+    },
     deployedAtMs: stored.deployed_at_ms,
     quarantined: stored.quarantined,
   };

@@ -13,6 +13,7 @@ export type Restart = "permanent" | "transient" | "temporary";
 export type Persistence = "stateless" | "hybrid" | "durable" | "external";
 export type Isolation = "shared" | "dedicated";
 export type MailboxPolicy = "reject" | "drop_oldest" | "kill";
+export type Routing = "round_robin" | "least_busy" | "key";
 export type IngressPolicy = "token" | "public";
 
 export interface Limits {
@@ -43,6 +44,8 @@ export interface ServiceSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly args: unknown;
   readonly metadata: Readonly<Record<string, unknown>>;
+  readonly instances: number;
+  readonly routing: Routing;
 }
 
 /** The fields of a deploy request that `resolveSpec` reads; see src/api/services.ts. */
@@ -75,6 +78,8 @@ export interface SpecInput {
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly args?: unknown;
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  readonly instances?: number | undefined;
+  readonly routing?: Routing | undefined;
 }
 
 export interface SpecDefaults {
@@ -85,6 +90,8 @@ export interface SpecDefaults {
   readonly current?: ServiceSpec | undefined;
 }
 
+/** Of one service; src/api/services.ts refuses more. */
+export const MAX_INSTANCES = 64;
 const MAX_FILES = 512;
 const MAX_PATH_CHARS = 256;
 const MAX_ENV_ENTRIES = 256;
@@ -131,6 +138,8 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
     env: Object.freeze({ ...(input.env ?? current?.env) }),
     args: input.args !== undefined ? input.args : (current?.args ?? null),
     metadata: Object.freeze({ ...(input.metadata ?? current?.metadata) }),
+    instances: input.instances ?? current?.instances ?? 1,
+    routing: input.routing ?? current?.routing ?? "round_robin",
   });
 }
 

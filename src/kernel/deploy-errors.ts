@@ -1,7 +1,9 @@
 /** Why a deploy was refused, in words about the agent's own source. */
 import { SoloError, type Diagnostic } from "#base/errors.ts";
 import { InstanceCrash } from "#kernel/services/outcomes.ts";
-import type { Service } from "#kernel/services/service.ts";
+import { describeCrash } from "#kernel/services/crash-report.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { Revision } from "#kernel/services/revision.ts";
 
 /** Undefined when no finding is an error. */
 export function compileError(diagnostics: readonly Diagnostic[]): SoloError | undefined {
@@ -15,15 +17,20 @@ export function compileError(diagnostics: readonly Diagnostic[]): SoloError | un
 }
 
 /** What the agent hears when its service did not start: its own exception, in its own source. */
-export async function startError(service: Service, error: unknown): Promise<unknown> {
+export async function startError(options: {
+  error: unknown;
+  revision: Revision;
+  powers: ServicePowers;
+}): Promise<unknown> {
+  const { error, revision, powers } = options;
   if (!(error instanceof InstanceCrash)) return error;
   const { reason, name, message } = error.down;
-  const { stack } = await service.record.describe(error);
+  const { restartLimits, limits } = revision.spec;
+  const { stack } = await describeCrash({ crash: error, revision, powers });
   if (reason === "startup_timeout" || reason === "timeout") {
-    const { startupTimeoutMs } = service.spec.restartLimits;
     return new SoloError(
       "startup_timeout",
-      `The service was not ready within ${startupTimeoutMs} ms.`,
+      `The service was not ready within ${restartLimits.startupTimeoutMs} ms.`,
       {
         hint: "Its top level or init does not end: look for loops and for awaits that never settle, or raise restart_limits.startup_timeout_ms.",
         ...(stack !== "" && { stack }),
@@ -32,7 +39,7 @@ export async function startError(service: Service, error: unknown): Promise<unkn
   }
   const what =
     reason === "memory"
-      ? `it passed its memory limit (${service.spec.limits.memoryMb} MiB)`
+      ? `it passed its memory limit (${limits.memoryMb} MiB)`
       : `${name === "" ? "" : `${name}: `}${message}`;
   return new SoloError("startup_failed", `The service did not start: ${what}`, {
     hint: "Correct what threw at load or in init, and deploy again.",

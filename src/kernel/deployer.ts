@@ -27,6 +27,8 @@ import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
+import type { Replica } from "#kernel/services/replica.ts";
+import { newRevision, type Revision } from "#kernel/services/revision.ts";
 import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
@@ -82,7 +84,8 @@ export class Deployer {
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
         const modules = await this.#compile(spec, { fresh: true });
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
-        const service = this.#service({ key, spec, modules, deployedAtMs: clock.wallMs() });
+        const revision = newRevision(spec, modules);
+        const service = this.#service({ key, revision, deployedAtMs: clock.wallMs() });
         await this.#start(service);
         const startedInMs = clock.now() - begun;
         await this.#acknowledge(service, startedInMs);
@@ -103,28 +106,29 @@ export class Deployer {
     const { clock, tenants, events } = this.#options;
     const begun = clock.now();
     return this.#exclusively(key, async () => {
-      const old = tenants.get(key);
-      const spec = resolveSpec(input, { ...this.#options.defaults(key.tenant), current: old.spec });
-      if (!UPDATABLE.has(old.state)) {
+      const service = tenants.get(key);
+      const defaults = this.#options.defaults(key.tenant);
+      const spec = resolveSpec(input, { ...defaults, current: service.spec });
+      if (!UPDATABLE.has(service.state)) {
         throw new SoloError(
           "conflict",
-          `${key.service} is ${old.state}, on its way to another state.`,
+          `${key.service} is ${service.state}, on its way to another state.`,
           {
             hint: "Update it when it has got there.",
             retryAfterMs: 200,
           },
         );
       }
-      if (revisionOf(spec) === old.revision) {
-        if (old.state !== "running") await this.#startAgain(old);
-        return { service: old, startedInMs: clock.now() - begun };
+      if (revisionOf(spec) === service.revision) {
+        if (service.state !== "running") await this.#startAgain(service);
+        return { service, startedInMs: clock.now() - begun };
       }
-      const modules = await this.#compile(spec, { fresh: true });
+      const revision = newRevision(spec, await this.#compile(spec, { fresh: true }));
       const told = { tenantId: key.tenant, subject: key.service };
-      const payload = { from_revision: old.revision, revision: revisionOf(spec) };
+      const payload = { from_revision: service.revision, revision: revision.id };
       const causationId = events.emit({ ...told, type: "hot_swap_started", payload });
       try {
-        const service = await this.#swap(old, spec, modules);
+        await this.#swap(service, revision);
         await events.append({
           ...told,
           type: "hot_swap_succeeded",
@@ -133,7 +137,7 @@ export class Deployer {
         });
         return { service, startedInMs: clock.now() - begun };
       } catch (error) {
-        old.release();
+        for (const replica of service.replicas) replica.release();
         const { code, message } = toSoloError(error);
         events.emit({
           ...told,
@@ -180,7 +184,7 @@ export class Deployer {
       tenants.remove(service);
       metrics.forget(key);
       await this.forget(key);
-      await service.record.settled();
+      await service.settled();
       await events.append({
         type: "service_killed",
         tenantId: key.tenant,
@@ -215,11 +219,11 @@ export class Deployer {
     const timeoutMs = service.spec.restartLimits.shutdownTimeoutMs;
     if (service.state !== "quarantined") await service.stop({ force: false, timeoutMs });
     try {
-      await tenants.resume(service);
+      await tenants.startReplicas(service.replicas);
     } catch (error) {
       // It keeps its name and its record; only a corrected update or another try helps.
       service.holdInQuarantine();
-      throw await startError(service, error);
+      throw await this.#startError(service.current, error);
     }
     await deployments.put(deploymentOf(service));
   }
@@ -228,11 +232,11 @@ export class Deployer {
   async revive(deployment: Deployment): Promise<Service> {
     const { key, spec, deployedAtMs } = deployment;
     const modules = await this.#compile(spec, { fresh: false });
-    const service = this.#service({ key, spec, modules, deployedAtMs });
+    const service = this.#service({ key, revision: newRevision(spec, modules), deployedAtMs });
     try {
       if (!deployment.quarantined) await this.#start(service);
     } catch (error) {
-      service.record.startFailed(error);
+      service.replicas[0]!.record.startFailed(error);
       this.#keepQuarantined(service);
       throw error;
     }
@@ -291,62 +295,78 @@ export class Deployer {
     return result.modules;
   }
 
-  #service(
-    facts: Pick<ServiceOptions, "key" | "spec" | "modules" | "deployedAtMs" | "predecessor">,
-  ): Service {
+  #service(facts: Pick<ServiceOptions, "key" | "revision" | "deployedAtMs">): Service {
     const { powers, hostApi } = this.#options;
     return new Service({
       ...facts,
       powers,
       hostApi,
       quarantined: (service) => this.#recordQuarantine(service),
-      revision: revisionOf(facts.spec),
     });
   }
 
-  /** Nothing of the old service has changed when this rejects. */
-  async #swap(
-    old: Service,
-    spec: ServiceSpec,
-    modules: readonly CompiledModule[],
-  ): Promise<Service> {
+  #startError(revision: Revision, error: unknown): Promise<unknown> {
+    return startError({ error, revision, powers: this.#options.powers });
+  }
+
+  /** Nothing of the old replicas has changed when this rejects. */
+  async #swap(service: Service, revision: Revision): Promise<void> {
     const { tenants, deployments } = this.#options;
-    const { key, deployedAtMs } = old;
-    // One that does not run has its state on disk, as after any end.
-    const isUp = old.state === "running";
-    const state = isUp ? await old.hold(SWAP_IDLE_MS) : undefined;
-    const predecessor = { service: old, state };
-    const successor = this.#service({ key, spec, modules, deployedAtMs, predecessor });
+    const old = service.replicas;
+    const successors = await Promise.all(
+      Array.from({ length: revision.spec.instances }, async (_, slot) => {
+        const replica = old[slot];
+        if (replica === undefined) return service.newReplica(slot, revision);
+        // One that does not run has its state on disk, as after any end.
+        const state = replica.state === "running" ? await replica.hold(SWAP_IDLE_MS) : undefined;
+        return service.newReplica(slot, revision, { replica, state });
+      }),
+    );
     try {
-      await tenants.startBeside(successor);
+      await tenants.startReplicas(successors);
     } catch (error) {
-      throw await startError(successor, error);
+      throw await this.#startError(revision, error);
     }
     try {
-      await deployments.put(deploymentOf(successor));
+      const { key, deployedAtMs } = service;
+      await deployments.put({
+        key,
+        deployedAtMs,
+        revision: revision.id,
+        spec: revision.spec,
+        quarantined: false,
+      });
     } catch (error) {
-      await successor.retire();
+      await Promise.all(successors.map((replica) => replica.retire()));
       throw error;
     }
-    tenants.replace(successor);
-    successor.takeOver(old);
-    if (isUp) await old.retire();
-    else await old.stop({ force: true, timeoutMs: RETIRE_MS });
-    return successor;
+    service.replace(successors, revision);
+    for (const replica of successors) replica.takeOver(old[replica.slot]);
+    await Promise.all(old.map((replica) => this.#end(replica, service)));
+  }
+
+  /** What becomes of a replica that is not the service's any more. */
+  async #end(replica: Replica, service: Service): Promise<void> {
+    const { shutdownTimeoutMs } = replica.spec.restartLimits;
+    // Its slot is gone; the state stays on disk for the day the slot comes back.
+    if (replica.slot >= service.replicas.length) {
+      await replica.stop({ force: false, timeoutMs: shutdownTimeoutMs });
+    } else if (replica.isHeld) await replica.retire();
+    else await replica.stop({ force: true, timeoutMs: RETIRE_MS });
   }
 
   async #start(service: Service): Promise<void> {
     try {
       await this.#options.tenants.start(service);
     } catch (error) {
-      throw await startError(service, error);
+      throw await this.#startError(service.current, error);
     }
   }
 
   async #acknowledge(service: Service, startedInMs: number): Promise<void> {
     const { deployments, events, tenants } = this.#options;
     const { key, revision } = service;
-    const instance_id = service.instance?.id ?? "";
+    const instance_id = service.instances[0]?.id ?? "";
     try {
       await Promise.all([
         deployments.put(deploymentOf(service)),

@@ -171,7 +171,7 @@ function forward(
   context: RequestContext,
 ): Promise<IngressResponse> {
   const { method, url, headers, body } = request;
-  const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The client is gone."));
+  const gone = () => dispatch.cancel(new SoloError("cancelled", "The client is gone."));
   const exchange = new Exchange({ body, abort: gone, signal: context.signal });
   const dispatch = service.send({
     kind: "fetch",
@@ -180,9 +180,14 @@ function forward(
     bodies: exchange,
     outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
     timeoutMs: context.timeoutMs,
+    key: routingKey(headers),
   });
   return exchange.response;
 }
+
+/** What the client wants to be routed by. */
+const routingKey = (headers: IngressRequest["headers"]): string | undefined =>
+  headers.find(([name]) => name.toLowerCase() === "x-solo-key")?.[1];
 
 /** Every bad field at once, each with its path. */
 function invalidInput(error: z.ZodError, input: unknown): SoloError {

@@ -8,6 +8,7 @@ import { SoloError } from "#base/errors.ts";
 import { keyText, type ServiceId, type ServiceKey, type TenantId } from "#base/ids.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/log.ts";
+import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { ChildSpec } from "#supervisor/child.ts";
 import { type Supervisor, supervisorSpec } from "#supervisor/supervisor.ts";
@@ -103,9 +104,9 @@ export class Tenants {
       yield {
         key: service.key,
         state: service.state,
-        memoryBytes: service.instance?.heapBytes ?? 0,
+        memoryBytes: service.totals.memoryBytes,
         mailboxLength: service.mailboxLength,
-        cpuMs: service.record.cpuMs,
+        cpuMs: service.totals.cpuMs,
       };
     }
   }
@@ -118,7 +119,7 @@ export class Tenants {
     tenant.services.set(key.service, service);
     this.#total += 1;
     try {
-      await this.#supervise(tenant, service);
+      await this.startReplicas(service.replicas);
     } catch (error) {
       this.#forget(service);
       throw error;
@@ -133,35 +134,35 @@ export class Tenants {
     this.#total += 1;
   }
 
-  /** Starts a service that is stopped or quarantined again. */
-  async resume(service: Service): Promise<void> {
-    await this.#supervise(this.#tenant(service.key.tenant), service);
-  }
-
-  /** Starts the successor beside the service; its name still means the service. */
-  async startBeside(successor: Service): Promise<void> {
-    await this.#supervise(this.#tenant(successor.key.tenant), successor);
-  }
-
-  /** The name means the successor from now on. */
-  replace(successor: Service): void {
-    const { tenant, service } = successor.key;
-    this.#tenants.get(tenant)?.services.set(service, successor);
+  /**
+   * Starts replicas under their tenant's supervisor, all at the same time; when one does not
+   * start, none of them stays. Whom messages go to is not changed.
+   */
+  async startReplicas(replicas: readonly Replica[]): Promise<void> {
+    const starts = await Promise.allSettled(replicas.map((replica) => this.#supervise(replica)));
+    const failed = starts.find((start) => start.status === "rejected");
+    if (failed === undefined) return;
+    const up = replicas.filter((_, at) => starts[at]!.status === "fulfilled");
+    await Promise.all(up.map((replica) => replica.retire()));
+    throw failed.reason;
   }
 
   remove(service: Service): void {
     this.#forget(service);
   }
 
-  async #supervise(tenant: Tenant, service: Service): Promise<void> {
-    const supervisor = await tenant.supervisor;
+  async #supervise(replica: Replica): Promise<void> {
+    const { key, slot, spec, revision, generation } = replica;
+    const supervisor = await this.#tenant(key.tenant).supervisor;
+    const place = slot === 0 ? "" : `#${slot}`;
+    // Two replicas of a slot stand side by side during an update, perhaps of one revision.
+    const again = generation === 0 ? "" : `~${generation}`;
     await supervisor.startChild({
-      // Two revisions stand side by side during an update.
-      id: `${service.key.service}@${service.revision}`,
+      id: `${key.service}${place}@${revision.id}${again}`,
       restart: "temporary",
-      shutdown: service.spec.restartLimits.shutdownTimeoutMs,
+      shutdown: spec.restartLimits.shutdownTimeoutMs,
       type: "supervisor",
-      start: (signal) => service.start(signal),
+      start: (signal) => replica.start(signal),
     });
   }
 

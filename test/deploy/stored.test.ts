@@ -9,7 +9,7 @@ import { Snapshots } from "#deploy/snapshots.ts";
 import { resolveSpec, revisionOf } from "#deploy/spec.ts";
 import { defaults, memoryKv } from "./support.ts";
 
-const key = { tenant: tenantId("t"), service: serviceId("s") };
+const key = { tenant: tenantId("t"), service: serviceId("s"), slot: 0 };
 
 describe("snapshots", () => {
   test("are loaded as they were saved", async () => {

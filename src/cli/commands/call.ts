@@ -31,6 +31,7 @@ function message({ args, options }: Given) {
 }
 
 const callFields = fieldOptions("Call", ["service_id", "name", "args"]);
+const castFields = fieldOptions("Cast", ["service_id", "name", "args"]);
 
 export const call: CommandSpec = {
   name: "call",
@@ -58,11 +59,12 @@ export const cast: CommandSpec = {
   summary: operations.Cast.summary,
   description: `${operations.Cast.summary}\n\n${ARGUMENTS}`,
   positional,
-  options: [argsJson()],
+  options: [argsJson(), ...castFields.options],
   examples: ["solo cast counter reset"],
   async run(session, given) {
+    const input = { ...message(given), ...castFields.input(given.options) };
     const client = await session.client();
-    const answer = await client.cast(message(given), session.request);
+    const answer = await client.cast(input, session.request);
     if (session.json) await session.out.json(answer);
     else await session.out.line("accepted");
     return EXIT.OK;

@@ -28,8 +28,9 @@ export const messageHandlers = ({
       payload: messagePayload(input.name, input.args ?? []),
       outcome: { reply: resolve, fail: reject },
       timeoutMs: Math.min(input.timeout_ms ?? Infinity, timeoutMs),
+      key: input.key,
     });
-    const gone = () => service.cancel(dispatch, new SoloError("cancelled", "The caller is gone."));
+    const gone = () => dispatch.cancel(new SoloError("cancelled", "The caller is gone."));
     if (signal.aborted) gone();
     signal.addEventListener("abort", gone, { once: true });
     try {
@@ -45,6 +46,7 @@ export const messageHandlers = ({
       kind: "cast",
       handler: `casts.${input.name}`,
       payload: messagePayload(input.name, input.args ?? []),
+      key: input.key,
       // A refusal comes within `send`; what becomes of an accepted cast has no reader.
       outcome: { reply: () => {}, fail: (error) => void (refused = error) },
     });

@@ -4,6 +4,7 @@ import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
 import type { Deployer } from "#kernel/deployer.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
+import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
@@ -55,7 +56,8 @@ function deployed({
   service: Service;
   startedInMs: number;
 }): OutputOf<"Deploy"> {
-  const { key, revision, state, instance } = service;
+  const { key, revision, state, instances } = service;
+  const [instance] = instances;
   if (instance === undefined)
     throw new SoloError("service_crashed", `${key.service} started and ended at once.`, {
       hint: "See last_crash in its status.",
@@ -70,27 +72,41 @@ function deployed({
   };
 }
 
+const uptimeMs = ({ instance, record }: Replica, clock: Clock): number =>
+  instance === undefined ? 0 : Math.round(clock.now() - record.startedAt);
+
 function statusOf(service: Service, clock: Clock): OutputOf<"Status"> {
-  const { key, record, instance, spec } = service;
+  const { key, totals, spec, replicas, version } = service;
+  const [instance] = service.instances;
   return {
     tenant_id: key.tenant,
     service_id: key.service,
     state: service.state,
     revision: service.revision,
     ...(instance !== undefined && { instance_id: instance.id }),
-    ...(record.version !== undefined && { version: record.version }),
-    uptime_ms: instance === undefined ? 0 : Math.round(clock.now() - record.startedAt),
-    restarts: record.restarts,
-    memory_bytes: instance?.heapBytes ?? 0,
+    ...(version !== undefined && { version }),
+    uptime_ms: Math.max(...replicas.map((replica) => uptimeMs(replica, clock))),
+    restarts: totals.restarts,
+    memory_bytes: totals.memoryBytes,
     mailbox_length: service.mailboxLength,
-    cpu_ms: Math.round(record.cpuMs * 1000) / 1000,
-    calls: record.messages,
-    errors: record.errors,
-    ...(record.lastCrash !== undefined && { last_crash: record.lastCrash }),
+    cpu_ms: Math.round(totals.cpuMs * 1000) / 1000,
+    calls: totals.messages,
+    errors: totals.errors,
+    ...(totals.lastCrash !== undefined && { last_crash: totals.lastCrash }),
     persistence: spec.persistence,
     isolation: spec.isolation,
     metadata: spec.metadata as OutputOf<"Status">["metadata"],
     deployed_at: new Date(service.deployedAtMs).toISOString(),
-    handlers: [...(record.handlers ?? [])],
+    handlers: [...(service.handlers ?? [])],
+    instances: replicas.map((replica) => ({
+      slot: replica.slot,
+      state: replica.state,
+      ...(replica.instance !== undefined && { instance_id: replica.instance.id }),
+      revision: replica.revision.id,
+      uptime_ms: uptimeMs(replica, clock),
+      restarts: replica.record.restarts,
+      memory_bytes: replica.instance?.heapBytes ?? 0,
+      mailbox_length: replica.mailboxLength,
+    })),
   };
 }

@@ -1,7 +1,7 @@
 /** The payload of service_crashed, and what status shows of it (K7). */
-import type { Compiler } from "#kernel/compiler.ts";
 import type { InstanceCrash } from "#kernel/services/outcomes.ts";
-import type { CompiledModule } from "#wire/compiler.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { Revision } from "#kernel/services/revision.ts";
 
 const MAX_STACK_CHARS = 8 * 1024;
 const MAX_MESSAGE_CHARS = 2 * 1024;
@@ -14,20 +14,20 @@ export interface CrashReport {
   readonly event_id?: number;
 }
 
+/** The crash with its stack in the agent's source. */
 export async function describeCrash(options: {
   crash: InstanceCrash;
-  modules: readonly CompiledModule[];
-  compiler: Compiler;
-  wallMs: number;
+  revision: Pick<Revision, "modules">;
+  powers: Pick<ServicePowers, "compiler" | "clock">;
 }): Promise<CrashReport> {
-  const { crash, modules, compiler, wallMs } = options;
+  const { crash, revision, powers } = options;
   const { reason, name, message, stack } = crash.down;
-  const maps = Object.fromEntries(modules.map(({ path, map }) => [path, map]));
+  const maps = Object.fromEntries(revision.modules.map(({ path, map }) => [path, map]));
   const text = String(stack).slice(0, MAX_STACK_CHARS);
   return {
-    at: new Date(wallMs).toISOString(),
+    at: new Date(powers.clock.wallMs()).toISOString(),
     reason: String(reason),
     message: `${name === "" ? "" : `${name}: `}${message}`.slice(0, MAX_MESSAGE_CHARS),
-    stack: text === "" ? "" : await compiler.mapStack({ stack: text, maps }),
+    stack: text === "" ? "" : await powers.compiler.mapStack({ stack: text, maps }),
   };
 }

@@ -45,6 +45,8 @@ export class Dispatch {
   /** Set when the dispatch is given to an instance. */
   id = 0;
   sentAt = 0;
+  /** The instance that has it: it is told when the sender gives up. */
+  holder: { cancel(dispatch: Dispatch): void } | undefined;
   readonly #outcome: Outcome;
   readonly #failed: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -84,6 +86,12 @@ export class Dispatch {
     if (!this.#settle()) return;
     this.#failed?.();
     this.#outcome.fail(error);
+  }
+
+  /** The sender no longer waits, or the message is given up. */
+  cancel(error: SoloError): void {
+    this.fail(error);
+    this.holder?.cancel(this);
   }
 
   #settle(): boolean {

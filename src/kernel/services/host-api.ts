@@ -8,18 +8,14 @@
 import { SoloError, toSoloError } from "#base/errors.ts";
 import { isName, type ServiceId, type ServiceKey } from "#base/ids.ts";
 import type { EventLog } from "#events/event-log.ts";
-import type { Instance } from "#kernel/services/instance.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
-import type { Message, Service } from "#kernel/services/service.ts";
+import type { Message, ReplicaRequest } from "#kernel/services/replica.ts";
+import type { Service } from "#kernel/services/service.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
 import { fetchPayload, messagePayload } from "#kernel/services/payload.ts";
 
-export interface HostRequest {
+export interface HostRequest extends ReplicaRequest {
   readonly service: Service;
-  readonly instance: Instance;
-  readonly request: number;
-  readonly method: string;
-  readonly args: readonly unknown[];
 }
 
 export interface HostApiOptions {
@@ -49,9 +45,9 @@ export class HostApi {
       "services.cast": (from) => this.#cast(from),
       "services.fetch": (from) => this.#fetch(from),
       "events.emit": (from) => this.#emit(from),
-      "timer.start": ({ service, args }) => String(service.timers.start(args[0], args[1], args[2])),
-      "timer.cancel": ({ service, args }) => {
-        service.timers.cancel(args[0]);
+      "timer.start": ({ replica, args }) => String(replica.timers.start(args[0], args[1], args[2])),
+      "timer.cancel": ({ replica, args }) => {
+        replica.timers.cancel(args[0]);
         return NOTHING;
       },
     };
@@ -129,7 +125,7 @@ export class HostApi {
     const body = typeof bodyText === "string" ? Buffer.from(bodyText, "base64") : undefined;
     const exchange = new Exchange({
       body: body === undefined ? undefined : once(body),
-      abort: () => target.cancel(dispatch, new SoloError("cancelled", "The caller is gone.")),
+      abort: () => dispatch.cancel(new SoloError("cancelled", "The caller is gone.")),
     });
     const dispatch = target.send({
       kind: "fetch",

@@ -151,6 +151,7 @@ export class Instance implements Child, SlotHandler {
     const id = this.#nextId;
     this.#nextId = (this.#nextId % 0xffff_fff0) + 1;
     dispatch.id = id;
+    dispatch.holder = this;
     dispatch.sentAt = this.#options.now();
     if (this.#open.size === 0) this.progressAt = dispatch.sentAt;
     this.#open.set(id, dispatch);
@@ -379,8 +380,10 @@ export class Instance implements Child, SlotHandler {
     const back: Dispatch[] = [];
     const handlers: string[] = [];
     for (const [id, dispatch] of this.#open) {
-      if (unstarted.has(id)) back.push(dispatch);
-      else {
+      if (unstarted.has(id)) {
+        dispatch.holder = undefined;
+        back.push(dispatch);
+      } else {
         handlers.push(dispatch.handler);
         dispatch.fail(outcomeOf(ended, id));
       }

@@ -1,5 +1,5 @@
 /**
- * The life of a service as one table: a transition that is not in it cannot happen.
+ * The life of a replica as one table: a transition that is not in it cannot happen.
  */
 import { SoloError } from "#base/errors.ts";
 
@@ -26,6 +26,22 @@ const NEXT: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
   deployment_failed: [],
 };
 
+/** The best that one of a service's replicas is in, is what the service is in. */
+const BEST_FIRST: readonly ServiceState[] = [
+  "running",
+  "starting",
+  "restarting",
+  "crashed",
+  "hibernated",
+  "draining",
+  "quarantined",
+  "stopped",
+  "deployment_failed",
+];
+
+export const stateOfAll = (states: readonly ServiceState[]): ServiceState =>
+  BEST_FIRST.find((state) => states.includes(state)) ?? "stopped";
+
 export class Lifecycle {
   #state: ServiceState = "starting";
   readonly #changed: (from: ServiceState, to: ServiceState) => void;
@@ -44,7 +60,7 @@ export class Lifecycle {
 
   move(to: ServiceState): void {
     if (!this.can(to))
-      throw new SoloError("internal", `A service cannot go from ${this.#state} to ${to}.`);
+      throw new SoloError("internal", `A replica cannot go from ${this.#state} to ${to}.`);
     const from = this.#state;
     this.#state = to;
     this.#changed(from, to);

@@ -1,27 +1,27 @@
 /**
- * What is known and told of a service: events, counters, the last crash.
+ * What is known and told of a replica: events, counters, the last crash.
  *
- * 1. Events of one service keep their order: a restart is recorded after the crash that
+ * 1. Events of one replica keep their order: a restart is recorded after the crash that
  *    led to it, and names it as its cause.
  */
-import type { RevisionId, ServiceKey } from "#base/ids.ts";
+import type { ServiceKey } from "#base/ids.ts";
 import type { EventType } from "#events/types.ts";
 import { describeCrash, type CrashReport } from "#kernel/services/crash-report.ts";
 import type { Instance } from "#kernel/services/instance.ts";
 import type { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import type { CompiledModule } from "#wire/compiler.ts";
+import type { Revision } from "#kernel/services/revision.ts";
 
 export interface RecordOptions {
   readonly key: ServiceKey;
-  readonly revision: RevisionId;
+  readonly slot: number;
+  readonly revision: Revision;
   readonly powers: ServicePowers;
-  readonly modules: readonly CompiledModule[];
-  /** Of the revision before this one: its counters go on. */
-  readonly before?: ServiceRecord | undefined;
+  /** Of the slot's replica before this one: its counters go on. */
+  readonly before?: ReplicaRecord | undefined;
 }
 
-export class ServiceRecord {
+export class ReplicaRecord {
   readonly #options: RecordOptions;
   restarts = 0;
   messages = 0;
@@ -61,40 +61,26 @@ export class ServiceRecord {
     this.version = instance.started.version;
     this.startedAt = this.#options.powers.clock.now();
     if (again) this.restarts += 1;
-    const revision = this.#options.revision;
     const payload = {
       instance_id: instance.id,
-      revision,
       ...(again && { restarts: this.restarts }),
     };
     this.#record(again ? "service_restarted" : "service_started", payload);
   }
 
-  /** The crash with its stack in the agent's source. */
-  describe(crash: InstanceCrash): Promise<CrashReport> {
-    const { modules, powers } = this.#options;
-    return describeCrash({
-      crash,
-      modules,
-      compiler: powers.compiler,
-      wallMs: powers.clock.wallMs(),
-    });
-  }
-
   crashed(crash: InstanceCrash): void {
-    const { powers } = this.#options;
+    const { powers, revision } = this.#options;
     const instance_id = this.#instance?.id ?? "";
     const memory_bytes = this.#instance?.heapBytes ?? 0;
     const restarts = this.restarts;
     powers.metrics.crashed(this.#options.key);
     this.#then(async () => {
-      const report = await this.describe(crash);
+      const report = await describeCrash({ crash, revision, powers });
       const { at: _, ...payload } = report;
       const last_messages = crash.handlers;
       const id = this.#emit("service_crashed", {
         ...payload,
         instance_id,
-        revision: this.#options.revision,
         restarts,
         memory_bytes,
         last_messages,
@@ -113,7 +99,6 @@ export class ServiceRecord {
       const id = this.#emit("service_crashed", {
         ...report,
         instance_id: "",
-        revision: this.#options.revision,
         restarts: this.restarts,
       });
       this.#cause = id;
@@ -125,7 +110,6 @@ export class ServiceRecord {
   relocated(crash: InstanceCrash): void {
     this.#record("service_crashed", {
       instance_id: this.#instance?.id ?? "",
-      revision: this.#options.revision,
       reason: "cell",
       message: crash.message,
       restarts: this.restarts,
@@ -134,7 +118,7 @@ export class ServiceRecord {
   }
 
   quarantined(failures: number): void {
-    this.#record("service_quarantined", { crashes: failures, revision: this.#options.revision });
+    this.#record("service_quarantined", { crashes: failures });
   }
 
   /** Resolves when everything so far is recorded. */
@@ -154,10 +138,17 @@ export class ServiceRecord {
     payload: Record<string, unknown>,
     causationId?: number,
   ): number | undefined {
-    const { events, log } = this.#options.powers;
-    const { tenant, service } = this.#options.key;
+    const { key, slot, revision, powers } = this.#options;
+    const { events, log } = powers;
+    const where = { revision: revision.id, ...(revision.spec.instances > 1 && { slot }) };
     try {
-      return events.emit({ type, tenantId: tenant, subject: service, payload, causationId });
+      return events.emit({
+        type,
+        tenantId: key.tenant,
+        subject: key.service,
+        payload: { ...payload, ...where },
+        causationId,
+      });
     } catch (error) {
       // The log is full or gone; the service's life goes on without its record.
       log.error("event not recorded", { type, error: String(error) });

@@ -1,471 +1,172 @@
 /**
- * A deployed service: its mailbox, the supervisor of its instance, and what is known of it.
+ * A deployed service: a name, the revision that is current, and the replicas in its slots.
  *
- * 1. Messages reach the instance in the order in which they were sent.
- * 2. While the instance restarts, messages wait; their deadlines run on.
- * 3. Every message ends: with a reply, or with an error that says what became of it.
+ * 1. A message goes to one replica, chosen by the router; with one replica there is no choice.
+ * 2. A replica that crashes stops no other; the service is quarantined when all of them are.
+ * 3. A slot changes its revision only by `replace`, with the state of the slot.
  */
-import { within } from "#base/deadline.ts";
-import { SoloError } from "#base/errors.ts";
-import { keyText, newInstanceId, type RevisionId, type ServiceKey } from "#base/ids.ts";
-import { sourceHash, type ServiceSpec } from "#deploy/spec.ts";
-import type { Snapshot } from "#deploy/snapshots.ts";
-import {
-  Dispatch,
-  type DispatchBodies,
-  type DispatchKind,
-  type Outcome,
-} from "#kernel/services/dispatch.ts";
+import type { RevisionId, ServiceKey } from "#base/ids.ts";
+import type { ServiceSpec } from "#deploy/spec.ts";
+import type { CrashReport } from "#kernel/services/crash-report.ts";
+import type { Dispatch } from "#kernel/services/dispatch.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
-import { Instance } from "#kernel/services/instance.ts";
-import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
-import { Mailbox } from "#kernel/services/mailbox.ts";
-import { MessageTimers } from "#kernel/services/message-timers.ts";
-import { InstanceCrash } from "#kernel/services/outcomes.ts";
+import type { Instance } from "#kernel/services/instance.ts";
+import { stateOfAll, type ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import { ServiceRecord } from "#kernel/services/record.ts";
-import { noHandler, notUp } from "#kernel/services/refusals.ts";
-import { Runner } from "#kernel/services/runner.ts";
-import { keepsState, startMessage } from "#kernel/services/start-message.ts";
-import { isOrderly, type ChildSpec, type ExitReason } from "#supervisor/child.ts";
-import type { SupervisorEvent } from "#supervisor/events.ts";
-import { Supervisor } from "#supervisor/supervisor.ts";
-import type { CompiledModule } from "#wire/compiler.ts";
-import type { StateSource } from "#wire/messages.ts";
-
-const BACKOFF = { baseMs: 50, factor: 2, maxMs: 5000 };
-/** Beyond its own time limit a message has this long before the instance is stopped. */
-const OVERDUE_GRACE_MS = 500;
+import { Replica, type Message, type ReplicaOptions } from "#kernel/services/replica.ts";
+import type { Revision } from "#kernel/services/revision.ts";
+import { Router } from "#kernel/services/router.ts";
 
 export interface ServiceOptions {
   readonly key: ServiceKey;
-  readonly revision: RevisionId;
-  readonly spec: ServiceSpec;
-  readonly modules: readonly CompiledModule[];
+  readonly revision: Revision;
   readonly deployedAtMs: number;
   readonly powers: ServicePowers;
   readonly hostApi: HostApi;
-  /** It crashed too often and is left alone from now on. */
+  /** All of its replicas crashed too often: it is left alone from now on. */
   readonly quarantined: (service: Service) => void;
-  /** The service that this one replaces: held and idle, with its state; or one that does not
-   *  run, whose state is on disk. */
-  readonly predecessor?: { readonly service: Service; readonly state: string | undefined };
 }
 
-export interface Message {
-  readonly kind: DispatchKind;
-  /** `calls.get`, `casts.reset`, `info`, `fetch`. */
-  readonly handler: string;
-  readonly payload: string;
-  readonly outcome: Outcome;
-  readonly bodies?: DispatchBodies;
-  readonly timeoutMs?: number | undefined;
+/** What its replicas have counted together. */
+export interface ServiceTotals {
+  readonly restarts: number;
+  readonly messages: number;
+  readonly errors: number;
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  readonly lastCrash: CrashReport | undefined;
 }
 
 export class Service {
   readonly key: ServiceKey;
-  readonly revision: RevisionId;
-  readonly spec: ServiceSpec;
   readonly deployedAtMs: number;
-  readonly record: ServiceRecord;
-  readonly timers: MessageTimers;
   readonly #options: ServiceOptions;
-  readonly #powers: ServicePowers;
-  readonly #mailbox: Mailbox;
-  readonly #lifecycle: Lifecycle;
-  #supervisor: Supervisor | undefined;
-  #instance: Instance | undefined;
-  #fastLane = true;
-  /** Messages wait in the mailbox although the instance runs: its successor is being made. */
-  #held = false;
-  #flushing: Promise<unknown> | undefined;
-  /** The guest has told a state that is not on disk. */
-  #unsaved = false;
-  readonly #sourceHash: string;
+  readonly #router = new Router();
+  #revision: Revision;
+  /** By slot. */
+  #replicas: readonly Replica[];
+  /** The only replica, when there is one: no choice to make. */
+  #only: Replica | undefined;
 
   constructor(options: ServiceOptions) {
-    const { key, revision, spec, powers } = options;
-    this.key = key;
-    this.revision = revision;
-    this.spec = spec;
+    this.key = options.key;
     this.deployedAtMs = options.deployedAtMs;
     this.#options = options;
-    this.#powers = powers;
-    this.#sourceHash = sourceHash(spec);
-    const predecessor = options.predecessor?.service;
-    this.record = new ServiceRecord({
-      key,
-      revision,
-      powers,
-      modules: options.modules,
-      before: predecessor?.record,
-    });
-    this.#lifecycle = new Lifecycle((_, to) => powers.metrics.stateChanged(key, to));
-    this.#mailbox = new Mailbox({
-      limit: spec.limits.mailbox,
-      policy: spec.limits.mailboxPolicy,
-      withdraw: (why) => {
-        const oldest = this.#instance?.oldestWaiting;
-        if (oldest !== undefined) this.cancel(oldest, why);
-        return oldest !== undefined;
-      },
-      overflow: () => this.#instance?.overdue("Its mailbox was full and its policy is kill."),
-    });
-    const inherited = options.predecessor?.state === undefined ? undefined : predecessor?.timers;
-    this.timers = inherited ?? new MessageTimers((json) => this.#info(json));
+    this.#revision = options.revision;
+    const slots = Array.from({ length: options.revision.spec.instances }, (_, slot) => slot);
+    this.#replicas = slots.map((slot) => this.newReplica(slot, options.revision));
+    this.#only = this.#replicas.length === 1 ? this.#replicas[0] : undefined;
+  }
+
+  get current(): Revision {
+    return this.#revision;
+  }
+
+  get revision(): RevisionId {
+    return this.#revision.id;
+  }
+
+  get spec(): ServiceSpec {
+    return this.#revision.spec;
+  }
+
+  get replicas(): readonly Replica[] {
+    return this.#replicas;
   }
 
   get state(): ServiceState {
-    return this.#lifecycle.state;
+    return this.#only?.state ?? stateOfAll(this.#replicas.map(({ state }) => state));
   }
 
-  get instance(): Instance | undefined {
-    return this.#instance;
-  }
-
-  /** The instance runs or will soon: messages are taken. */
-  get isUp(): boolean {
-    return (
-      this.state === "running" ||
-      this.state === "restarting" ||
-      this.state === "starting" ||
-      this.state === "crashed"
-    );
+  /** The running instances, by slot. */
+  get instances(): readonly Instance[] {
+    return this.#replicas.flatMap(({ instance }) => instance ?? []);
   }
 
   get mailboxLength(): number {
-    return this.#mailbox.length + (this.#instance?.openCount ?? 0);
+    let length = 0;
+    for (const replica of this.#replicas) length += replica.mailboxLength;
+    return length;
   }
 
-  /** The service is known but left alone, as before the kernel's restart. */
-  holdInQuarantine(): void {
-    if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
+  /** What can be called; undefined before the first start. */
+  get handlers(): ReadonlySet<string> | undefined {
+    return this.#replicas.find(({ record }) => record.handlers !== undefined)?.record.handlers;
   }
 
-  /** Starts the supervisor of the instance; rejects when the first start fails. */
-  async start(signal?: AbortSignal): Promise<Supervisor> {
-    if (this.state !== "starting") this.#lifecycle.move("starting");
-    const { restartLimits, restart } = this.spec;
-    const child: ChildSpec = {
-      id: "instance",
-      restart,
-      shutdown: restartLimits.shutdownTimeoutMs,
-      type: "worker",
-      start: (abort) => this.#startRunner(abort),
+  /** What the service calls its own version. */
+  get version(): string | undefined {
+    return this.#replicas.find(({ record }) => record.version !== undefined)?.record.version;
+  }
+
+  get totals(): ServiceTotals {
+    const sum = (read: (replica: Replica) => number) =>
+      this.#replicas.reduce((total, replica) => total + read(replica), 0);
+    const crashes = this.#replicas.flatMap(({ record }) => record.lastCrash ?? []);
+    return {
+      restarts: sum(({ record }) => record.restarts),
+      messages: sum(({ record }) => record.messages),
+      errors: sum(({ record }) => record.errors),
+      cpuMs: sum(({ record }) => record.cpuMs),
+      memoryBytes: sum(({ instance }) => instance?.heapBytes ?? 0),
+      lastCrash: crashes.toSorted((a, b) => (a.at < b.at ? -1 : 1)).at(-1),
     };
-    try {
-      this.#supervisor = await Supervisor.start({
-        id: keyText(this.key),
-        strategy: "one_for_one",
-        clock: this.#powers.clock,
-        children: [child],
-        maxRestarts: restartLimits.maxRestarts,
-        maxSeconds: restartLimits.maxSeconds,
-        backoff: BACKOFF,
-        onEvent: (event) => this.#supervised(event),
-        log: this.#powers.log,
-        ...(signal !== undefined && { signal }),
-      });
-    } catch (error) {
-      this.#mailbox.failAll(notUp(this.key.service, this.state));
-      throw error;
-    }
-    return this.#supervisor;
   }
 
   send(message: Message): Dispatch {
-    this.record.messages += 1;
-    const dispatch = new Dispatch({ ...message, failed: () => void (this.record.errors += 1) });
-    const refusal = this.#refusalOf(message);
-    if (refusal !== undefined) {
-      dispatch.fail(refusal);
-      return dispatch;
-    }
-    const { callTimeoutMs } = this.spec.limits;
-    const timeoutMs = Math.min(message.timeoutMs ?? callTimeoutMs, callTimeoutMs);
-    if (message.kind === "call" || message.kind === "fetch") {
-      dispatch.expireAfter(timeoutMs, () => this.#expired(dispatch, timeoutMs));
-    }
-    const instance = this.#instance;
-    if (
-      !this.#held &&
-      instance?.hasRoom &&
-      this.#mailbox.length === 0 &&
-      instance.openCount < this.spec.limits.mailbox
-    ) {
-      instance.dispatch(dispatch);
-    } else this.#mailbox.push(dispatch, instance?.openCount ?? 0);
-    return dispatch;
+    const replica =
+      this.#only ?? this.#router.choose(this.#replicas, this.spec.routing, message.key);
+    return replica.send(message);
   }
 
-  /** The sender no longer waits. */
-  cancel(dispatch: Dispatch, error: SoloError): void {
-    dispatch.fail(error);
-    this.#instance?.cancel(dispatch);
+  /** A replica of this service that nobody sends to yet. */
+  newReplica(
+    slot: number,
+    revision: Revision,
+    predecessor?: ReplicaOptions["predecessor"],
+  ): Replica {
+    const { key, powers, hostApi } = this.#options;
+    return new Replica({
+      key,
+      slot,
+      revision,
+      powers,
+      asked: (request) => hostApi.handle({ service: this, ...request }),
+      quarantined: () => {
+        if (this.state === "quarantined") this.#options.quarantined(this);
+      },
+      ...(predecessor !== undefined && { predecessor }),
+    });
+  }
+
+  /** These are its replicas from now on, and their revision is current. */
+  replace(replicas: readonly Replica[], revision: Revision): void {
+    this.#replicas = replicas;
+    this.#only = replicas.length === 1 ? replicas[0] : undefined;
+    this.#revision = revision;
+  }
+
+  holdInQuarantine(): void {
+    for (const replica of this.#replicas) replica.holdInQuarantine();
   }
 
   /** Hybrid state to disk, if something may have changed it. */
   async flush(): Promise<void> {
-    const instance = this.#instance;
-    if (this.spec.persistence !== "hybrid" || !instance?.dirty) return;
-    this.#flushing ??= this.#snapshot(instance, { always: false }).finally(() => {
-      this.#flushing = undefined;
-    });
-    await this.#flushing;
+    await Promise.all(this.#replicas.map((replica) => replica.flush()));
   }
 
-  /** The state, on disk by then if it is kept: the guest tells a state only once, so one that
-   *  could not be stored is asked for again. */
-  async #snapshot(
-    instance: Instance,
-    { always }: { always: boolean },
-  ): Promise<string | undefined> {
-    try {
-      const state = await instance.snapshot({ always: always || this.#unsaved });
-      if (state !== undefined && this.spec.persistence === "hybrid") {
-        await this.#save(instance, state);
-      }
-      this.#unsaved = false;
-      return state;
-    } catch (error) {
-      this.#unsaved = true;
-      instance.dirty = true;
-      throw error;
-    }
-  }
-
-  /**
-   * Stops giving messages to the instance, waits until it has handled what it has, and
-   * returns its state. Messages that arrive wait, until `release` or a successor's `takeOver`.
-   */
-  async hold(timeoutMs: number): Promise<string> {
-    this.#held = true;
-    const deadline = this.#powers.clock.now() + timeoutMs;
-    while ((this.#instance?.openCount ?? 1) > 0) {
-      if (this.#powers.clock.now() >= deadline) {
-        throw new SoloError(
-          "conflict",
-          `${this.key.service} did not finish its messages within ${timeoutMs} ms.`,
-          {
-            hint: "Update it when it is less busy.",
-            retryAfterMs: 1000,
-          },
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    const state = await within(this.#snapshot(this.#instance!, { always: true }), {
-      ms: Math.max(1, deadline - this.#powers.clock.now()),
-      what: `${this.key.service} to tell its state`,
-      code: "conflict",
-    });
-    return state!;
-  }
-
-  release(): void {
-    this.#held = false;
-    this.#pump();
-  }
-
-  /** Serves in the predecessor's place: its waiting messages and timers are this one's now. */
-  takeOver(predecessor: Service): void {
-    this.timers.redirect((json) => this.#info(json));
-    this.#mailbox.unshift(predecessor.#mailbox.takeAll());
-    if (this.#instance !== undefined) this.#instance.dirty = true;
-    this.#pump();
-  }
-
-  /** Ends a service whose successor has taken over: nothing of it is told or stored. */
-  async retire(): Promise<void> {
-    this.#lifecycle.move("draining");
-    this.#instance?.kill();
-    await this.#supervisor?.stop({ timeoutMs: 1000 });
-  }
-
-  /** Called now and then: an instance that makes no headway is ended. */
   checkProgress(now: number): void {
-    const instance = this.#instance;
-    if (instance === undefined || instance.openCount === 0) return;
-    const limit = this.spec.limits.callTimeoutMs + OVERDUE_GRACE_MS;
-    if (now - instance.progressAt > limit) {
-      instance.overdue(`A message was not handled within ${this.spec.limits.callTimeoutMs} ms.`);
-    }
+    for (const replica of this.#replicas) replica.checkProgress(now);
   }
 
-  /** Orderly end: no new messages, what is in flight is finished, `terminate` runs. */
+  /** Orderly end of all replicas: what is in flight is finished, `terminate` runs. */
   async stop(options: { force: boolean; timeoutMs: number }): Promise<{ forced: boolean }> {
-    const deadline = this.#powers.clock.now() + options.timeoutMs;
-    if (this.#lifecycle.can("draining")) this.#lifecycle.move("draining");
-    this.timers.clear();
-    const stopped = new SoloError("service_not_running", "The service was stopped.", {
-      hint: "Deploy it again to use it.",
-    });
-    let forced = options.force;
-    if (!forced) forced = !(await this.#drained(deadline));
-    this.#mailbox.failAll(stopped);
-    const instance = this.#instance;
-    if (forced) instance?.kill();
-    const timeoutMs = Math.max(1, deadline - this.#powers.clock.now());
-    await this.#supervisor?.stop({ timeoutMs });
-    const reason = await instance?.exited;
-    if (this.#lifecycle.can("stopped")) this.#lifecycle.move("stopped");
-    return { forced: forced || (reason !== undefined && !isOrderly(reason)) };
+    const ends = await Promise.all(this.#replicas.map((replica) => replica.stop(options)));
+    return { forced: ends.some(({ forced }) => forced) };
   }
 
-  async #drained(deadline: number): Promise<boolean> {
-    while (this.mailboxLength > 0) {
-      if (this.#instance === undefined || this.#powers.clock.now() >= deadline) return false;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    return true;
-  }
-
-  #info(json: string): void {
-    const nobody = { reply: () => {}, fail: () => {} };
-    this.send({ kind: "info", handler: "info", payload: json, outcome: nobody });
-  }
-
-  async #startRunner(signal: AbortSignal): Promise<Runner> {
-    if (this.#lifecycle.can("restarting")) this.#lifecycle.move("restarting");
-    const runner = await Runner.start(
-      {
-        start: (abort) => this.#startInstance(abort),
-        current: (instance) => this.#currentChanged(instance),
-        now: () => this.#powers.clock.now(),
-        relocated: (crash) => this.record.relocated(crash),
-      },
-      signal,
-    );
-    return runner;
-  }
-
-  async #startInstance(signal: AbortSignal): Promise<Instance> {
-    const { spec, key } = this;
-    const { cells, snapshots, clock } = this.#powers;
-    const id = newInstanceId();
-    const [cell, snapshot] = await Promise.all([
-      spec.isolation === "dedicated" ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
-      keepsState(spec) ? snapshots.load(key) : undefined,
-    ]);
-    const start = startMessage({
-      key,
-      id,
-      spec,
-      modules: this.#options.modules,
-      state: this.#stateSource(snapshot),
-      fastLane: this.#fastLane,
-    });
-    const instance = await Instance.start(
-      {
-        id,
-        cell,
-        start,
-        now: () => clock.now(),
-        events: {
-          request: (from, request, method, args) =>
-            this.#options.hostApi.handle({ service: this, instance: from, request, method, args }),
-          log: (from, line) => this.#powers.logs.write({ key, instance: from.id, ...line }),
-          state: (from, text) => this.#save(from, text),
-          room: () => this.#pump(),
-          handBack: (_, dispatches) => this.#mailbox.unshift(dispatches),
-        },
-      },
-      signal,
-    );
-    void instance.exited.then(() => cells.release(cell));
-    return instance;
-  }
-
-  #stateSource(snapshot: Snapshot | undefined): StateSource {
-    const { predecessor } = this.#options;
-    const versionOf = (version: string | undefined) => (version === undefined ? {} : { version });
-    if (predecessor?.state !== undefined && this.record.handlers === undefined) {
-      return {
-        from: "revision",
-        state: predecessor.state,
-        ...versionOf(predecessor.service.record.version),
-      };
-    }
-    if (snapshot === undefined) return { from: "init" };
-    const migrate = snapshot.sourceHash !== this.#sourceHash;
-    return { from: "stored", state: snapshot.state, migrate, ...versionOf(snapshot.version) };
-  }
-
-  #save(instance: Instance, state: string): Promise<void> {
-    const { version } = instance.started;
-    return this.#powers.snapshots.save(this.key, { state, version, sourceHash: this.#sourceHash });
-  }
-
-  #currentChanged(instance: Instance | undefined): void {
-    this.#instance = instance;
-    if (instance === undefined) {
-      // A retired service's timers belong to its successor.
-      if (!this.#held) this.timers.clear();
-      return;
-    }
-    if (this.#lifecycle.can("running")) this.#lifecycle.move("running");
-    this.record.started(instance);
-    this.#pump();
-  }
-
-  #pump(): void {
-    const instance = this.#instance;
-    if (instance === undefined || this.#held) return;
-    while (instance.hasRoom) {
-      const dispatch = this.#mailbox.shift();
-      if (dispatch === undefined) return;
-      instance.dispatch(dispatch);
-    }
-  }
-
-  #refusalOf({ kind, handler }: Message): SoloError | undefined {
-    if (!this.isUp) return notUp(this.key.service, this.state);
-    const { handlers } = this.record;
-    // Before the first start there is nothing to check against; the guest refuses then.
-    if (handlers === undefined || kind === "info" || handlers.has(handler)) return undefined;
-    return noHandler(this.key.service, handler, handlers);
-  }
-
-  #expired(dispatch: Dispatch, timeoutMs: number): void {
-    this.cancel(
-      dispatch,
-      new SoloError(
-        "deadline_exceeded",
-        `${dispatch.handler} did not answer within ${timeoutMs} ms.`,
-        {
-          hint: "It may still take effect. Give a longer timeout_ms, or look at the service's logs.",
-        },
-      ),
-    );
-  }
-
-  #supervised(event: SupervisorEvent): void {
-    if (event.kind === "child_exited" && !event.asked) this.#exited(event.reason);
-    else if (event.kind === "child_start_failed") this.#crashed(event.error);
-    else if (event.kind === "gave_up") {
-      if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
-      this.#mailbox.failAll(notUp(this.key.service, this.state));
-      this.record.quarantined(event.failures);
-      this.#options.quarantined(this);
-    }
-  }
-
-  #exited(reason: ExitReason): void {
-    if (reason.kind === "crashed") this.#crashed(reason.error);
-    else if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
-    const { restart } = this.spec;
-    const staysDown = restart === "temporary" || (restart === "transient" && isOrderly(reason));
-    if (!staysDown || !this.#lifecycle.can("stopped")) return;
-    this.#lifecycle.move("stopped");
-    this.#mailbox.failAll(notUp(this.key.service, this.state));
-  }
-
-  #crashed(error: unknown): void {
-    // A first start that fails is the deployer's news; the service was never there.
-    if (this.state === "starting") return;
-    if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
-    if (!(error instanceof InstanceCrash)) return this.record.startFailed(error);
-    if (error.down.fastLane) this.#fastLane = false;
-    this.record.crashed(error);
+  /** Resolves when what happened so far is recorded. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#replicas.map(({ record }) => record.settled()));
   }
 }

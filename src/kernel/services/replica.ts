@@ -1,0 +1,482 @@
+/**
+ * One slot of a service at one revision: its mailbox, the supervisor of its instance, and
+ * what is known of it.
+ *
+ * 1. Messages reach the instance in the order in which they were sent.
+ * 2. While the instance restarts, messages wait; their deadlines run on.
+ * 3. Every message ends: with a reply, or with an error that says what became of it.
+ * 4. State belongs to the slot: only a successor in the same slot is given it.
+ */
+import { within } from "#base/deadline.ts";
+import { SoloError } from "#base/errors.ts";
+import { keyText, newInstanceId, type ServiceKey } from "#base/ids.ts";
+import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
+import type { ServiceSpec } from "#deploy/spec.ts";
+import {
+  Dispatch,
+  type DispatchBodies,
+  type DispatchKind,
+  type Outcome,
+} from "#kernel/services/dispatch.ts";
+import { Instance } from "#kernel/services/instance.ts";
+import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
+import { Mailbox } from "#kernel/services/mailbox.ts";
+import { MessageTimers } from "#kernel/services/message-timers.ts";
+import { InstanceCrash } from "#kernel/services/outcomes.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import { ReplicaRecord } from "#kernel/services/record.ts";
+import { noHandler, notUp } from "#kernel/services/refusals.ts";
+import type { Revision } from "#kernel/services/revision.ts";
+import { Runner } from "#kernel/services/runner.ts";
+import { keepsState, startMessage } from "#kernel/services/start-message.ts";
+import { isOrderly, type ChildSpec, type ExitReason } from "#supervisor/child.ts";
+import type { SupervisorEvent } from "#supervisor/events.ts";
+import { Supervisor } from "#supervisor/supervisor.ts";
+import type { StateSource } from "#wire/messages.ts";
+
+const BACKOFF = { baseMs: 50, factor: 2, maxMs: 5000 };
+/** Beyond its own time limit a message has this long before the instance is stopped. */
+const OVERDUE_GRACE_MS = 500;
+
+export interface ReplicaOptions {
+  readonly key: ServiceKey;
+  readonly slot: number;
+  readonly revision: Revision;
+  readonly powers: ServicePowers;
+  /** Answers what the guest asks for. */
+  readonly asked: (request: ReplicaRequest) => void;
+  /** It crashed too often and is left alone from now on. */
+  readonly quarantined: () => void;
+  /** The replica that this one replaces in its slot: held and idle, with its state; or one
+   *  that does not run, whose state is on disk. */
+  readonly predecessor?: { readonly replica: Replica; readonly state: string | undefined };
+}
+
+/** A request of the guest, from this replica's instance. */
+export interface ReplicaRequest {
+  readonly replica: Replica;
+  readonly instance: Instance;
+  readonly request: number;
+  readonly method: string;
+  readonly args: readonly unknown[];
+}
+
+export interface Message {
+  readonly kind: DispatchKind;
+  /** `calls.get`, `casts.reset`, `info`, `fetch`. */
+  readonly handler: string;
+  readonly payload: string;
+  readonly outcome: Outcome;
+  readonly bodies?: DispatchBodies;
+  readonly timeoutMs?: number | undefined;
+  /** What the sender wants to be routed by; see router.ts. */
+  readonly key?: string | undefined;
+}
+
+export class Replica {
+  readonly key: ServiceKey;
+  readonly slot: number;
+  readonly revision: Revision;
+  readonly record: ReplicaRecord;
+  readonly timers: MessageTimers;
+  /** How many replicas the slot has had before this one. */
+  readonly generation: number;
+  readonly #options: ReplicaOptions;
+  readonly #powers: ServicePowers;
+  readonly #stateKey: StateKey;
+  readonly #mailbox: Mailbox;
+  readonly #lifecycle: Lifecycle;
+  #supervisor: Supervisor | undefined;
+  #instance: Instance | undefined;
+  #fastLane = true;
+  /** Messages wait in the mailbox although the instance runs: its successor is being made. */
+  #held = false;
+  #flushing: Promise<unknown> | undefined;
+  /** The guest has told a state that is not on disk. */
+  #unsaved = false;
+
+  constructor(options: ReplicaOptions) {
+    const { key, slot, revision, powers } = options;
+    const { spec } = revision;
+    this.key = key;
+    this.slot = slot;
+    this.revision = revision;
+    this.#options = options;
+    this.#powers = powers;
+    this.#stateKey = { ...key, slot };
+    const predecessor = options.predecessor?.replica;
+    this.generation = predecessor === undefined ? 0 : predecessor.generation + 1;
+    this.record = new ReplicaRecord({ key, slot, revision, powers, before: predecessor?.record });
+    this.#lifecycle = new Lifecycle((_, to) => powers.metrics.stateChanged(key, to));
+    this.#mailbox = new Mailbox({
+      limit: spec.limits.mailbox,
+      policy: spec.limits.mailboxPolicy,
+      withdraw: (why) => {
+        const oldest = this.#instance?.oldestWaiting;
+        oldest?.cancel(why);
+        return oldest !== undefined;
+      },
+      overflow: () => this.#instance?.overdue("Its mailbox was full and its policy is kill."),
+    });
+    const inherited = options.predecessor?.state === undefined ? undefined : predecessor?.timers;
+    this.timers = inherited ?? new MessageTimers((json) => this.#info(json));
+  }
+
+  get state(): ServiceState {
+    return this.#lifecycle.state;
+  }
+
+  get instance(): Instance | undefined {
+    return this.#instance;
+  }
+
+  /** The instance runs or will soon: messages are taken. */
+  get isUp(): boolean {
+    return (
+      this.state === "running" ||
+      this.state === "restarting" ||
+      this.state === "starting" ||
+      this.state === "crashed"
+    );
+  }
+
+  get spec(): ServiceSpec {
+    return this.revision.spec;
+  }
+
+  get mailboxLength(): number {
+    return this.#mailbox.length + (this.#instance?.openCount ?? 0);
+  }
+
+  /** It is known but left alone, as before the kernel's restart. */
+  holdInQuarantine(): void {
+    if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
+  }
+
+  /** Starts the supervisor of the instance; rejects when the first start fails. */
+  async start(signal?: AbortSignal): Promise<Supervisor> {
+    if (this.state !== "starting") this.#lifecycle.move("starting");
+    const { restartLimits, restart } = this.spec;
+    const child: ChildSpec = {
+      id: "instance",
+      restart,
+      shutdown: restartLimits.shutdownTimeoutMs,
+      type: "worker",
+      start: (abort) => this.#startRunner(abort),
+    };
+    try {
+      this.#supervisor = await Supervisor.start({
+        id: keyText(this.key),
+        strategy: "one_for_one",
+        clock: this.#powers.clock,
+        children: [child],
+        maxRestarts: restartLimits.maxRestarts,
+        maxSeconds: restartLimits.maxSeconds,
+        backoff: BACKOFF,
+        onEvent: (event) => this.#supervised(event),
+        log: this.#powers.log,
+        ...(signal !== undefined && { signal }),
+      });
+    } catch (error) {
+      this.#mailbox.failAll(notUp(this.key.service, this.state));
+      throw error;
+    }
+    return this.#supervisor;
+  }
+
+  send(message: Message): Dispatch {
+    this.record.messages += 1;
+    const dispatch = new Dispatch({ ...message, failed: () => void (this.record.errors += 1) });
+    const refusal = this.#refusalOf(message);
+    if (refusal !== undefined) {
+      dispatch.fail(refusal);
+      return dispatch;
+    }
+    const { callTimeoutMs } = this.spec.limits;
+    const timeoutMs = Math.min(message.timeoutMs ?? callTimeoutMs, callTimeoutMs);
+    if (message.kind === "call" || message.kind === "fetch") {
+      dispatch.expireAfter(timeoutMs, () => this.#expired(dispatch, timeoutMs));
+    }
+    const instance = this.#instance;
+    if (
+      !this.#held &&
+      instance?.hasRoom &&
+      this.#mailbox.length === 0 &&
+      instance.openCount < this.spec.limits.mailbox
+    ) {
+      instance.dispatch(dispatch);
+    } else this.#mailbox.push(dispatch, instance?.openCount ?? 0);
+    return dispatch;
+  }
+
+  /** Hybrid state to disk, if something may have changed it. */
+  async flush(): Promise<void> {
+    const instance = this.#instance;
+    if (this.spec.persistence !== "hybrid" || !instance?.dirty) return;
+    this.#flushing ??= this.#snapshot(instance, { always: false }).finally(() => {
+      this.#flushing = undefined;
+    });
+    await this.#flushing;
+  }
+
+  /** The state, on disk by then if it is kept: the guest tells a state only once, so one that
+   *  could not be stored is asked for again. */
+  async #snapshot(
+    instance: Instance,
+    { always }: { always: boolean },
+  ): Promise<string | undefined> {
+    try {
+      const state = await instance.snapshot({ always: always || this.#unsaved });
+      if (state !== undefined && this.spec.persistence === "hybrid") {
+        await this.#save(instance, state);
+      }
+      this.#unsaved = false;
+      return state;
+    } catch (error) {
+      this.#unsaved = true;
+      instance.dirty = true;
+      throw error;
+    }
+  }
+
+  /**
+   * Stops giving messages to the instance, waits until it has handled what it has, and
+   * returns its state. Messages that arrive wait, until `release` or a successor's `takeOver`.
+   */
+  async hold(timeoutMs: number): Promise<string> {
+    this.#held = true;
+    const deadline = this.#powers.clock.now() + timeoutMs;
+    while ((this.#instance?.openCount ?? 1) > 0) {
+      if (this.#powers.clock.now() >= deadline) {
+        throw new SoloError(
+          "conflict",
+          `${this.key.service} did not finish its messages within ${timeoutMs} ms.`,
+          {
+            hint: "Update it when it is less busy.",
+            retryAfterMs: 1000,
+          },
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    const state = await within(this.#snapshot(this.#instance!, { always: true }), {
+      ms: Math.max(1, deadline - this.#powers.clock.now()),
+      what: `${this.key.service} to tell its state`,
+      code: "conflict",
+    });
+    return state!;
+  }
+
+  get isHeld(): boolean {
+    return this.#held;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#pump();
+  }
+
+  /** Serves in the predecessor's place: its waiting messages and timers are this one's now. */
+  takeOver(predecessor: Replica | undefined): void {
+    if (predecessor === undefined) return;
+    this.timers.redirect((json) => this.#info(json));
+    this.#mailbox.unshift(predecessor.#mailbox.takeAll());
+    if (this.#instance !== undefined) this.#instance.dirty = true;
+    this.#pump();
+  }
+
+  /** Ends a replica whose successor has taken over: nothing of it is told or stored. */
+  async retire(): Promise<void> {
+    this.#lifecycle.move("draining");
+    this.#instance?.kill();
+    await this.#supervisor?.stop({ timeoutMs: 1000 });
+    this.#lifecycle.move("stopped");
+  }
+
+  /** Called now and then: an instance that makes no headway is ended. */
+  checkProgress(now: number): void {
+    const instance = this.#instance;
+    if (instance === undefined || instance.openCount === 0) return;
+    const limit = this.spec.limits.callTimeoutMs + OVERDUE_GRACE_MS;
+    if (now - instance.progressAt > limit) {
+      instance.overdue(`A message was not handled within ${this.spec.limits.callTimeoutMs} ms.`);
+    }
+  }
+
+  /** Orderly end: no new messages, what is in flight is finished, `terminate` runs. */
+  async stop(options: { force: boolean; timeoutMs: number }): Promise<{ forced: boolean }> {
+    const deadline = this.#powers.clock.now() + options.timeoutMs;
+    if (this.#lifecycle.can("draining")) this.#lifecycle.move("draining");
+    this.timers.clear();
+    const stopped = new SoloError("service_not_running", "The service was stopped.", {
+      hint: "Deploy it again to use it.",
+    });
+    let forced = options.force;
+    if (!forced) forced = !(await this.#drained(deadline));
+    this.#mailbox.failAll(stopped);
+    const instance = this.#instance;
+    if (forced) instance?.kill();
+    const timeoutMs = Math.max(1, deadline - this.#powers.clock.now());
+    await this.#supervisor?.stop({ timeoutMs });
+    const reason = await instance?.exited;
+    if (this.#lifecycle.can("stopped")) this.#lifecycle.move("stopped");
+    return { forced: forced || (reason !== undefined && !isOrderly(reason)) };
+  }
+
+  async #drained(deadline: number): Promise<boolean> {
+    while (this.mailboxLength > 0) {
+      if (this.#instance === undefined || this.#powers.clock.now() >= deadline) return false;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return true;
+  }
+
+  #info(json: string): void {
+    const nobody = { reply: () => {}, fail: () => {} };
+    this.send({ kind: "info", handler: "info", payload: json, outcome: nobody });
+  }
+
+  async #startRunner(signal: AbortSignal): Promise<Runner> {
+    if (this.#lifecycle.can("restarting")) this.#lifecycle.move("restarting");
+    const runner = await Runner.start(
+      {
+        start: (abort) => this.#startInstance(abort),
+        current: (instance) => this.#currentChanged(instance),
+        now: () => this.#powers.clock.now(),
+        relocated: (crash) => this.record.relocated(crash),
+      },
+      signal,
+    );
+    return runner;
+  }
+
+  async #startInstance(signal: AbortSignal): Promise<Instance> {
+    const { spec, key } = this;
+    const { cells, snapshots, clock } = this.#powers;
+    const id = newInstanceId();
+    const [cell, snapshot] = await Promise.all([
+      spec.isolation === "dedicated" ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
+      keepsState(spec) ? snapshots.load(this.#stateKey) : undefined,
+    ]);
+    const start = startMessage({
+      key,
+      id,
+      spec,
+      modules: this.revision.modules,
+      state: this.#stateSource(snapshot),
+      fastLane: this.#fastLane,
+    });
+    const instance = await Instance.start(
+      {
+        id,
+        cell,
+        start,
+        now: () => clock.now(),
+        events: {
+          request: (from, request, method, args) =>
+            this.#options.asked({ replica: this, instance: from, request, method, args }),
+          log: (from, line) => this.#powers.logs.write({ key, instance: from.id, ...line }),
+          state: (from, text) => this.#save(from, text),
+          room: () => this.#pump(),
+          handBack: (_, dispatches) => this.#mailbox.unshift(dispatches),
+        },
+      },
+      signal,
+    );
+    void instance.exited.then(() => cells.release(cell));
+    return instance;
+  }
+
+  #stateSource(snapshot: Snapshot | undefined): StateSource {
+    const { predecessor } = this.#options;
+    const versionOf = (version: string | undefined) => (version === undefined ? {} : { version });
+    if (predecessor?.state !== undefined && this.record.handlers === undefined) {
+      return {
+        from: "revision",
+        state: predecessor.state,
+        ...versionOf(predecessor.replica.record.version),
+      };
+    }
+    if (snapshot === undefined) return { from: "init" };
+    const migrate = snapshot.sourceHash !== this.revision.sourceHash;
+    return { from: "stored", state: snapshot.state, migrate, ...versionOf(snapshot.version) };
+  }
+
+  #save(instance: Instance, state: string): Promise<void> {
+    const { version } = instance.started;
+    const { sourceHash } = this.revision;
+    return this.#powers.snapshots.save(this.#stateKey, { state, version, sourceHash });
+  }
+
+  #currentChanged(instance: Instance | undefined): void {
+    this.#instance = instance;
+    if (instance === undefined) {
+      // A retired replica's timers belong to its successor.
+      if (!this.#held) this.timers.clear();
+      return;
+    }
+    if (this.#lifecycle.can("running")) this.#lifecycle.move("running");
+    this.record.started(instance);
+    this.#pump();
+  }
+
+  #pump(): void {
+    const instance = this.#instance;
+    if (instance === undefined || this.#held) return;
+    while (instance.hasRoom) {
+      const dispatch = this.#mailbox.shift();
+      if (dispatch === undefined) return;
+      instance.dispatch(dispatch);
+    }
+  }
+
+  #refusalOf({ kind, handler }: Message): SoloError | undefined {
+    if (!this.isUp) return notUp(this.key.service, this.state);
+    const { handlers } = this.record;
+    // Before the first start there is nothing to check against; the guest refuses then.
+    if (handlers === undefined || kind === "info" || handlers.has(handler)) return undefined;
+    return noHandler(this.key.service, handler, handlers);
+  }
+
+  #expired(dispatch: Dispatch, timeoutMs: number): void {
+    dispatch.cancel(
+      new SoloError(
+        "deadline_exceeded",
+        `${dispatch.handler} did not answer within ${timeoutMs} ms.`,
+        {
+          hint: "It may still take effect. Give a longer timeout_ms, or look at the service's logs.",
+        },
+      ),
+    );
+  }
+
+  #supervised(event: SupervisorEvent): void {
+    if (event.kind === "child_exited" && !event.asked) this.#exited(event.reason);
+    else if (event.kind === "child_start_failed") this.#crashed(event.error);
+    else if (event.kind === "gave_up") {
+      if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
+      this.#mailbox.failAll(notUp(this.key.service, this.state));
+      this.record.quarantined(event.failures);
+      this.#options.quarantined();
+    }
+  }
+
+  #exited(reason: ExitReason): void {
+    if (reason.kind === "crashed") this.#crashed(reason.error);
+    else if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
+    const { restart } = this.spec;
+    const staysDown = restart === "temporary" || (restart === "transient" && isOrderly(reason));
+    if (!staysDown || !this.#lifecycle.can("stopped")) return;
+    this.#lifecycle.move("stopped");
+    this.#mailbox.failAll(notUp(this.key.service, this.state));
+  }
+
+  #crashed(error: unknown): void {
+    // A first start that fails is the deployer's news; the service was never there.
+    if (this.state === "starting") return;
+    if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
+    if (!(error instanceof InstanceCrash)) return this.record.startFailed(error);
+    if (error.down.fastLane) this.#fastLane = false;
+    this.record.crashed(error);
+  }
+}
