@@ -118,7 +118,7 @@ export class Kernel implements AsyncDisposable {
       memoryBytes: (tenant) => cellMemoryBytes(config, tenant),
     });
     const compiler = new Compiler({ launch, log });
-    const snapshots = new Snapshots(store.kv);
+    const snapshots = new Snapshots({ kv: store.kv, wallMs: () => clock.wallMs() });
     const deployments = new Deployments(store.kv);
     const kv = new ServiceKv(store.kv);
     const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics };
