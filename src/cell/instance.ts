@@ -6,7 +6,15 @@
  * 3. The end is reported once, with what was at hand and what had not begun.
  */
 import { GuestFailure, type Guest } from "#cell/engine.ts";
-import { FLAG, IN, OUT, splitLine, type GuestSetup, type Thrown } from "#cell/guest/lines.ts";
+import {
+  FLAG,
+  IN,
+  NO_MORE,
+  OUT,
+  splitLine,
+  type GuestSetup,
+  type Thrown,
+} from "#cell/guest/lines.ts";
 import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
 import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
 import { GuestTimers } from "#cell/timers.ts";
@@ -89,7 +97,6 @@ export class Instance {
       durable: start.durable,
       keepState: start.keepState,
       stateBytes: start.stateBytes,
-      excluded: start.excluded,
     };
     const timeoutMs = start.startupTimeoutMs;
     const late = setTimeout(() => {
@@ -277,6 +284,9 @@ export class Instance {
         return send(FROM_CELL.credit, rest);
       case OUT.request:
         return this.#request(id, rest);
+      case OUT.answerCredit:
+        if (rest === NO_MORE && this.#asked.withdraw(id)) return;
+        return send(FROM_CELL.answerCredit, rest);
       case OUT.log:
         return send(FROM_CELL.log, rest);
       case OUT.startTimer:
@@ -286,7 +296,7 @@ export class Instance {
       case OUT.state:
         return send(FROM_CELL.state, rest);
       case OUT.unchanged:
-        return send(FROM_CELL.unchanged, rest);
+        return send(FROM_CELL.unchanged);
       case OUT.started:
         this.#started = true;
         clearTimeout(this.#startupTimer);

@@ -31,6 +31,14 @@ export class RequestWindow {
     return true;
   }
 
+  /** True when the request had not left yet; now it never will. */
+  withdraw(id: number): boolean {
+    const at = this.#waiting.findIndex((request) => request.id === id);
+    if (at < this.#next) return false;
+    this.#waiting.splice(at, 1);
+    return true;
+  }
+
   answered(id: number): void {
     if (this.#inFlight.delete(id)) this.#pump();
   }

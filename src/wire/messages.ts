@@ -24,13 +24,14 @@ export const TO_CELL = {
   cancel: 8,
   /** Answer to a guest's request: `+json` or `-ErrorBody`. */
   answer: 9,
-  /** A piece of the body of an answer's response; empty payload ends it. */
+  /** A piece of the body of an answer's response, as far as the guest's credit goes; empty
+   *  payload ends it. */
   answerBody: 10,
   /** Run `terminate` with the reason in the payload, then end. */
   stop: 11,
   /** Dispose of the instance at once. */
   drop: 12,
-  /** Send the encoded state. Payload: SnapshotWish; the answer has the same id. */
+  /** Send the encoded state if it has changed. */
   snapshot: 13,
 } as const;
 
@@ -54,25 +55,18 @@ export const FROM_CELL = {
   request: 9,
   /** Payload: LogLine. */
   log: 10,
-  /** Encoded state; a later reply of the slot is based on it. The id is that of the request
-   *  for it; 0: sent unasked. */
+  /** Encoded state; a later reply of the slot is based on it. */
   state: 11,
-  /** Answer to `snapshot` without a state. Payload: nothing when it has not changed or the
-   *  guest is not idle, else the ErrorBody of why there is none. */
+  /** Answer to `snapshot` when nothing has changed. */
   unchanged: 12,
   /** The instance is gone. Payload: Down. */
   down: 13,
   /** Payload: Heartbeat. */
   heartbeat: 14,
+  /** The guest took bytes of the body of answer `id`: payload is their number. -1: it wants
+   *  neither the answer nor the rest of its body any more. */
+  answerCredit: 15,
 } as const;
-
-export const SNAPSHOT_WISHES = [
-  "changed", // if it has changed since it was last told
-  "present", // as it would be stored, changed or not
-  "whole", // with the keys that are not stored
-  "idle", // as it would be stored, if the guest waits for nothing
-] as const;
-export type SnapshotWish = (typeof SNAPSHOT_WISHES)[number];
 
 export interface Module {
   readonly path: string;
@@ -114,8 +108,6 @@ export interface StartInstance {
   readonly startupTimeoutMs: number;
   readonly callTimeoutMs: number;
   readonly stateBytes: number;
-  /** Patterns of the state's keys that are not stored. */
-  readonly excluded: readonly string[];
   /** False once this service has overrun the fast lane. */
   readonly fastLane: boolean;
 }

@@ -7,7 +7,6 @@
  */
 import { rngChacha20 } from "@noble/ciphers/chacha.js";
 import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
-import type { SnapshotWish } from "../../wire/messages.ts";
 import type { GuestHost, LogLevel } from "../prelude/host.ts";
 import { createHttp } from "./http.ts";
 import { ADOPT_GLOBAL, IN, OUT, splitLine, type GuestSetup } from "./lines.ts";
@@ -15,13 +14,14 @@ import { createMailbox, type Mailbox } from "./mailbox.ts";
 import { createOutbox } from "./outbox.ts";
 import { createRequests } from "./requests.ts";
 import { createSolo, type Holder } from "./solo.ts";
-import { decodeState } from "./state.ts";
+import { decodeState, encodeState } from "./state.ts";
 import { describeThrown } from "./thrown.ts";
 import { createTimers } from "./timers.ts";
-import { createTold, type Told } from "./told.ts";
 
 const { stringify: toJson, parse: fromJson } = JSON;
 const MAX_LOG_CHARS = 16 * 1024;
+/** The id of a snapshot that wants the state even when it has not changed. */
+const ALWAYS = 1;
 const PARTS = ["init", "calls", "casts", "info", "fetch", "codeChange", "terminate"] as const;
 
 export interface GuestApi {
@@ -48,7 +48,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
   let seed: Uint8Array | undefined;
   let random: ReturnType<typeof rngChacha20> | undefined;
   let given: Uint8Array[] = [];
-  let told: Told | undefined;
+  let lastState: string | undefined;
   let busy = 0;
   let resumed = false;
 
@@ -57,7 +57,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
 
   const host: GuestHost = {
     send: () => {},
-    request: (method, args) => requests.send(method, args),
+    request: (method, args, signal) => requests.send(method, args, signal),
     setTimer: (delayMs, repeat, run) => timers.start(delayMs, repeat, run),
     clearTimer: (id) => timers.stop(id),
     log,
@@ -70,23 +70,26 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     else mailbox.crash(error);
   }
 
-  const isIdle = (): boolean =>
-    busy === 0 &&
-    mailbox?.pending === 0 &&
-    mailbox.waiting.length === 0 &&
-    timers.active === 0 &&
-    requests.open === 0 &&
-    http.streaming === 0;
+  /** Sends the state unless the host has it; `asked` is the id of a request for it. */
+  function sendState(asked?: number): void {
+    const text = encodeState(holder.state);
+    if (text === lastState && asked !== ALWAYS) {
+      if (asked !== undefined) outbox.add(OUT.unchanged, 0);
+      return;
+    }
+    if (text.length > setup!.stateBytes) {
+      throw new RangeError(
+        `The state is ${text.length} bytes encoded; limits.state_bytes allows ${setup!.stateBytes}.`,
+      );
+    }
+    if (!outbox.add(OUT.state, 0, text)) {
+      throw new RangeError(`The state is ${text.length} characters encoded: more than one line.`);
+    }
+    lastState = text;
+  }
 
   async function start(service: ServiceDefinition): Promise<void> {
-    const { state, args, durable, stateBytes, excluded } = setup!;
-    const tells = createTold({
-      outbox,
-      stateBytes,
-      excluded,
-      state: () => holder.state as unknown,
-      idle: isIdle,
-    });
+    const { state, args, durable } = setup!;
     solo = createSolo(setup!, holder, { requests, log: console, signal: () => mailbox!.signal });
     mailbox = createMailbox({
       outbox,
@@ -94,7 +97,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       definition: service,
       solo,
       settled: () => {
-        if (durable) tells.tell();
+        if (durable) sendState();
       },
     });
     const migrated = (old: unknown, from: string | undefined): unknown =>
@@ -109,10 +112,9 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     if (state.from === "stored") {
       const stored = decodeState(state.state);
       holder.state = state.migrate ? await migrated(stored, state.version) : stored;
-      if (!state.migrate) tells.knows(state.state);
+      if (!state.migrate) lastState = state.state;
     }
-    if (durable) tells.tell();
-    told = tells;
+    if (durable) sendState();
     definition = service;
     const started = {
       ...(typeof service.version === "string" && { version: service.version.slice(0, 64) }),
@@ -151,7 +153,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       case IN.timer:
         return timers.fire(id);
       case IN.snapshot:
-        return told?.answer(id, rest as SnapshotWish);
+        return sendState(id);
       case IN.terminate:
         return void terminate(fromJson(rest) as string);
     }
@@ -161,7 +163,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     busy += 1;
     try {
       await definition?.terminate?.(solo!, reason);
-      if (setup!.keepState) told?.tell();
+      if (setup!.keepState) sendState();
     } catch (error) {
       const { name, message } = describeThrown(error);
       log("error", `terminate failed: ${name}: ${message}`);

@@ -6,7 +6,8 @@
  *    taken; a request body the same, by the credit the guest gives.
  * 2. Once a response is complete, what is unread of its request is discarded.
  */
-import { OUT } from "./lines.ts";
+import { createInflow, type Inflow } from "./inflow.ts";
+import { NO_MORE, OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
 import { describeThrown } from "./thrown.ts";
 
@@ -41,15 +42,8 @@ interface Sending {
   readonly gone: () => void;
 }
 
-interface Receiving {
-  readonly queue: Uint8Array[];
-  ended: boolean;
-  broken: boolean;
-  wake: (() => void) | undefined;
-}
-
 export function createHttp(outbox: Outbox): Http {
-  const receiving = new Map<number, Receiving>();
+  const receiving = new Map<number, Inflow>();
   const sending = new Map<number, Sending>();
 
   async function pump(id: number, state: Sending): Promise<void> {
@@ -80,42 +74,22 @@ export function createHttp(outbox: Outbox): Http {
   }
 
   function discard(id: number): void {
-    const body = receiving.get(id);
+    receiving.get(id)?.fail(new DOMException("The exchange is over.", "AbortError"));
     receiving.delete(id);
-    if (body === undefined) return;
-    body.broken = true;
-    body.wake?.();
   }
 
   function incoming(id: number): ReadableStream<Uint8Array> {
-    const body: Receiving = { queue: [], ended: false, broken: false, wake: undefined };
-    receiving.set(id, body);
-    return new ReadableStream<Uint8Array>(
-      {
-        // Runs only when a reader asks (high-water mark 0), so what was given is what was taken.
-        async pull(controller) {
-          while (body.queue.length === 0 && !body.ended && !body.broken) {
-            await new Promise<void>((resolve) => (body.wake = resolve));
-          }
-          const chunk = body.queue.shift();
-          if (body.broken) {
-            controller.error(new DOMException("The exchange is over.", "AbortError"));
-          } else if (chunk !== undefined) {
-            controller.enqueue(chunk);
-            outbox.add(OUT.credit, id, String(chunk.length));
-          } else {
-            receiving.delete(id);
-            controller.close();
-          }
-        },
-        cancel() {
-          receiving.delete(id);
-          // Nobody reads on: let the client send the rest into nothing.
-          outbox.add(OUT.credit, id, "-1");
-        },
+    const body = createInflow({
+      taken: (bytes) => void outbox.add(OUT.credit, id, String(bytes)),
+      unwanted: () => {
+        receiving.delete(id);
+        // Let the client send the rest into nothing.
+        outbox.add(OUT.credit, id, NO_MORE);
       },
-      { highWaterMark: 0 },
-    );
+      over: () => void receiving.delete(id),
+    });
+    receiving.set(id, body);
+    return body.stream;
   }
 
   return {
@@ -137,9 +111,8 @@ export function createHttp(outbox: Outbox): Http {
     requestChunk(id, bytes) {
       const body = receiving.get(id);
       if (body === undefined) return;
-      if (bytes !== undefined) body.queue.push(bytes);
-      else body.ended = true;
-      body.wake?.();
+      if (bytes !== undefined) body.push(bytes);
+      else body.end();
     },
     respond(id, response, gone) {
       const body = response.body as ReadableStream<Uint8Array> | null;

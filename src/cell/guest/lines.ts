@@ -25,7 +25,7 @@ export const IN = {
   answerChunk: "d",
   answerEnd: "D",
   timer: "t",
-  snapshot: "p", // rest: SnapshotWish
+  snapshot: "p",
   /** Nothing: a turn that only collects what was said since. */
   idle: "n",
   terminate: "q", // rest: JSON string, the reason
@@ -42,15 +42,19 @@ export const OUT = {
   bodyFailed: "a",
   credit: "g",
   request: "H", // rest: [method, args]
+  answerCredit: "G", // id of the request; rest: bytes taken, -1: no more is wanted
   log: "l", // rest: LogLine
   startTimer: "T", // rest: `delayMs repeat`
   stopTimer: "U",
-  state: "s", // id of the request for it or 0; rest: encoded state
-  unchanged: "u", // id of the request; rest: nothing, or ErrorBody
+  state: "s", // rest: encoded state
+  unchanged: "u",
   crashed: "C", // id: the dispatch at hand or 0; rest: Thrown
   unstarted: "w", // a dispatch that the crash kept from beginning
   terminated: "z",
 } as const;
+
+/** Instead of a number of bytes: the rest is not wanted. */
+export const NO_MORE = "-1";
 
 /** The global by which the entry module hands the service over; gone once it has been used. */
 export const ADOPT_GLOBAL = "__solo_adopt";
@@ -79,8 +83,6 @@ export interface GuestSetup {
   readonly durable: boolean;
   readonly keepState: boolean;
   readonly stateBytes: number;
-  /** Patterns of keys that are not stored. */
-  readonly excluded: readonly string[];
 }
 
 /** Splits `op id rest`; undefined when the line is not of that form. */

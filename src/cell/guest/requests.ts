@@ -1,16 +1,24 @@
-/** The guest's requests to its host: an id, a promise, and an answer in a later turn. */
-import { OUT } from "./lines.ts";
+/**
+ * The guest's requests to its host: an id, a promise, and an answer in a later turn.
+ *
+ * 1. Of an answer's body the host sends no more than the guest has given credit for.
+ * 2. A request that the guest gives up is given up by the host as well.
+ */
+import { createInflow, type Inflow } from "./inflow.ts";
+import { NO_MORE, OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
 
 const MAX_OPEN = 4096;
-const STREAMING_METHOD = "services.fetch";
+/** Their answer is the head of an HTTP response; its body follows in pieces. */
+const STREAMING: ReadonlySet<string> = new Set(["fetch", "services.fetch"]);
 
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: Error): void;
-  /** The answer is the head of an HTTP response; its body follows as chunks. */
   readonly streams: boolean;
-  body?: ReadableStreamDefaultController<Uint8Array>;
+  body?: Inflow;
+  /** Stops listening to the signal that may end it. */
+  readonly forget: () => void;
 }
 
 /** Errors that Solo itself gave to the guest: thrown on, they are replies, not crashes. */
@@ -30,12 +38,16 @@ export function refusalError(body: RefusalBody): Error {
   return error;
 }
 
-/** The ErrorBody behind an error that Solo gave to the guest. */
-export const refusalOf = (error: unknown): object | undefined =>
-  error instanceof Error ? ours.get(error) : undefined;
+/** The ErrorBody behind an error that Solo gave to the guest, also as the cause of another:
+ *  the web's `fetch` throws a TypeError around it. */
+export function refusalOf(error: unknown): object | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return ours.get(error) ?? (error.cause instanceof Error ? ours.get(error.cause) : undefined);
+}
 
 export interface Requests {
-  send(method: string, args: unknown): Promise<any>;
+  /** `signal` gives it up: the promise or the answer's body fails with its reason. */
+  send(method: string, args: unknown, signal?: AbortSignal): Promise<any>;
   answer(id: number, text: string): void;
   refuse(id: number, text: string): void;
   answerChunk(id: number, bytes: Uint8Array | undefined): void;
@@ -48,11 +60,30 @@ export function createRequests(outbox: Outbox): Requests {
   const waiting = new Map<number, Waiting>();
   let last = 0;
 
+  function close(id: number): Waiting | undefined {
+    const entry = waiting.get(id);
+    waiting.delete(id);
+    entry?.forget();
+    return entry;
+  }
+
+  /** Tells the host that nobody waits any more. */
+  function giveUp(id: number): Waiting | undefined {
+    const entry = close(id);
+    if (entry !== undefined) outbox.add(OUT.answerCredit, id, NO_MORE);
+    return entry;
+  }
+
+  function fail(entry: Waiting | undefined, error: any): void {
+    if (entry?.body === undefined) entry?.reject(error);
+    else entry.body.fail(error);
+  }
+
   return {
     get open() {
       return waiting.size;
     },
-    send(method, args) {
+    send(method, args, signal) {
       return new Promise((resolve, reject) => {
         if (waiting.size >= MAX_OPEN) {
           reject(
@@ -75,44 +106,34 @@ export function createRequests(outbox: Outbox): Requests {
           );
           return;
         }
-        waiting.set(id, { resolve, reject, streams: method === STREAMING_METHOD });
+        const abort = () => fail(giveUp(id), signal!.reason);
+        signal?.addEventListener("abort", abort);
+        const forget = () => signal?.removeEventListener("abort", abort);
+        waiting.set(id, { resolve, reject, streams: STREAMING.has(method), forget });
       });
     },
     answer(id, text) {
       const entry = waiting.get(id);
       if (entry === undefined) return;
       const value: any = text === "" ? undefined : fromJson(text);
-      if (entry.streams) {
-        const body = new ReadableStream<Uint8Array>({
-          start: (controller) => {
-            entry.body = controller;
-          },
-          cancel: () => {
-            waiting.delete(id);
-          },
-        });
-        entry.resolve({ ...value, body });
+      if (!entry.streams || value.body === false) {
+        close(id);
+        entry.resolve(entry.streams ? { ...value, body: null } : value);
         return;
       }
-      waiting.delete(id);
-      entry.resolve(value);
+      entry.body = createInflow({
+        taken: (bytes) => void outbox.add(OUT.answerCredit, id, String(bytes)),
+        unwanted: () => void giveUp(id),
+        over: () => {},
+      });
+      entry.resolve({ ...value, body: entry.body.stream });
     },
     refuse(id, text) {
-      const entry = waiting.get(id);
-      waiting.delete(id);
-      const error = refusalError(fromJson(text) as RefusalBody);
-      if (entry?.body === undefined) entry?.reject(error);
-      else entry.body.error(error);
+      fail(close(id), refusalError(fromJson(text) as RefusalBody));
     },
     answerChunk(id, bytes) {
-      const entry = waiting.get(id);
-      if (entry?.body === undefined) return;
-      if (bytes !== undefined) {
-        entry.body.enqueue(bytes);
-        return;
-      }
-      waiting.delete(id);
-      entry.body.close();
+      if (bytes !== undefined) waiting.get(id)?.body?.push(bytes);
+      else if (waiting.get(id)?.body !== undefined) close(id)!.body!.end();
     },
   };
 }

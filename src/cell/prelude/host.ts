@@ -26,8 +26,9 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 export interface GuestHost {
   /** Fire and forget, bounded by the bridge. */
   send(kind: string, id: number, text: string): void;
-  /** JSON in, JSON out; bytes travel as base64. Rejects when the host refuses. */
-  request(method: string, args: unknown): Promise<unknown>;
+  /** JSON in, JSON out; bytes travel as base64. Rejects when the host refuses. `signal` gives
+   *  the request up, or what is still to come of its answer's body. */
+  request(method: string, args: unknown, signal?: AbortSignal): Promise<unknown>;
   /** Throws when the guest holds too many timers. Returns an id above 0. */
   setTimer(delayMs: number, repeat: boolean, run: () => void): number;
   clearTimer(id: number): void;
@@ -55,7 +56,7 @@ export interface FetchAnswer {
   /** The address that answered, after redirects. */
   readonly url?: string;
   readonly redirected?: boolean;
-  readonly body?: string | null;
+  readonly body?: ReadableStream<Uint8Array> | null;
 }
 
 /** A CryptoKey on its way: the material is the guest's own, so the host stays stateless. */

@@ -11,6 +11,7 @@ import { SoloError } from "#base/errors.ts";
 import type { InstanceId } from "#base/ids.ts";
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
 import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
+import { Answers } from "#kernel/services/answers.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
 import {
   down,
@@ -27,7 +28,6 @@ import {
   type Down,
   type LogLine,
   type ResponseHead,
-  type SnapshotWish,
   type StartInstance,
   type Started,
 } from "#wire/messages.ts";
@@ -58,12 +58,8 @@ const WINDOW_CHARS = 8 * 1024 * 1024;
 /** After `drop`, the cell has this long to report the end before it is killed. */
 const DROP_GRACE_MS = 1000;
 const STARTUP_GRACE_MS = 1000;
-
-interface Asked {
-  readonly wish: SnapshotWish;
-  resolve(state: string | undefined): void;
-  reject(error: unknown): void;
-}
+/** A guest counts its state in UTF-16 units; in UTF-8 one of them takes up to three bytes. */
+const MAX_BYTES_PER_CHAR = 3;
 
 export class Instance implements Child, SlotHandler {
   readonly id: InstanceId;
@@ -78,6 +74,11 @@ export class Instance implements Child, SlotHandler {
   /** Monotonic ms of the last sign that the instance gets on with its work. */
   progressAt: number;
   readonly #options: InstanceOptions;
+  /** Answers with a body that the guest waits for. */
+  readonly answers = new Answers({
+    answer: (id, text) => this.answer(id, text),
+    body: (id, bytes) => this.#send(TO_CELL.answerBody, id, bytes),
+  });
   readonly #slot: number;
   readonly #open = new Map<number, Dispatch>();
   #openChars = 0;
@@ -85,9 +86,7 @@ export class Instance implements Child, SlotHandler {
   readonly #streaming = new Map<number, Dispatch>();
   readonly #starting = Promise.withResolvers<Started>();
   readonly #exit = Promise.withResolvers<ExitReason>();
-  /** Requests for the state, by id. */
-  readonly #asked = new Map<number, Asked>();
-  #lastAsked = 0;
+  #snapshots: { resolve(state: string | undefined): void; reject(error: unknown): void }[] = [];
   /** The last state that the guest sent by itself, on its way to disk. */
   #barrier: Promise<void> | undefined;
   /** A state that could not be stored: nothing is acknowledged before it is. */
@@ -182,18 +181,13 @@ export class Instance implements Child, SlotHandler {
     this.#send(TO_CELL.answer, id, text);
   }
 
-  answerBody(id: number, bytes: Uint8Array | ""): void {
-    this.#send(TO_CELL.answerBody, id, bytes);
-  }
-
-  /** The present state, encoded; undefined when there is none as it was wished for. */
-  snapshot(wish: SnapshotWish): Promise<string | undefined> {
+  /** The present state, encoded; undefined when it has not changed and `always` is not set. */
+  snapshot({ always }: { always: boolean }): Promise<string | undefined> {
     if (this.#ended) return Promise.reject(gone());
-    if (wish === "changed") this.dirty = false;
-    const id = (this.#lastAsked = (this.#lastAsked % 0xffff_fff0) + 1);
+    this.dirty = false;
     return new Promise((resolve, reject) => {
-      this.#asked.set(id, { wish, resolve, reject });
-      this.#send(TO_CELL.snapshot, id, wish);
+      this.#snapshots.push({ resolve, reject });
+      this.#send(TO_CELL.snapshot, always ? 1 : 0);
     });
   }
 
@@ -266,17 +260,15 @@ export class Instance implements Child, SlotHandler {
         const dispatch = this.#open.get(id) ?? this.#streaming.get(id);
         return dispatch?.bodies?.credit(Number(payload.toString()) || 0);
       }
+      case FROM_CELL.answerCredit:
+        return this.answers.credit(id, Number(payload.toString()) || 0);
       case FROM_CELL.state:
-        if (payload.length > this.#options.start.stateBytes) {
+        if (payload.length > this.#options.start.stateBytes * MAX_BYTES_PER_CHAR) {
           return this.cell.kill("it sent more state than it may keep");
         }
-        return this.#stateArrived(id, payload.toString());
-      case FROM_CELL.unchanged: {
-        const asked = this.#asked.get(id);
-        this.#asked.delete(id);
-        if (payload.length === 0) return asked?.resolve(undefined);
-        return asked?.reject(refusalFrom(payload.toString()));
-      }
+        return this.#stateArrived(payload.toString());
+      case FROM_CELL.unchanged:
+        return this.#snapshots.shift()?.resolve(undefined);
       default:
         return this.#untrusted(kind, id, payload.toString());
     }
@@ -358,15 +350,10 @@ export class Instance implements Child, SlotHandler {
     if (this.#open.delete(id)) this.#openChars -= payload.length;
   }
 
-  /** A state that was not asked for is sent because it must be stored. In durable mode the
-   *  guest will not tell it again, so that one that was asked for is stored as well. */
-  #stateArrived(id: number, state: string): void {
-    const asked = this.#asked.get(id);
-    this.#asked.delete(id);
-    if (id === 0 || (this.durable && asked !== undefined && asked.wish !== "whole")) {
-      this.#store(state);
-    }
-    asked?.resolve(state);
+  #stateArrived(state: string): void {
+    const asked = this.#snapshots.shift();
+    if (asked !== undefined) return asked.resolve(state);
+    this.#store(state);
   }
 
   #store(state: string): void {
@@ -410,8 +397,8 @@ export class Instance implements Child, SlotHandler {
       bodies?.broke(new SoloError("service_crashed", "The service ended before its response did."));
     }
     this.#streaming.clear();
-    for (const { reject } of this.#asked.values()) reject(gone());
-    this.#asked.clear();
+    this.answers.end(gone());
+    for (const { reject } of this.#snapshots) reject(gone());
     const crash = new InstanceCrash(ended, { innocent, handlers });
     this.#starting.promise.catch(() => {});
     this.#starting.reject(crash);

@@ -120,7 +120,7 @@ describe("fetch goes through the host:", () => {
           headers: [["x-y", "z"]],
           url: "http://b/",
           redirected: true,
-          body: btoa("hello"),
+          body: "hello",
         };
       },
     });

@@ -6,11 +6,18 @@ import { fromInnerResponse, makeResponse } from "undici/lib/web/fetch/response.j
 import { HeadersList } from "undici/lib/web/fetch/headers.js";
 import { extractBody } from "undici/lib/web/fetch/body.js";
 import type { FetchAnswer, FetchRequest } from "../host.ts";
-import { fromBase64, toBase64 } from "./base64.ts";
+import { toBase64 } from "./base64.ts";
 import { host, platform } from "./platform.ts";
 
+/** In base64 this is near the longest line that a guest can say. */
+const MAX_BODY_BYTES = 6 * 1024 * 1024;
+
 async function describe(request: Request): Promise<FetchRequest> {
-  const body = request.body === null ? null : toBase64(new Uint8Array(await request.arrayBuffer()));
+  const bytes = request.body === null ? null : new Uint8Array(await request.arrayBuffer());
+  if (bytes !== null && bytes.length > MAX_BODY_BYTES) {
+    throw new RangeError(`The body has ${bytes.length} bytes; ${MAX_BODY_BYTES} can be sent.`);
+  }
+  const body = bytes === null ? null : toBase64(bytes);
   const { url, method, redirect } = request;
   return { url, method, redirect, headers: [...request.headers], body };
 }
@@ -20,14 +27,14 @@ function toResponse(answer: FetchAnswer, requested: string): Response {
   for (const [name, value] of answer.headers ?? []) headersList.append(name, value, false);
   const urls =
     answer.redirected === true ? [requested, answer.url ?? requested] : [answer.url ?? requested];
-  const bytes = answer.body === undefined || answer.body === null ? null : fromBase64(answer.body);
+  const body = answer.body ?? null;
   return fromInnerResponse(
     makeResponse({
       status: answer.status,
       statusText: answer.statusText ?? "",
       headersList,
       urlList: urls.map((url) => new platform["URL"](url)),
-      body: bytes === null ? null : extractBody(bytes)[0],
+      body: body === null ? null : extractBody(body)[0],
     }),
     "immutable",
   );
@@ -43,7 +50,7 @@ export async function fetch(input: string | URL | Request, init?: RequestInit): 
   try {
     const url = request.url;
     const answer = await Promise.race([
-      describe(request).then((description) => host.request("fetch", description)),
+      describe(request).then((description) => host.request("fetch", description, signal)),
       aborted.promise,
     ]);
     return toResponse(answer as FetchAnswer, url);

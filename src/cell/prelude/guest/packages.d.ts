@@ -55,5 +55,5 @@ declare module "undici/lib/web/fetch/body.js" {
   export interface ExtractedBody {
     readonly stream: ReadableStream;
   }
-  export function extractBody(source: Uint8Array): [ExtractedBody, string | null];
+  export function extractBody(source: ReadableStream<Uint8Array>): [ExtractedBody, string | null];
 }
