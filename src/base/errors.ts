@@ -81,6 +81,7 @@ export const ERRORS = {
   ),
   handler_failed: row(500, GRPC.UNKNOWN, EXIT.FAILED, "The service's fetch threw"),
   service_crashed: row(502, GRPC.UNKNOWN, EXIT.FAILED, "The service crashed"),
+  egress_failed: row(502, GRPC.UNAVAILABLE, EXIT.FAILED, "The outbound request failed"),
   outcome_unknown: row(502, GRPC.UNKNOWN, EXIT.FAILED, "Outcome unknown"),
   deadline_exceeded: row(504, GRPC.DEADLINE_EXCEEDED, EXIT.FAILED, "Deadline exceeded"),
   cancelled: row(499, GRPC.CANCELLED, EXIT.FAILED, "Cancelled by the caller"),

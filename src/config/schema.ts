@@ -4,6 +4,7 @@
  * generated from here, and a test keeps the three equal.
  */
 import { z } from "zod";
+import { parseHostPort } from "#base/net-host.ts";
 
 /** What a key says about itself besides its zod type. */
 export interface KeyMeta {
@@ -221,10 +222,47 @@ const security = z.strictObject({
     kind: "list",
     runtime: false,
   }),
+  egress_private_hosts: z
+    .array(z.string().refine((entry) => parseHostPort(entry) !== undefined))
+    .default([])
+    .meta({
+      description:
+        "Hosts, with or without a port, that services may reach although their addresses are not public; a capability must name them as well.",
+      expected: 'a list of hosts such as "127.0.0.1:9000" or "db.internal"',
+      kind: "list",
+      runtime: false,
+    }),
   rate_limit_per_capability: whole(1, 100_000_000, {
     default: 1000,
     runtime,
     is: "How many operations a minute one capability may do.",
+  }),
+});
+
+const egress = z.strictObject({
+  timeout_ms: whole(1, HOUR_MS, {
+    default: 60_000,
+    is: "How long a request of a service to another host may take, from its start to its answer's last byte.",
+  }),
+  max_request_bytes: whole(0, 6 * MIB, {
+    default: 4 * MIB,
+    is: "The size of one request's body.",
+  }),
+  max_response_bytes: whole(0, 16 * GIB, {
+    default: 64 * MIB,
+    is: "The size of one answer's body, after it was unpacked.",
+  }),
+  max_per_service: whole(1, 1000, {
+    default: 32,
+    is: "How many requests of one service are under way at a time; more wait.",
+  }),
+  max_per_tenant: whole(1, 2000, {
+    default: 128,
+    is: "How many requests of one tenant's services are under way at a time; more wait.",
+  }),
+  max_idle_connections: whole(0, 10_000, {
+    default: 64,
+    is: "How many connections are kept open in all for a service's next request to the same origin.",
   }),
 });
 
@@ -240,7 +278,7 @@ const overridable = z.strictObject(perTenant);
 /** Defaults are the kernel's own limits, so a tenant's table has none of its own. */
 export type TenantLimits = Readonly<z.output<typeof overridable>>;
 
-export const SECTIONS = { solo, limits, telemetry, security, database } as const;
+export const SECTIONS = { solo, limits, telemetry, security, egress, database } as const;
 export const TENANT_SECTION = overridable;
 
 type Frozen<T> = T extends readonly (infer E)[]
@@ -255,6 +293,7 @@ export type Config = Frozen<{
   limits: z.output<typeof limits>;
   telemetry: z.output<typeof telemetry>;
   security: z.output<typeof security>;
+  egress: z.output<typeof egress>;
   database: { events_db: string; vault_db: string };
   tenants: Record<string, Partial<TenantLimits>>;
 }>;

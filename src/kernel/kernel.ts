@@ -12,6 +12,7 @@ import type { Config } from "#config/schema.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
 import { Snapshots } from "#deploy/snapshots.ts";
+import type { Egress } from "#egress/egress.ts";
 import { EventLog } from "#events/event-log.ts";
 import { ServiceLogs } from "#events/service-logs.ts";
 import { auditTree } from "#kernel/audit.ts";
@@ -37,6 +38,7 @@ import {
 } from "#kernel/parts.ts";
 import { Port } from "#kernel/port.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
+import { NO_LEAVE, openEgress, Outbound } from "#kernel/services/outbound.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { Store } from "#kernel/store.ts";
 import { Tenants } from "#kernel/tenants.ts";
@@ -72,6 +74,7 @@ export class Kernel implements AsyncDisposable {
   readonly bootReport: BootReport;
   readonly #options: KernelOptions;
   readonly #root: Supervisor;
+  readonly #egress: Egress;
   readonly #state: { phase: Phase };
   readonly #startedAt: number;
   #stopping: Promise<void> | undefined;
@@ -82,6 +85,7 @@ export class Kernel implements AsyncDisposable {
     tenants: Tenants;
     events: EventLog;
     root: Supervisor;
+    egress: Egress;
     state: { phase: Phase };
     startedAt: number;
     bootReport: BootReport;
@@ -92,6 +96,7 @@ export class Kernel implements AsyncDisposable {
     this.events = parts.events;
     this.bootReport = parts.bootReport;
     this.#root = parts.root;
+    this.#egress = parts.egress;
     this.#state = parts.state;
     this.#startedAt = parts.startedAt;
   }
@@ -118,9 +123,11 @@ export class Kernel implements AsyncDisposable {
       memoryBytes: (tenant) => cellMemoryBytes(config, tenant),
     });
     const compiler = new Compiler({ launch, log });
-    const snapshots = new Snapshots({ kv: store.kv, wallMs: () => clock.wallMs() });
+    const snapshots = new Snapshots(store.kv);
     const deployments = new Deployments(store.kv);
     const kv = new ServiceKv(store.kv);
+    const egress = openEgress(config);
+    const outbound = new Outbound({ egress, metrics, leave: () => NO_LEAVE });
     const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics };
     const deployer = new Deployer({
       ...powers,
@@ -129,7 +136,7 @@ export class Kernel implements AsyncDisposable {
       kv,
       powers,
       cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
-      hostApi: new HostApi({ find: (key) => tenants.find(key), kv, events }),
+      hostApi: new HostApi({ find: (key) => tenants.find(key), kv, events, outbound }),
       defaults: (tenant) => specDefaults(config, tenant),
       admission: {
         maxTenants: config.solo.max_tenants,
@@ -192,6 +199,7 @@ export class Kernel implements AsyncDisposable {
     } catch (error) {
       opened.resolve();
       await root.stop({ timeoutMs: START_FAILED_STOP_MS });
+      egress.close();
       events[Symbol.dispose]();
       throw error;
     }
@@ -205,7 +213,17 @@ export class Kernel implements AsyncDisposable {
         started_in_ms: Math.round(clock.now() - startedAt),
       },
     });
-    return new Kernel({ options, port, tenants, events, root, state, startedAt, bootReport });
+    return new Kernel({
+      options,
+      port,
+      tenants,
+      events,
+      root,
+      egress,
+      state,
+      startedAt,
+      bootReport,
+    });
   }
 
   /** Resolves when the kernel has ended by itself: its supervisor gave up. */
@@ -240,12 +258,14 @@ export class Kernel implements AsyncDisposable {
         log.error("the stop was not recorded", { error: String(error) });
       });
     await this.#root.stop({ timeoutMs: Math.max(5000, config.limits.drain_ms) });
+    this.#egress.close();
     this.events[Symbol.dispose]();
   }
 
   /** At once: nothing is drained, flushed or recorded. */
   kill(): void {
     this.#root.kill();
+    this.#egress.close();
   }
 
   #inFlight(): number {

@@ -1,6 +1,7 @@
 /** What Prometheus reads (G5). Gauges are computed when they are asked for. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { ServiceKey } from "#base/ids.ts";
+import type { Account } from "#egress/egress.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 
 export interface MetricsSources {
@@ -22,6 +23,8 @@ export class Metrics {
   readonly #deployments: Counter;
   readonly #crashes: Counter<"tenant" | "service">;
   readonly #transitions: Counter<"state">;
+  readonly #egressRequests: Counter<"tenant" | "service">;
+  readonly #egressBytes: Counter<"tenant" | "service" | "direction">;
   readonly #startup: Histogram;
   readonly #requests: Histogram<"operation" | "code">;
   #sources: MetricsSources | undefined;
@@ -44,6 +47,18 @@ export class Metrics {
       name: "solo_service_transitions_total",
       help: "Changes of services' states, by the new state.",
       labelNames: ["state"],
+      registers,
+    });
+    this.#egressRequests = new Counter({
+      name: "solo_egress_requests_total",
+      help: "Requests of services to other hosts, however they ended.",
+      labelNames: ["tenant", "service"],
+      registers,
+    });
+    this.#egressBytes = new Counter({
+      name: "solo_egress_bytes_total",
+      help: "Bytes of bodies of those requests (sent) and of their answers (received).",
+      labelNames: ["tenant", "service", "direction"],
       registers,
     });
     this.#startup = new Histogram({
@@ -77,7 +92,18 @@ export class Metrics {
   }
 
   forget(key: ServiceKey): void {
-    this.#crashes.remove({ tenant: key.tenant, service: key.service });
+    const labels = { tenant: key.tenant, service: key.service };
+    this.#crashes.remove(labels);
+    this.#egressRequests.remove(labels);
+    for (const direction of ["sent", "received"]) {
+      this.#egressBytes.remove({ ...labels, direction });
+    }
+  }
+
+  egress({ tenant, service }: ServiceKey, { sentBytes, receivedBytes }: Account): void {
+    this.#egressRequests.inc({ tenant, service });
+    this.#egressBytes.inc({ tenant, service, direction: "sent" }, sentBytes);
+    this.#egressBytes.inc({ tenant, service, direction: "received" }, receivedBytes);
   }
 
   stateChanged(_: ServiceKey, state: ServiceState): void {

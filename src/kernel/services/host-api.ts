@@ -12,6 +12,7 @@ import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { Message, ReplicaRequest } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
+import type { Outbound } from "#kernel/services/outbound.ts";
 import { fetchPayload, messagePayload } from "#kernel/services/payload.ts";
 
 export interface HostRequest extends ReplicaRequest {
@@ -22,6 +23,7 @@ export interface HostApiOptions {
   readonly find: (key: ServiceKey) => Service | undefined;
   readonly kv: ServiceKv;
   readonly events: EventLog;
+  readonly outbound: Outbound;
 }
 
 const NOTHING = "null";
@@ -40,12 +42,11 @@ export class HostApi {
       "kv.get": ({ service, args }) => kv.get(service.key, args[0]),
       "kv.put": ({ service, args }) => kv.put(service.key, args[0], args[1]),
       "kv.delete": ({ service, args }) => kv.delete(service.key, args[0]),
-      "kv.entry": ({ service, args }) => kv.entry(service.key, args[0]),
-      "kv.batch": ({ service, args }) => kv.batch(service.key, args[0]),
       "kv.list": ({ service, args }) => kv.list(service.key, args[0]),
       "services.call": (from) => this.#call(from),
       "services.cast": (from) => this.#cast(from),
       "services.fetch": (from) => this.#fetch(from),
+      fetch: (from) => options.outbound.fetch(from),
       "events.emit": (from) => this.#emit(from),
       "timer.start": ({ replica, args }) => String(replica.timers.start(args[0], args[1], args[2])),
       "timer.cancel": ({ replica, args }) => {
@@ -125,9 +126,15 @@ export class HostApi {
       throw new SoloError("invalid_argument", "services.fetch takes a service and a request.");
     }
     const body = typeof bodyText === "string" ? Buffer.from(bodyText, "base64") : undefined;
+    const answer = from.instance.answers.begin(from.request);
     const exchange = new Exchange({
       body: body === undefined ? undefined : once(body),
-      abort: () => dispatch.cancel(new SoloError("cancelled", "The caller is gone.")),
+      abort: () => {
+        const gone = new SoloError("cancelled", "The caller is gone.");
+        dispatch.cancel(gone);
+        exchange.broke(gone);
+      },
+      signal: answer.signal,
     });
     const dispatch = target.send({
       kind: "fetch",
@@ -136,23 +143,11 @@ export class HostApi {
       bodies: exchange,
       outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
     });
-    const { status, headers: received, body: stream } = await exchange.response;
-    // The head before the body: the guest drops chunks of a response it does not know yet.
-    from.instance.answer(from.request, `+${JSON.stringify({ status, headers: received })}`);
-    void this.#relay(from, stream);
-  }
-
-  /** The response's body to the guest that asked; its own memory limit is the bound. */
-  async #relay(
-    { instance, request }: HostRequest,
-    body: AsyncIterable<Uint8Array> | undefined,
-  ): Promise<void> {
-    try {
-      for await (const bytes of body ?? []) instance.answerBody(request, bytes);
-      instance.answerBody(request, "");
-    } catch (error) {
-      instance.answer(request, `-${JSON.stringify(toSoloError(error).toBody())}`);
-    }
+    exchange.response.then(
+      ({ status, headers: received, body: stream }) =>
+        answer.respond({ status, headers: received }, stream),
+      (error: unknown) => answer.refuse(error),
+    );
   }
 
   async #emit({ service, args }: HostRequest): Promise<string> {
@@ -181,10 +176,5 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 function denied(method: string): SoloError {
-  if (method === "fetch") {
-    return new SoloError("permission_denied", "This service may not reach the network.", {
-      hint: "Outbound network is denied by default; no capability for it was granted.",
-    });
-  }
   return new SoloError("permission_denied", `This service was not granted ${method.slice(0, 80)}.`);
 }

@@ -33,7 +33,6 @@ export function startMessage(options: {
     startupTimeoutMs: spec.restartLimits.startupTimeoutMs,
     callTimeoutMs: spec.limits.callTimeoutMs,
     stateBytes: spec.limits.stateBytes,
-    excluded: spec.persistenceExclude,
     fastLane,
   };
 }

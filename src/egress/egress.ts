@@ -1,0 +1,260 @@
+/**
+ * Requests of services to the world outside.
+ *
+ * 1. Every hop is judged from scratch: capability, addresses, headers, secrets.
+ * 2. Everything of a request ends with its signal, its deadline, its body's end, or the
+ *    kernel: whichever comes first.
+ * 3. No error holds a path, a header's value, a body or an address that a name stands for.
+ */
+import type { SecureContextOptions } from "node:tls";
+import { SoloError, toSoloError } from "#base/errors.ts";
+import type { ServiceKey } from "#base/ids.ts";
+import { Connections } from "#egress/connections.ts";
+import { ACCEPTED_CODINGS, codingsOf, decoded } from "#egress/decode.ts";
+import { checkHeaders, hasTemplate, incoming, withDefaults, type Header } from "#egress/headers.ts";
+import { Lookups, type Resolve } from "#egress/lookup.ts";
+import { PrivateHosts } from "#egress/private-hosts.ts";
+import { nextHop, type Hop, type RedirectMode } from "#egress/redirect.ts";
+import { Slots } from "#egress/slots.ts";
+import type { Target } from "#egress/target.ts";
+
+export interface EgressBounds {
+  readonly timeoutMs: number;
+  readonly maxRequestBytes: number;
+  readonly maxResponseBytes: number;
+  readonly perService: number;
+  readonly perTenant: number;
+  readonly maxIdle: number;
+}
+
+export interface EgressOptions {
+  readonly resolve: Resolve;
+  readonly privateHosts: readonly string[];
+  readonly bounds: EgressBounds;
+  readonly tls?: SecureContextOptions;
+}
+
+/** Whose authority a request has; both throw a SoloError that says what is missing. */
+export interface Leave {
+  /** `named`: a capability names exactly this host, not only a pattern that holds it. */
+  connect(target: Target): { readonly named: boolean };
+  /** Puts secrets in place of `{{secret:name}}`. */
+  fill(host: string, headers: readonly Header[]): Promise<readonly Header[]>;
+}
+
+export interface EgressRequest {
+  readonly owner: ServiceKey;
+  readonly leave: Leave;
+  readonly hop: Hop;
+  readonly redirect: RedirectMode;
+  readonly signal: AbortSignal;
+  /** Told once, when all is over. */
+  readonly over: (account: Account) => void;
+}
+
+/** Bytes of bodies, as they went over the wire. */
+export interface Account {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
+export interface EgressResponse {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: readonly Header[];
+  readonly url: string;
+  readonly redirected: boolean;
+  /** To be read to its end or returned; the request holds its slot until then. */
+  readonly body: AsyncGenerator<Uint8Array> | undefined;
+}
+
+const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
+
+export class Egress {
+  readonly #bounds: EgressBounds;
+  readonly #private: PrivateHosts;
+  readonly #lookups: Lookups;
+  readonly #slots: Slots;
+  readonly #connections: Connections;
+  readonly #closing = new AbortController();
+
+  constructor({ resolve, privateHosts, bounds, tls }: EgressOptions) {
+    this.#bounds = bounds;
+    this.#private = new PrivateHosts(privateHosts);
+    this.#lookups = new Lookups(resolve);
+    this.#slots = new Slots(bounds);
+    this.#connections = new Connections({ maxIdle: bounds.maxIdle, ...(tls && { tls }) });
+  }
+
+  get active(): number {
+    return this.#slots.active;
+  }
+
+  close(): void {
+    this.#closing.abort(new SoloError("shutting_down", "The kernel is shutting down."));
+    this.#connections.close();
+  }
+
+  async fetch(request: EgressRequest): Promise<EgressResponse> {
+    const { maxRequestBytes } = this.#bounds;
+    const size = request.hop.body?.length ?? 0;
+    if (size > maxRequestBytes) {
+      throw new SoloError(
+        "payload_too_large",
+        `The request's body has ${size} bytes; egress.max_request_bytes allows ${maxRequestBytes}.`,
+      );
+    }
+    const flight = this.#depart(request);
+    try {
+      const leaveSlot = await this.#slots.enter(request.owner, flight.signal);
+      flight.leaveSlot = leaveSlot;
+      // It may have ended in the very moment in which it got its slot.
+      if (flight.ended) leaveSlot();
+      flight.signal.throwIfAborted();
+      return await this.#follow(request, flight);
+    } catch (error) {
+      flight.end();
+      throw toFailure(error, request.hop.target, flight.signal);
+    }
+  }
+
+  async #follow(request: EgressRequest, flight: Flight): Promise<EgressResponse> {
+    let { hop } = request;
+    for (let count = 0; ; count += 1) {
+      const response = await this.#ask(request, hop, flight).catch((error: unknown) => {
+        throw toFailure(error, hop.target, flight.signal);
+      });
+      const { statusCode: status = 0, statusMessage = "", headers, rawHeaders } = response;
+      const { location } = headers;
+      const next = nextHop(hop, { status, location }, { mode: request.redirect, count });
+      if (next !== undefined) {
+        response.destroy();
+        hop = next;
+        continue;
+      }
+      const codings = codingsOf(headers["content-encoding"]);
+      const hasBody = hop.method !== "HEAD" && !BODILESS.has(status);
+      const head = {
+        status,
+        statusText: statusMessage,
+        headers: incoming(rawHeaders, { decoded: hasBody && codings !== undefined }),
+        url: hop.target.url.href,
+        redirected: count > 0,
+      };
+      if (!hasBody) {
+        response.resume();
+        flight.end();
+        return { ...head, body: undefined };
+      }
+      const source = decoded({
+        source: response,
+        codings,
+        maxBytes: this.#bounds.maxResponseBytes,
+        onWire: (bytes) => void (flight.receivedBytes += bytes),
+      });
+      flight.onEnd = () => response.destroy();
+      return { ...head, body: landed(source, hop.target, flight) };
+    }
+  }
+
+  async #ask({ owner, leave }: EgressRequest, hop: Hop, flight: Flight) {
+    const { signal } = flight;
+    const { target, method, body } = hop;
+    const { named } = leave.connect(target);
+    const addresses =
+      target.address === undefined
+        ? await this.#lookups.addresses(target.host, signal)
+        : [target.address];
+    this.#private.admit(target, addresses, { named });
+    const headers = await this.#filled(leave, hop);
+    signal.throwIfAborted();
+    flight.sentBytes += body?.length ?? 0;
+    return this.#connections.send({ owner, target, addresses, method, headers, body, signal });
+  }
+
+  async #filled(leave: Leave, { target, headers }: Hop): Promise<readonly Header[]> {
+    const own: readonly Header[] = [["accept-encoding", ACCEPTED_CODINGS]];
+    const given = withDefaults(headers);
+    if (!headers.some(hasTemplate)) return [...given, ...own];
+    if (!target.secure && !this.#private.lists(target)) {
+      throw new SoloError(
+        "permission_denied",
+        `A secret is not sent to ${target.host} over http, where anybody on the way can read it.`,
+        { hint: "Use https." },
+      );
+    }
+    const filled = await leave.fill(target.host, given);
+    checkHeaders(filled);
+    return [...filled, ...own];
+  }
+
+  #depart({ signal: asked, hop, over }: EgressRequest): Flight {
+    const { timeoutMs } = this.#bounds;
+    const late = new AbortController();
+    const timer = setTimeout(() => {
+      late.abort(
+        new SoloError(
+          "deadline_exceeded",
+          `The request to ${hop.target.host} was not over within ${timeoutMs} ms.`,
+          { hint: "egress.timeout_ms bounds a request from its start to its body's last byte." },
+        ),
+      );
+    }, timeoutMs);
+    const signal = AbortSignal.any([asked, late.signal, this.#closing.signal]);
+    const flight: Flight = {
+      signal,
+      sentBytes: 0,
+      receivedBytes: 0,
+      leaveSlot: () => {},
+      onEnd: () => {},
+      end: () => {
+        if (flight.ended) return;
+        flight.ended = true;
+        clearTimeout(timer);
+        signal.removeEventListener("abort", flight.end);
+        flight.onEnd();
+        flight.leaveSlot();
+        over({ sentBytes: flight.sentBytes, receivedBytes: flight.receivedBytes });
+      },
+      ended: false,
+    };
+    signal.addEventListener("abort", flight.end, { once: true });
+    return flight;
+  }
+}
+
+/** One request from its start to its body's end, over however many hops. */
+interface Flight {
+  readonly signal: AbortSignal;
+  sentBytes: number;
+  receivedBytes: number;
+  leaveSlot: () => void;
+  onEnd: () => void;
+  readonly end: () => void;
+  ended: boolean;
+}
+
+async function* landed(
+  source: AsyncIterable<Uint8Array>,
+  target: Target,
+  flight: Flight,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch (error) {
+    throw toFailure(error, target, flight.signal);
+  } finally {
+    flight.end();
+  }
+}
+
+/** What went wrong, by its code alone: Node's messages hold addresses. */
+function toFailure(error: unknown, { host }: Target, signal: AbortSignal): SoloError {
+  if (signal.aborted) return toSoloError(signal.reason);
+  if (error instanceof SoloError) return error;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return new SoloError("payload_too_large", `The headers that ${host} sent are too large.`);
+  }
+  return new SoloError("egress_failed", `The request to ${host} failed: ${code}.`);
+}

@@ -1,0 +1,106 @@
+/**
+ * The `fetch` of services: what a guest asks becomes a request of the kernel's, and its
+ * answer flows back.
+ *
+ * 1. What the guest says is checked here field by field; where it may go is asked of its
+ *    authority, hop by hop.
+ * 2. The request ends when the guest gives it up or its instance ends.
+ */
+import { SoloError } from "#base/errors.ts";
+import type { Config } from "#config/schema.ts";
+import { Egress, type Account, type Leave } from "#egress/egress.ts";
+import { outgoing } from "#egress/headers.ts";
+import { systemResolve, type Resolve } from "#egress/lookup.ts";
+import type { Hop, RedirectMode } from "#egress/redirect.ts";
+import { targetOf } from "#egress/target.ts";
+import type { Metrics } from "#kernel/metrics.ts";
+import type { HostRequest } from "#kernel/services/host-api.ts";
+import type { Service } from "#kernel/services/service.ts";
+
+export interface OutboundOptions {
+  readonly egress: Egress;
+  readonly metrics: Metrics;
+  readonly leave: (service: Service) => Leave;
+}
+
+/** Of a service that was given no leave to connect anywhere. */
+export const NO_LEAVE: Leave = {
+  connect: ({ host }) => {
+    throw new SoloError("permission_denied", `This service may not connect to ${host}.`, {
+      hint: "Outbound network is denied by default; no capability for it was granted.",
+    });
+  },
+  fill: async (_, headers) => headers,
+};
+
+const METHOD = /^[!#$%&'*+\-.^_`|~A-Za-z0-9]{1,64}$/;
+/** https://fetch.spec.whatwg.org/#forbidden-method */
+const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i;
+const MODES: readonly RedirectMode[] = ["follow", "error", "manual"];
+
+export class Outbound {
+  readonly #options: OutboundOptions;
+
+  constructor(options: OutboundOptions) {
+    this.#options = options;
+  }
+
+  async fetch({ service, instance, request, args }: HostRequest): Promise<undefined> {
+    const { egress, metrics, leave } = this.#options;
+    const { hop, redirect } = readRequest(args[0]);
+    const answer = instance.answers.begin(request);
+    const over = (account: Account) => metrics.egress(service.key, account);
+    egress
+      .fetch({
+        owner: service.key,
+        leave: leave(service),
+        hop,
+        redirect,
+        signal: answer.signal,
+        over,
+      })
+      .then(
+        ({ body, ...head }) => answer.respond(head, body),
+        (error: unknown) => answer.refuse(error),
+      );
+  }
+}
+
+export const openEgress = (config: Config, resolve: Resolve = systemResolve): Egress =>
+  new Egress({
+    resolve,
+    privateHosts: config.security.egress_private_hosts,
+    bounds: {
+      timeoutMs: config.egress.timeout_ms,
+      maxRequestBytes: config.egress.max_request_bytes,
+      maxResponseBytes: config.egress.max_response_bytes,
+      perService: config.egress.max_per_service,
+      perTenant: config.egress.max_per_tenant,
+      maxIdle: config.egress.max_idle_connections,
+    },
+  });
+
+function readRequest(value: unknown): { hop: Hop; redirect: RedirectMode } {
+  const { url, method, headers, redirect, body } = (value ?? {}) as Record<string, unknown>;
+  const mode = MODES.find((each) => each === redirect);
+  if (typeof url !== "string" || typeof method !== "string" || !Array.isArray(headers)) {
+    throw malformed("A request has a url, a method and headers.");
+  }
+  if (!METHOD.test(method) || FORBIDDEN_METHOD.test(method)) {
+    throw malformed(`${JSON.stringify(method.slice(0, 64))} is no method that fetch sends.`);
+  }
+  if (mode === undefined) throw malformed(`redirect must be one of ${MODES.join(", ")}.`);
+  const hasBody = typeof body === "string";
+  if (hasBody && (method === "GET" || method === "HEAD")) {
+    throw malformed(`A ${method} request has no body.`);
+  }
+  const hop: Hop = {
+    target: targetOf(url),
+    method,
+    headers: outgoing(headers),
+    body: hasBody ? Buffer.from(body, "base64") : undefined,
+  };
+  return { hop, redirect: mode };
+}
+
+const malformed = (detail: string): SoloError => new SoloError("invalid_argument", detail);
