@@ -14,6 +14,15 @@ export const health = unary({
     memory_mb: field(5, z.number().optional()),
     process_count: field(6, z.uint32().optional()),
     active_services: field(7, z.uint32().optional()),
+    pressure: field(
+      8,
+      z
+        .array(z.string())
+        .optional()
+        .describe(
+          "What the runtime monitor finds too high now; new deploys are refused meanwhile.",
+        ),
+    ),
   }),
   permission: "read",
   resource: () => "health",

@@ -24,3 +24,16 @@ export async function within<T>(promise: Promise<T>, options: WithinOptions): Pr
     signal?.removeEventListener("abort", abort);
   }
 }
+
+/** Resolves after so long, or at once when the signal fires. */
+export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });

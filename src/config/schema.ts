@@ -167,6 +167,13 @@ const perTenant = {
   }),
 };
 
+/** Of the runtime monitor. */
+const pressure = (max: number, standard: number, of: string) =>
+  whole(0, max, {
+    default: standard,
+    is: `${of}, beyond which the kernel is under pressure: runtime_pressure_high is recorded and new deploys are refused. 0 turns the watch off.`,
+  });
+
 const limits = z.strictObject({
   ...perTenant,
   max_total: whole(0, 1_000_000, {
@@ -183,6 +190,21 @@ const limits = z.strictObject({
     default: 16 * MIB,
     is: "The size of one request to REST or gRPC. Bodies of the services' own HTTP are streamed and not held to it.",
   }),
+  pressure_heap_percent: pressure(100, 85, "Of the heap that the kernel may have, in per cent"),
+  pressure_loop_delay_ms: pressure(
+    60_000,
+    250,
+    "The 99th percentile of the event loop's delay, in milliseconds",
+  ),
+  pressure_descriptors_percent: pressure(
+    100,
+    80,
+    "Of the descriptors that the kernel may have open, in per cent",
+  ),
+  pressure_cells: pressure(100_000, 500, "Cell processes"),
+  pressure_instances: pressure(1_000_000, 20_000, "Instances of services"),
+  pressure_disk_free_mb: pressure(1_048_576, 256, "Free space where data_dir is, in mebibytes"),
+  pressure_memory_free_mb: pressure(1_048_576, 128, "Memory that is left, in mebibytes"),
   drain_ms: whole(0, HOUR_MS, {
     default: 30_000,
     runtime,

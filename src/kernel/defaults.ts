@@ -1,6 +1,7 @@
 /** What a deploy gets when it does not say: from the configuration, per tenant. */
 import type { Config } from "#config/schema.ts";
 import type { SpecDefaults } from "#deploy/spec.ts";
+import type { Thresholds } from "#kernel/pressure.ts";
 
 const MIB = 1024 * 1024;
 const STATE_BYTES = 4 * MIB;
@@ -24,6 +25,17 @@ export function specDefaults(config: Config, tenant: string): SpecDefaults {
     maxSourceBytes: config.limits.max_source_bytes,
   };
 }
+
+/** Of the runtime monitor; 0 turns a watch off. */
+export const pressureThresholds = ({ limits }: Config): Thresholds => ({
+  heap_percent: limits.pressure_heap_percent,
+  loop_delay_ms: limits.pressure_loop_delay_ms,
+  descriptors_percent: limits.pressure_descriptors_percent,
+  cells: limits.pressure_cells,
+  instances: limits.pressure_instances,
+  disk_free_mb: limits.pressure_disk_free_mb,
+  memory_free_mb: limits.pressure_memory_free_mb,
+});
 
 /** What one cell may hold; of a tenant, or as long as it has none. */
 export function cellMemoryBytes(config: Config, tenant?: string): number {

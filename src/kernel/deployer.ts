@@ -39,6 +39,8 @@ const RETIRE_MS = 1000;
 const UPDATABLE: ReadonlySet<ServiceState> = new Set(["running", "quarantined", "stopped"]);
 
 export interface AdmissionLimits {
+  /** Why nothing new is taken now, if so. */
+  readonly refusal: () => SoloError | undefined;
   readonly maxTenants: number;
   readonly maxTotal: number;
   readonly maxPerTenant: (tenant: string) => number;
@@ -257,6 +259,8 @@ export class Deployer {
         hint: "Kill services that are no longer needed, or raise the limit in the configuration.",
       });
     if (tenants.find({ tenant, service }) !== undefined) return;
+    const refusal = admission.refusal();
+    if (refusal !== undefined) throw refusal;
     if (tenants.total >= admission.maxTotal) {
       throw full(`There are ${tenants.total} services`, admission.maxTotal, "limits.max_total");
     }

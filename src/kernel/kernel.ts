@@ -21,7 +21,7 @@ import { boot, type BootReport } from "#kernel/boot.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { CellPool } from "#kernel/cells/pool.ts";
 import { Compiler } from "#kernel/compiler.ts";
-import { cellMemoryBytes, specDefaults } from "#kernel/defaults.ts";
+import { cellMemoryBytes, pressureThresholds, specDefaults } from "#kernel/defaults.ts";
 import { Deployer } from "#kernel/deployer.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { eventHandlers } from "#kernel/operations/events.ts";
@@ -33,6 +33,7 @@ import {
   compilerSpec,
   eventStoreSpec,
   gatewaySpec,
+  runtimeMonitorSpec,
   upkeepSpec,
   type GatewayPart,
 } from "#kernel/parts.ts";
@@ -40,6 +41,7 @@ import { Port } from "#kernel/port.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
 import { NO_LEAVE, openEgress, Outbound } from "#kernel/services/outbound.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
+import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import { Store } from "#kernel/store.ts";
 import { Tenants } from "#kernel/tenants.ts";
 import { startTree } from "#kernel/tree.ts";
@@ -122,6 +124,14 @@ export class Kernel implements AsyncDisposable {
       cellArgs: options.cellArgs,
       memoryBytes: (tenant) => cellMemoryBytes(config, tenant),
     });
+    const monitor = new RuntimeMonitor({
+      events,
+      log,
+      dataDir: config.solo.data_dir,
+      thresholds: pressureThresholds(config),
+      cells: () => cells.size,
+      instances: () => tenants.instanceCount,
+    });
     const compiler = new Compiler({ launch, log });
     const snapshots = new Snapshots(store.kv);
     const deployments = new Deployments(store.kv);
@@ -139,6 +149,7 @@ export class Kernel implements AsyncDisposable {
       hostApi: new HostApi({ find: (key) => tenants.find(key), kv, events, outbound }),
       defaults: (tenant) => specDefaults(config, tenant),
       admission: {
+        refusal: () => monitor.refusal(),
         maxTenants: config.solo.max_tenants,
         maxTotal: config.limits.max_total,
         maxPerTenant: (tenant) =>
@@ -167,6 +178,7 @@ export class Kernel implements AsyncDisposable {
           processCount: () => cells.size + 2,
           status: () =>
             state.phase === "stopping" ? "stopping" : store.isAttached ? "ok" : "degraded",
+          pressure: () => monitor.high,
           tree,
           shutdown: options.onShutdown,
         }),
@@ -175,6 +187,7 @@ export class Kernel implements AsyncDisposable {
     metrics.observe({
       services: () => tenants.metrics(),
       cells: () => cells.size,
+      runtime: () => monitor.readings,
       eventHead: () => events.head(),
     });
     root = await startTree({
@@ -185,6 +198,7 @@ export class Kernel implements AsyncDisposable {
       cells: cellsSpec(cells),
       system: [
         eventStoreSpec({ config, clock, store, events, logs }),
+        runtimeMonitorSpec(monitor),
         compilerSpec(compiler),
         upkeepSpec({ tenants, clock, log }),
         ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),

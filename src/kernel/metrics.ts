@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { ServiceKey } from "#base/ids.ts";
 import type { Account } from "#egress/egress.ts";
+import { WATCHED, type Readings, type Watched } from "#kernel/pressure.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 
 export interface MetricsSources {
@@ -13,6 +14,8 @@ export interface MetricsSources {
     readonly cpuMs: number;
   }>;
   readonly cells: () => number;
+  /** As the runtime monitor last read them. */
+  readonly runtime: () => Readings | undefined;
   readonly eventHead: () => number;
 }
 
@@ -169,6 +172,9 @@ export class Metrics {
       return active;
     });
     overall("solo_cells", "Cell processes.", () => sources()?.cells());
+    for (const what of Object.keys(WATCHED) as Watched[]) {
+      overall(`solo_runtime_${what}`, WATCHED[what], () => sources()?.runtime()?.[what]);
+    }
     overall("solo_events_last_id", "Newest event on disk.", () => sources()?.eventHead());
   }
 }

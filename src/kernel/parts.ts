@@ -6,6 +6,7 @@ import type { EventLog } from "#events/event-log.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
 import type { Compiler } from "#kernel/compiler.ts";
+import type { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import type { Store } from "#kernel/store.ts";
 import { upkeep, type UpkeepOptions } from "#kernel/upkeep.ts";
 import { openStorage } from "#storage/storage.ts";
@@ -82,6 +83,9 @@ export const eventStoreSpec = ({
       kill: () => storage.kill(),
     });
   });
+
+export const runtimeMonitorSpec = (monitor: RuntimeMonitor): ChildSpec =>
+  worker("runtime_monitor", async () => task((signal) => monitor.run(signal)));
 
 /** The pool outlives a failure of any other part: services keep their processes. */
 export const cellsSpec = (cells: CellPool): ChildSpec =>

@@ -54,6 +54,13 @@ export class Tenants {
     return this.#total;
   }
 
+  /** That run now, of all services. */
+  get instanceCount(): number {
+    let count = 0;
+    for (const service of this.all()) count += service.instances.length;
+    return count;
+  }
+
   /** Of tenants that have services. */
   get tenantCount(): number {
     let count = 0;

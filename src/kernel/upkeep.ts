@@ -1,6 +1,6 @@
 /** What must happen again and again: state to disk, and an eye on instances that hang. */
 import type { Clock } from "#base/clock.ts";
-import { within } from "#base/deadline.ts";
+import { pause, within } from "#base/deadline.ts";
 import type { Logger } from "#base/log.ts";
 import { keyText } from "#base/ids.ts";
 import type { Tenants } from "#kernel/tenants.ts";
@@ -52,14 +52,3 @@ export async function flushAll(tenants: Pick<Tenants, "all">, log: Logger): Prom
   };
   await Promise.all(Array.from({ length: FLUSHES_AT_ONCE }, worker));
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });

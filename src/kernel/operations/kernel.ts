@@ -11,6 +11,8 @@ export interface KernelParts {
   readonly tenants: Tenants;
   readonly processCount: () => number;
   readonly status: () => "ok" | "degraded" | "stopping";
+  /** What is too high now. */
+  readonly pressure: () => readonly string[];
   readonly tree: () => TreeNode;
   readonly shutdown: (drainMs: number | undefined) => void;
 }
@@ -31,6 +33,7 @@ export const kernelHandlers = (
       memory_mb: Math.round(process.memoryUsage.rss() / 104_857.6) / 10,
       process_count: parts.processCount(),
       active_services: active,
+      pressure: [...parts.pressure()],
     };
   },
   Tree: () => ({ tree: parts.tree() as never }),
