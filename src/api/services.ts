@@ -196,6 +196,15 @@ const spec = {
         "Which instance takes a message: each in turn (round_robin), the one with the shortest mailbox (least_busy), or always the same one for the same key (key; the key is the call's `key` or the request's x-solo-key header). round_robin unless given.",
       ),
   ),
+  persistence_exclude: field(
+    26,
+    z
+      .array(z.string())
+      .optional()
+      .describe(
+        "Top-level keys of the state that are not stored, as patterns in which `*` stands for any characters: `cache:*`.",
+      ),
+  ),
 };
 
 const deployed = z.strictObject({

@@ -99,7 +99,7 @@ export class Cell {
       case TO_CELL.drop:
         return void instance.drop();
       case TO_CELL.snapshot:
-        return instance.post(IN.snapshot, id);
+        return instance.post(IN.snapshot, id, payload.toString());
     }
   }
 

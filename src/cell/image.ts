@@ -24,7 +24,7 @@ const CELL_FLAG = "--wasm-max-mem-pages=4096";
 /** The first turns of nearly every service: their functions are worth keeping compiled. */
 const EVERYDAY = [
   `$0.give([new Uint8Array(44)])`,
-  `$0.turn('${IN.setup} 0 {"env":{},"state":{"from":"init"},"stateBytes":1000}', true)`,
+  `$0.turn('${IN.setup} 0 {"env":{},"state":{"from":"init"},"stateBytes":1000,"excluded":[]}', true)`,
   `globalThis.${ADOPT_GLOBAL}({ default: { version: "1", init: () => ({}), calls: { get: () => 1 }, fetch: () => new Response("") } })`,
   `$0.drain(true)`,
   `$0.turn('${IN.call} 1 ["get",[]]', true)`,

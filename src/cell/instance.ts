@@ -97,6 +97,7 @@ export class Instance {
       durable: start.durable,
       keepState: start.keepState,
       stateBytes: start.stateBytes,
+      excluded: start.excluded,
     };
     const timeoutMs = start.startupTimeoutMs;
     const late = setTimeout(() => {
@@ -296,7 +297,7 @@ export class Instance {
       case OUT.state:
         return send(FROM_CELL.state, rest);
       case OUT.unchanged:
-        return send(FROM_CELL.unchanged);
+        return send(FROM_CELL.unchanged, rest);
       case OUT.started:
         this.#started = true;
         clearTimeout(this.#startupTimer);

@@ -21,6 +21,7 @@ import type { Kv } from "#storage/kv.ts";
 const NAMESPACE = "deployments";
 const FORM = 1;
 const PAGE = 500;
+const LATER_SETTINGS = { instances: 1, routing: "round_robin", persistenceExclude: [] } as const;
 
 export interface Deployment {
   readonly key: ServiceKey;
@@ -128,12 +129,8 @@ function fromStored(stored: Stored): Deployment {
   return {
     key: keyFrom(stored),
     revision: stored.revision as RevisionId,
-    // Records of before there were several instances do not name them.
-    spec: {
-      ...stored.spec,
-      instances: stored.spec.instances ?? 1,
-      routing: stored.spec.routing ?? "round_robin",
-    },
+    // Settings that did not exist when it was written have the value that means none.
+    spec: { ...LATER_SETTINGS, ...stored.spec },
     deployedAtMs: stored.deployed_at_ms,
     quarantined: stored.quarantined,
   };

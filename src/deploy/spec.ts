@@ -39,6 +39,8 @@ export interface ServiceSpec {
   readonly restartLimits: RestartLimits;
   readonly limits: Limits;
   readonly persistence: Persistence;
+  /** Patterns of the state's keys that are not stored. */
+  readonly persistenceExclude: readonly string[];
   readonly isolation: Isolation;
   readonly ingress: IngressPolicy;
   readonly env: Readonly<Record<string, string>>;
@@ -73,6 +75,7 @@ export interface SpecInput {
       }
     | undefined;
   readonly persistence?: Persistence | undefined;
+  readonly persistence_exclude?: readonly string[] | undefined;
   readonly isolation?: Isolation | undefined;
   readonly ingress?: IngressPolicy | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
@@ -98,6 +101,8 @@ const MAX_ENV_ENTRIES = 256;
 const MAX_ENV_CHARS = 64 * 1024;
 const MAX_ARGS_CHARS = 256 * 1024;
 const MAX_METADATA_CHARS = 64 * 1024;
+const MAX_PATTERNS = 64;
+const MAX_PATTERN_CHARS = 128;
 /** So many problems are spelled out in the text; the fields have them all. */
 const MAX_NAMED = 10;
 const SOURCE_FILE = /\.(m?ts|m?js|json)$/;
@@ -111,6 +116,7 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
   checkTexts("env", input.env, refuse);
   checkJsonSize("metadata", input.metadata, MAX_METADATA_CHARS, refuse);
   checkJsonSize("args", input.args, MAX_ARGS_CHARS, refuse);
+  checkPatterns("persistence_exclude", input.persistence_exclude, refuse);
   if (problems.length > 0) throw invalidSpec(problems);
   const { restart_limits: restarts, limits } = input;
   const { current } = defaults;
@@ -133,6 +139,9 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
       stateBytes: limits?.state_bytes ?? otherLimits.stateBytes,
     }),
     persistence: input.persistence ?? current?.persistence ?? "stateless",
+    persistenceExclude: Object.freeze([
+      ...(input.persistence_exclude ?? current?.persistenceExclude ?? []),
+    ]),
     isolation: input.isolation ?? current?.isolation ?? "shared",
     ingress: input.ingress ?? current?.ingress ?? "token",
     env: Object.freeze({ ...(input.env ?? current?.env) }),
@@ -243,6 +252,22 @@ function checkTexts(
   }
   if (chars > MAX_ENV_CHARS)
     refuse(field, `is ${chars} characters; at most ${MAX_ENV_CHARS} are taken`);
+}
+
+function checkPatterns(
+  field: string,
+  patterns: readonly string[] | undefined,
+  refuse: Refuse,
+): void {
+  if (patterns === undefined) return;
+  if (patterns.length > MAX_PATTERNS) {
+    refuse(field, `has ${patterns.length} patterns; at most ${MAX_PATTERNS} are taken`);
+  }
+  for (const [at, pattern] of patterns.entries()) {
+    if (pattern === "" || pattern.length > MAX_PATTERN_CHARS) {
+      refuse(`${field}.${at}`, `must have 1 to ${MAX_PATTERN_CHARS} characters`);
+    }
+  }
 }
 
 function invalidSpec(problems: readonly Problem[]): SoloError {

@@ -133,7 +133,7 @@ export class Kernel implements AsyncDisposable {
       instances: () => tenants.instanceCount,
     });
     const compiler = new Compiler({ launch, log });
-    const snapshots = new Snapshots(store.kv);
+    const snapshots = new Snapshots({ kv: store.kv, wallMs: () => clock.wallMs() });
     const deployments = new Deployments(store.kv);
     const kv = new ServiceKv(store.kv);
     const egress = openEgress(config);

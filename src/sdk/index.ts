@@ -34,13 +34,28 @@ export interface Kv {
   /** Resolves when the value is on disk. */
   put(key: string, value: unknown): Promise<void>;
   delete(key: string): Promise<void>;
-  /** Entries in key order. */
+  /**
+   * Entries in key order, at most `limit` (100 unless given, 1000 at most). Large values end
+   * a page early: go on with `after` the last key until a page is empty.
+   */
   list<T = Json>(options?: {
     prefix?: string;
     after?: string;
     limit?: number;
-  }): Promise<{ key: string; value: T }[]>;
+  }): Promise<{ key: string; value: T; version: number }[]>;
+  /** The value with its version, or undefined. A version names one write for ever. */
+  entry<T = Json>(key: string): Promise<{ value: T; version: number } | undefined>;
+  /**
+   * All of the writes or none, at most 500 with 4 MiB of JSON; resolves when they are on disk,
+   * with the new version of each put and 0 for a delete. Throws `conflict` when the key of a
+   * write with `ifVersion` has another version; `ifVersion: 0` means that it must not exist.
+   */
+  batch(writes: readonly KvWrite[]): Promise<number[]>;
 }
+
+export type KvWrite =
+  | { put: string; value: unknown; ifVersion?: number }
+  | { delete: string; ifVersion?: number };
 
 export interface Services {
   /** A request to another service of the tenant; waits for its reply. */

@@ -12,7 +12,7 @@ import type { ThreadClient } from "#storage/thread-client.ts";
 
 export interface Kv {
   get(ns: string, key: string): Promise<Omit<KvEntry, "key"> | undefined>;
-  /** In the order of the keys' Unicode code points. */
+  /** In the order of the keys' Unicode code points; `maxBytes` may end a page early. */
   list(ns: string, options: Omit<KvRange, "ns">): Promise<KvEntry[]>;
   /**
    * All of it or nothing. Resolves when it is on the disk, with each put's new version

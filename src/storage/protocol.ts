@@ -105,6 +105,8 @@ export interface KvRange {
   readonly prefix?: string | undefined;
   readonly after?: string | undefined;
   readonly limit: number;
+  /** The page ends with the entry by which its values pass this. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** Log lines, flat: LOG_STRIDE fields each. */

@@ -121,13 +121,15 @@ export class StateFile {
   }
 
   list(range: KvRange & { readonly nowMs: number }): KvEntry[] {
-    const { ns, prefix = "", after = "", limit, nowMs } = range;
+    const { ns, prefix = "", after = "", limit, maxBytes = Infinity, nowMs } = range;
     const entries: KvEntry[] = [];
+    let bytes = 0;
     return translated(this.#path, () => {
       for (const row of this.#list.iterate(ns, after, prefix, nowMs)) {
         const entry = row as unknown as KvEntry;
         if (!entry.key.startsWith(prefix)) break;
-        if (entries.push({ ...entry }) >= limit) break;
+        bytes += entry.value.byteLength;
+        if (entries.push({ ...entry }) >= limit || bytes > maxBytes) break;
       }
       return entries;
     });

@@ -31,7 +31,7 @@ export const TO_CELL = {
   stop: 11,
   /** Dispose of the instance at once. */
   drop: 12,
-  /** Send the encoded state if it has changed. */
+  /** Send the encoded state. Payload: SnapshotWish; the answer has the same id. */
   snapshot: 13,
 } as const;
 
@@ -55,9 +55,11 @@ export const FROM_CELL = {
   request: 9,
   /** Payload: LogLine. */
   log: 10,
-  /** Encoded state; a later reply of the slot is based on it. */
+  /** Encoded state; a later reply of the slot is based on it. The id is that of the request
+   *  for it; 0: sent unasked. */
   state: 11,
-  /** Answer to `snapshot` when nothing has changed. */
+  /** Answer to `snapshot` without a state. Payload: nothing when it has not changed or the
+   *  guest is not idle, else the ErrorBody of why there is none. */
   unchanged: 12,
   /** The instance is gone. Payload: Down. */
   down: 13,
@@ -67,6 +69,14 @@ export const FROM_CELL = {
    *  neither the answer nor the rest of its body any more. */
   answerCredit: 15,
 } as const;
+
+export const SNAPSHOT_WISHES = [
+  "changed", // if it has changed since it was last told
+  "present", // as it would be stored, changed or not
+  "whole", // with the keys that are not stored
+  "idle", // as it would be stored, if the guest waits for nothing
+] as const;
+export type SnapshotWish = (typeof SNAPSHOT_WISHES)[number];
 
 export interface Module {
   readonly path: string;
@@ -108,6 +118,8 @@ export interface StartInstance {
   readonly startupTimeoutMs: number;
   readonly callTimeoutMs: number;
   readonly stateBytes: number;
+  /** Patterns of the state's keys that are not stored. */
+  readonly excluded: readonly string[];
   /** False once this service has overrun the fast lane. */
   readonly fastLane: boolean;
 }

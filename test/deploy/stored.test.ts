@@ -1,64 +1,13 @@
-/** What the deploy nouns keep: snapshots, the compile cache, deployments. */
-import fc from "fast-check";
+/** What the deploy nouns keep: the compile cache, deployments. */
 import { describe, expect, test } from "vitest";
 import { serviceId, tenantId } from "#base/ids.ts";
 import { silentLogger } from "#base/log.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments, type Deployment } from "#deploy/deployments.ts";
-import { Snapshots } from "#deploy/snapshots.ts";
 import { resolveSpec, revisionOf } from "#deploy/spec.ts";
 import { defaults, memoryKv } from "./support.ts";
 
 const key = { tenant: tenantId("t"), service: serviceId("s"), slot: 0 };
-
-describe("snapshots", () => {
-  test("are loaded as they were saved", async () => {
-    const snapshots = new Snapshots(memoryKv());
-    expect(await snapshots.load(key)).toBeUndefined();
-    await fc.assert(
-      fc.asyncProperty(
-        fc.string({ unit: "binary" }),
-        fc.option(fc.string(), { nil: undefined }),
-        async (state, version) => {
-          const snapshot = { sourceHash: "abc", state: state.toWellFormed(), version };
-          await snapshots.save(key, snapshot);
-          expect(await snapshots.load(key)).toEqual(snapshot);
-        },
-      ),
-    );
-    await snapshots.remove(key);
-    expect(await snapshots.load(key)).toBeUndefined();
-  });
-
-  test("with any bit flipped are refused by name (invariant 1)", async () => {
-    const kv = memoryKv();
-    const snapshots = new Snapshots(kv);
-    await snapshots.save(key, { sourceHash: "abc", state: '[{"n":1},7]', version: "2" });
-    const [[at, value]] = [...kv.rows] as [[string, Uint8Array]];
-    for (let bit = 0; bit < value.length * 8; bit += 1) {
-      const altered = Uint8Array.from(value);
-      altered[bit >> 3]! ^= 1 << (bit & 7);
-      kv.rows.set(at, altered);
-      await expect(snapshots.load(key), `bit ${bit}`).rejects.toMatchObject({
-        code: "storage_corrupt",
-        message: expect.stringContaining("t/s") as string,
-      });
-    }
-  });
-
-  test("cut off anywhere are refused", async () => {
-    const kv = memoryKv();
-    const snapshots = new Snapshots(kv);
-    await snapshots.save(key, { sourceHash: "abc", state: "[1]", version: undefined });
-    const [[at, value]] = [...kv.rows] as [[string, Uint8Array]];
-    for (let length = 0; length < value.length; length += 1) {
-      kv.rows.set(at, value.slice(0, length));
-      await expect(snapshots.load(key), `${length} bytes`).rejects.toMatchObject({
-        code: "storage_corrupt",
-      });
-    }
-  });
-});
 
 describe("the compile cache", () => {
   const result = (size: number) => ({

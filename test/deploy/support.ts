@@ -22,26 +22,34 @@ export const defaults: SpecDefaults = {
 /** The disk as a map: what stands behind `Kv` has tests of its own. */
 export function memoryKv(): Kv & { readonly rows: Map<string, Uint8Array> } {
   const rows = new Map<string, Uint8Array>();
+  const versions = new Map<string, number>();
+  let last = 0;
+  const versionOf = (name: string) => versions.get(name) ?? 0;
   const at = (ns: string, key: string) => `${ns}\0${key}`;
   return {
     rows,
     async get(ns, key) {
       const value = rows.get(at(ns, key));
-      return value === undefined ? undefined : { value: Uint8Array.from(value), version: 1 };
+      return value === undefined
+        ? undefined
+        : { value: Uint8Array.from(value), version: versionOf(at(ns, key)) };
     },
-    async list(ns, { limit, after = "" }) {
+    async list(ns, { limit, after = "", prefix = "" }) {
       return [...rows]
-        .map(([name, value]) => ({ name, value, version: 1 }))
+        .map(([name, value]) => ({ name, value, version: versionOf(name) }))
         .filter(({ name }) => name.startsWith(`${ns}\0`))
         .map(({ name, value, version }) => ({ key: name.slice(ns.length + 1), value, version }))
-        .filter(({ key }) => key > after)
+        .filter(({ key }) => key > after && key.startsWith(prefix))
         .toSorted((a, b) => (a.key < b.key ? -1 : 1))
         .slice(0, limit);
     },
     async batch(ops) {
       for (const op of ops) {
-        if (op.op === "put") rows.set(at(op.ns, op.key), op.value);
-        else rows.delete(at(op.ns, op.key));
+        if (op.op === "delete") rows.delete(at(op.ns, op.key));
+        else {
+          rows.set(at(op.ns, op.key), op.value);
+          versions.set(at(op.ns, op.key), (last += 1));
+        }
       }
       return ops.map(() => 1);
     },

@@ -78,6 +78,7 @@ const START: StartInstance = {
   startupTimeoutMs: 5000,
   callTimeoutMs: 5000,
   stateBytes: 1000,
+  excluded: [],
   fastLane: true,
 };
 

@@ -7,6 +7,7 @@
  */
 import { rngChacha20 } from "@noble/ciphers/chacha.js";
 import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
+import type { SnapshotWish } from "../../wire/messages.ts";
 import type { GuestHost, LogLevel } from "../prelude/host.ts";
 import { createHttp } from "./http.ts";
 import { ADOPT_GLOBAL, IN, OUT, splitLine, type GuestSetup } from "./lines.ts";
@@ -14,14 +15,13 @@ import { createMailbox, type Mailbox } from "./mailbox.ts";
 import { createOutbox } from "./outbox.ts";
 import { createRequests } from "./requests.ts";
 import { createSolo, type Holder } from "./solo.ts";
-import { decodeState, encodeState } from "./state.ts";
+import { decodeState } from "./state.ts";
 import { describeThrown } from "./thrown.ts";
 import { createTimers } from "./timers.ts";
+import { createTold, type Told } from "./told.ts";
 
 const { stringify: toJson, parse: fromJson } = JSON;
 const MAX_LOG_CHARS = 16 * 1024;
-/** The id of a snapshot that wants the state even when it has not changed. */
-const ALWAYS = 1;
 const PARTS = ["init", "calls", "casts", "info", "fetch", "codeChange", "terminate"] as const;
 
 export interface GuestApi {
@@ -48,7 +48,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
   let seed: Uint8Array | undefined;
   let random: ReturnType<typeof rngChacha20> | undefined;
   let given: Uint8Array[] = [];
-  let lastState: string | undefined;
+  let told: Told | undefined;
   let busy = 0;
   let resumed = false;
 
@@ -70,26 +70,23 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     else mailbox.crash(error);
   }
 
-  /** Sends the state unless the host has it; `asked` is the id of a request for it. */
-  function sendState(asked?: number): void {
-    const text = encodeState(holder.state);
-    if (text === lastState && asked !== ALWAYS) {
-      if (asked !== undefined) outbox.add(OUT.unchanged, 0);
-      return;
-    }
-    if (text.length > setup!.stateBytes) {
-      throw new RangeError(
-        `The state is ${text.length} bytes encoded; limits.state_bytes allows ${setup!.stateBytes}.`,
-      );
-    }
-    if (!outbox.add(OUT.state, 0, text)) {
-      throw new RangeError(`The state is ${text.length} characters encoded: more than one line.`);
-    }
-    lastState = text;
-  }
+  const isIdle = (): boolean =>
+    busy === 0 &&
+    mailbox?.pending === 0 &&
+    mailbox.waiting.length === 0 &&
+    timers.active === 0 &&
+    requests.open === 0 &&
+    http.streaming === 0;
 
   async function start(service: ServiceDefinition): Promise<void> {
-    const { state, args, durable } = setup!;
+    const { state, args, durable, stateBytes, excluded } = setup!;
+    const tells = createTold({
+      outbox,
+      stateBytes,
+      excluded,
+      state: () => holder.state as unknown,
+      idle: isIdle,
+    });
     solo = createSolo(setup!, holder, { requests, log: console, signal: () => mailbox!.signal });
     mailbox = createMailbox({
       outbox,
@@ -97,7 +94,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       definition: service,
       solo,
       settled: () => {
-        if (durable) sendState();
+        if (durable) tells.tell();
       },
     });
     const migrated = (old: unknown, from: string | undefined): unknown =>
@@ -112,9 +109,10 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     if (state.from === "stored") {
       const stored = decodeState(state.state);
       holder.state = state.migrate ? await migrated(stored, state.version) : stored;
-      if (!state.migrate) lastState = state.state;
+      if (!state.migrate) tells.knows(state.state);
     }
-    if (durable) sendState();
+    if (durable) tells.tell();
+    told = tells;
     definition = service;
     const started = {
       ...(typeof service.version === "string" && { version: service.version.slice(0, 64) }),
@@ -153,7 +151,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       case IN.timer:
         return timers.fire(id);
       case IN.snapshot:
-        return sendState(id);
+        return told?.answer(id, rest as SnapshotWish);
       case IN.terminate:
         return void terminate(fromJson(rest) as string);
     }
@@ -163,7 +161,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     busy += 1;
     try {
       await definition?.terminate?.(solo!, reason);
-      if (setup!.keepState) sendState();
+      if (setup!.keepState) told?.tell();
     } catch (error) {
       const { name, message } = describeThrown(error);
       log("error", `terminate failed: ${name}: ${message}`);

@@ -25,7 +25,7 @@ export const IN = {
   answerChunk: "d",
   answerEnd: "D",
   timer: "t",
-  snapshot: "p",
+  snapshot: "p", // rest: SnapshotWish
   /** Nothing: a turn that only collects what was said since. */
   idle: "n",
   terminate: "q", // rest: JSON string, the reason
@@ -46,8 +46,8 @@ export const OUT = {
   log: "l", // rest: LogLine
   startTimer: "T", // rest: `delayMs repeat`
   stopTimer: "U",
-  state: "s", // rest: encoded state
-  unchanged: "u",
+  state: "s", // id of the request for it or 0; rest: encoded state
+  unchanged: "u", // id of the request; rest: nothing, or ErrorBody
   crashed: "C", // id: the dispatch at hand or 0; rest: Thrown
   unstarted: "w", // a dispatch that the crash kept from beginning
   terminated: "z",
@@ -83,6 +83,8 @@ export interface GuestSetup {
   readonly durable: boolean;
   readonly keepState: boolean;
   readonly stateBytes: number;
+  /** Patterns of keys that are not stored. */
+  readonly excluded: readonly string[];
 }
 
 /** Splits `op id rest`; undefined when the line is not of that form. */

@@ -71,6 +71,8 @@ export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers
       put: (key: string, value: unknown) => ask("kv.put", key, value ?? null).then(() => {}),
       delete: (key: string) => ask("kv.delete", key).then(() => {}),
       list: (options = {}) => ask("kv.list", options),
+      entry: (key: string) => ask("kv.entry", key),
+      batch: (writes: readonly object[]) => ask("kv.batch", writes),
     }),
     services: Object.freeze({
       call: (target: string, name: string, ...args: unknown[]) =>

@@ -33,6 +33,29 @@ const revivers = {
   Instance: (value: object) => value,
 };
 
+/** The state without the top-level keys that are left out: of an object, or of a Map. */
+export function without(state: unknown, leftOut: (key: string) => boolean): unknown {
+  if (state instanceof Map) {
+    return new Map([...state].filter(([key]) => typeof key !== "string" || !leftOut(key)));
+  }
+  if (typeof state !== "object" || state === null || isBuiltin(state)) return state;
+  return Object.fromEntries(Object.entries(state).filter(([key]) => !leftOut(key)));
+}
+
+/** Bytes of the text in UTF-8; a lone surrogate takes three, as its replacement does. */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < 0x80) continue;
+    bytes += code < 0x800 ? 1 : 2;
+    const paired = code >= 0xd800 && code < 0xdc00 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00;
+    // Two units make four bytes.
+    if (paired) at += 1;
+  }
+  return bytes;
+}
+
 /** Throws a TypeError that names what cannot be kept, such as a function. */
 export function encodeState(state: unknown): string {
   try {

@@ -42,6 +42,8 @@ export class HostApi {
       "kv.get": ({ service, args }) => kv.get(service.key, args[0]),
       "kv.put": ({ service, args }) => kv.put(service.key, args[0], args[1]),
       "kv.delete": ({ service, args }) => kv.delete(service.key, args[0]),
+      "kv.entry": ({ service, args }) => kv.entry(service.key, args[0]),
+      "kv.batch": ({ service, args }) => kv.batch(service.key, args[0]),
       "kv.list": ({ service, args }) => kv.list(service.key, args[0]),
       "services.call": (from) => this.#call(from),
       "services.cast": (from) => this.#cast(from),

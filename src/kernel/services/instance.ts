@@ -28,6 +28,7 @@ import {
   type Down,
   type LogLine,
   type ResponseHead,
+  type SnapshotWish,
   type StartInstance,
   type Started,
 } from "#wire/messages.ts";
@@ -58,8 +59,12 @@ const WINDOW_CHARS = 8 * 1024 * 1024;
 /** After `drop`, the cell has this long to report the end before it is killed. */
 const DROP_GRACE_MS = 1000;
 const STARTUP_GRACE_MS = 1000;
-/** A guest counts its state in UTF-16 units; in UTF-8 one of them takes up to three bytes. */
-const MAX_BYTES_PER_CHAR = 3;
+
+interface Asked {
+  readonly wish: SnapshotWish;
+  resolve(state: string | undefined): void;
+  reject(error: unknown): void;
+}
 
 export class Instance implements Child, SlotHandler {
   readonly id: InstanceId;
@@ -86,7 +91,9 @@ export class Instance implements Child, SlotHandler {
   readonly #streaming = new Map<number, Dispatch>();
   readonly #starting = Promise.withResolvers<Started>();
   readonly #exit = Promise.withResolvers<ExitReason>();
-  #snapshots: { resolve(state: string | undefined): void; reject(error: unknown): void }[] = [];
+  /** Requests for the state, by id. */
+  readonly #asked = new Map<number, Asked>();
+  #lastAsked = 0;
   /** The last state that the guest sent by itself, on its way to disk. */
   #barrier: Promise<void> | undefined;
   /** A state that could not be stored: nothing is acknowledged before it is. */
@@ -181,13 +188,14 @@ export class Instance implements Child, SlotHandler {
     this.#send(TO_CELL.answer, id, text);
   }
 
-  /** The present state, encoded; undefined when it has not changed and `always` is not set. */
-  snapshot({ always }: { always: boolean }): Promise<string | undefined> {
+  /** The present state, encoded; undefined when there is none as it was wished for. */
+  snapshot(wish: SnapshotWish): Promise<string | undefined> {
     if (this.#ended) return Promise.reject(gone());
-    this.dirty = false;
+    if (wish === "changed") this.dirty = false;
+    const id = (this.#lastAsked = (this.#lastAsked % 0xffff_fff0) + 1);
     return new Promise((resolve, reject) => {
-      this.#snapshots.push({ resolve, reject });
-      this.#send(TO_CELL.snapshot, always ? 1 : 0);
+      this.#asked.set(id, { wish, resolve, reject });
+      this.#send(TO_CELL.snapshot, id, wish);
     });
   }
 
@@ -263,12 +271,16 @@ export class Instance implements Child, SlotHandler {
       case FROM_CELL.answerCredit:
         return this.answers.credit(id, Number(payload.toString()) || 0);
       case FROM_CELL.state:
-        if (payload.length > this.#options.start.stateBytes * MAX_BYTES_PER_CHAR) {
+        if (payload.length > this.#options.start.stateBytes) {
           return this.cell.kill("it sent more state than it may keep");
         }
-        return this.#stateArrived(payload.toString());
-      case FROM_CELL.unchanged:
-        return this.#snapshots.shift()?.resolve(undefined);
+        return this.#stateArrived(id, payload.toString());
+      case FROM_CELL.unchanged: {
+        const asked = this.#asked.get(id);
+        this.#asked.delete(id);
+        if (payload.length === 0) return asked?.resolve(undefined);
+        return asked?.reject(refusalFrom(payload.toString()));
+      }
       default:
         return this.#untrusted(kind, id, payload.toString());
     }
@@ -350,10 +362,15 @@ export class Instance implements Child, SlotHandler {
     if (this.#open.delete(id)) this.#openChars -= payload.length;
   }
 
-  #stateArrived(state: string): void {
-    const asked = this.#snapshots.shift();
-    if (asked !== undefined) return asked.resolve(state);
-    this.#store(state);
+  /** A state that was not asked for is sent because it must be stored. In durable mode the
+   *  guest will not tell it again, so that one that was asked for is stored as well. */
+  #stateArrived(id: number, state: string): void {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (id === 0 || (this.durable && asked !== undefined && asked.wish !== "whole")) {
+      this.#store(state);
+    }
+    asked?.resolve(state);
   }
 
   #store(state: string): void {
@@ -398,7 +415,8 @@ export class Instance implements Child, SlotHandler {
     }
     this.#streaming.clear();
     this.answers.end(gone());
-    for (const { reject } of this.#snapshots) reject(gone());
+    for (const { reject } of this.#asked.values()) reject(gone());
+    this.#asked.clear();
     const crash = new InstanceCrash(ended, { innocent, handlers });
     this.#starting.promise.catch(() => {});
     this.#starting.reject(crash);

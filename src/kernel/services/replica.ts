@@ -32,7 +32,7 @@ import { keepsState, startMessage } from "#kernel/services/start-message.ts";
 import { isOrderly, type ChildSpec, type ExitReason } from "#supervisor/child.ts";
 import type { SupervisorEvent } from "#supervisor/events.ts";
 import { Supervisor } from "#supervisor/supervisor.ts";
-import type { StateSource } from "#wire/messages.ts";
+import type { SnapshotWish, StateSource } from "#wire/messages.ts";
 
 const BACKOFF = { baseMs: 50, factor: 2, maxMs: 5000 };
 /** Beyond its own time limit a message has this long before the instance is stopped. */
@@ -213,7 +213,7 @@ export class Replica {
   async flush(): Promise<void> {
     const instance = this.#instance;
     if (this.spec.persistence !== "hybrid" || !instance?.dirty) return;
-    this.#flushing ??= this.#snapshot(instance, { always: false }).finally(() => {
+    this.#flushing ??= this.#snapshot(instance, "changed").finally(() => {
       this.#flushing = undefined;
     });
     await this.#flushing;
@@ -221,12 +221,10 @@ export class Replica {
 
   /** The state, on disk by then if it is kept: the guest tells a state only once, so one that
    *  could not be stored is asked for again. */
-  async #snapshot(
-    instance: Instance,
-    { always }: { always: boolean },
-  ): Promise<string | undefined> {
+  async #snapshot(instance: Instance, wish: SnapshotWish): Promise<string | undefined> {
     try {
-      const state = await instance.snapshot({ always: always || this.#unsaved });
+      const state = await instance.snapshot(this.#unsaved && wish === "changed" ? "present" : wish);
+      if (wish === "whole") return state;
       if (state !== undefined && this.spec.persistence === "hybrid") {
         await this.#save(instance, state);
       }
@@ -259,7 +257,7 @@ export class Replica {
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    const state = await within(this.#snapshot(this.#instance!, { always: true }), {
+    const state = await within(this.#snapshot(this.#instance!, "whole"), {
       ms: Math.max(1, deadline - this.#powers.clock.now()),
       what: `${this.key.service} to tell its state`,
       code: "conflict",

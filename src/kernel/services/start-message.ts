@@ -33,6 +33,7 @@ export function startMessage(options: {
     startupTimeoutMs: spec.restartLimits.startupTimeoutMs,
     callTimeoutMs: spec.limits.callTimeoutMs,
     stateBytes: spec.limits.stateBytes,
+    excluded: spec.persistenceExclude,
     fastLane,
   };
 }
