@@ -40,7 +40,7 @@ export const LAYERS: Readonly<Record<string, Allowed>> = {
   cell: ["wire", "sdk", "base"],
   compiler: ["wire", "base"],
   sandbox: ["base"],
-  deploy: ["storage", "events", "wire", "base"],
+  deploy: ["capability", "storage", "events", "wire", "base"],
   egress: ["base"],
   limits: ["storage", "events", "base"],
   capability: ["storage", "events", "base"],

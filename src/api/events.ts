@@ -83,6 +83,7 @@ export const verifyEvents = unary({
   }),
   permission: "read",
   resource: () => "events",
+  scope: "kernel",
   errors: ["storage_corrupt"],
   http: { method: "POST", path: "/events/verify" },
   cli: { command: "verify" },

@@ -55,11 +55,29 @@ export interface CliHints {
   readonly table?: { readonly rows: string; readonly columns: readonly string[] };
 }
 
+/** The closed list of src/capability/permission.ts, which says what each means. */
 export type Permission =
-  | "read" // status, list, logs, events
-  | "invoke" // calls, casts, ingress
-  | "deploy" // deploy, update, kill, restart
-  | "admin"; // the kernel itself
+  | "read"
+  | "write"
+  | "invoke"
+  | "deploy"
+  | "use"
+  | "connect"
+  | "publish"
+  | "subscribe"
+  | "admin";
+
+/**
+ * Whose resource it is, and who may ask: `tenant`, the tenant's that is acted for; `kernel`,
+ * the machine's, beyond any tenant; `anyone`, whoever reaches the port.
+ */
+export type Scope = "tenant" | "kernel" | "anyone";
+
+export interface Invocation {
+  /** `calls.increment`, `casts.reset`, `fetch.GET`. */
+  readonly handler: string;
+  readonly args: readonly unknown[];
+}
 
 export interface Operation<
   I extends z.ZodObject = z.ZodObject,
@@ -76,6 +94,10 @@ export interface Operation<
   readonly permission: Permission;
   /** What the permission is needed on, such as `service:counter` or `kernel`. */
   readonly resource: (input: z.output<I>) => string;
+  /** `tenant` unless given. */
+  readonly scope?: Scope;
+  /** Of an invocation: the handler that is reached and its arguments. */
+  readonly call?: (input: z.output<I>) => Invocation;
   readonly errors: readonly ErrorCode[];
   readonly http: HttpBinding;
   readonly cli?: CliHints;

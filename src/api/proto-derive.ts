@@ -31,6 +31,9 @@ function unwrap(schema: Schema): { inner: Schema; optional: boolean; nullable: b
 
 const describe = (schema: Schema): string | undefined => z.globalRegistry.get(schema)?.description;
 
+/** `services` → `service`, `capabilities` → `capability`. */
+const singular = (name: string): string => name.replace(/ies$/, "y").replace(/s$/, "");
+
 const pascal = (name: string): string =>
   name.replace(/(?:^|_)([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
@@ -94,7 +97,7 @@ class Deriver {
     const { def } = (inner as z.core.$ZodTypes)._zod;
     const repeated = def.type === "array";
     const element = repeated ? def.element : inner;
-    const type = this.#type(path, repeated ? name.replace(/s$/, "") : name, element);
+    const type = this.#type(path, repeated ? singular(name) : name, element);
     if (repeated && (type.kind === "map" || unwrap(element).inner !== element))
       refuse(path, "a list of these cannot be repeated");
     const hasZero = repeated || type.kind === "scalar" || type.kind === "map";

@@ -1,6 +1,16 @@
 /** Operations on services: deploy, call, look at, change, kill. */
 import { z } from "zod";
-import { args, handlerName, serviceId, tenantId, timeoutMs } from "#api/fields.ts";
+import {
+  args,
+  callRules,
+  handlerName,
+  permissions,
+  ratePerMinute,
+  resources,
+  serviceId,
+  tenantId,
+  timeoutMs,
+} from "#api/fields.ts";
 import { field, json, stream, unary } from "#api/operation.ts";
 
 export const FORMATS = ["typescript_source", "javascript_source"] as const;
@@ -95,6 +105,25 @@ const limits = z
     ),
   })
   .describe("What one instance may use. Unset limits take the kernel's defaults.");
+
+const held = z
+  .strictObject({
+    resources: field(1, resources),
+    permissions: field(
+      2,
+      permissions
+        .optional()
+        .describe(
+          "What it may do with them; the usual unless given: invoke a service, connect to a host, read a secret, publish and subscribe to a topic.",
+        ),
+    ),
+    calls: field(3, callRules),
+    rate_per_minute: field(
+      4,
+      ratePerMinute.optional().describe("Uses in any 60 seconds; the deployer's own unless given."),
+    ),
+  })
+  .describe("A capability that the service shall hold, derived from the deployer's.");
 
 const sourceFields = {
   code: field(
@@ -203,6 +232,16 @@ const spec = {
       .optional()
       .describe(
         "Top-level keys of the state that are not stored, as patterns in which `*` stands for any characters: `cache:*`.",
+      ),
+  ),
+  capabilities: field(
+    17,
+    z
+      .array(held)
+      .max(32)
+      .optional()
+      .describe(
+        "What the service may use beyond its own kv, events, timers and log; an empty list is nothing. Unless given, it may invoke the services of its tenant.",
       ),
   ),
 };
@@ -458,6 +497,7 @@ export const call = unary({
   }),
   permission: "invoke",
   resource: (input) => `service:${input.service_id}`,
+  call: ({ name, args: given = [] }) => ({ handler: `calls.${name}`, args: given }),
   errors: [
     "service_not_found",
     "handler_not_found",
@@ -486,6 +526,7 @@ export const cast = unary({
   output: z.strictObject({ accepted: field(1, z.boolean()) }),
   permission: "invoke",
   resource: (input) => `service:${input.service_id}`,
+  call: ({ name, args: given = [] }) => ({ handler: `casts.${name}`, args: given }),
   errors: [
     "service_not_found",
     "handler_not_found",

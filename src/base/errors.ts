@@ -131,6 +131,28 @@ export interface Diagnostic {
   readonly fix?: string;
 }
 
+/** Why authority was missing: the content of a denial in every protocol, as JSON names it. */
+export interface DenialBody {
+  readonly permission: string;
+  readonly resource: string;
+  /** `unknown`, `holder`, `revoked`, `expired`, `tenant`, `narrowed`, `uses` or `rate`. */
+  readonly why: string;
+  /** The link of the caller's chain that took it away; level 0 is the owner's. */
+  readonly link: { readonly id: string; readonly level: number; readonly label: string } | null;
+  /** What else the caller holds that comes closest, and what that lacks. */
+  readonly nearest: {
+    readonly id: string;
+    readonly permissions: readonly string[];
+    readonly resources: readonly string[];
+    readonly lacks: string;
+  } | null;
+  /** Who can grant it, the closest first. */
+  readonly grantable_by: readonly string[];
+  readonly retry_after_ms?: number;
+  /** Of an attenuated service: which rule refused the call. */
+  readonly call?: object;
+}
+
 export interface SoloErrorOptions {
   /** What to do next, in one sentence. */
   readonly hint?: string;
@@ -142,6 +164,8 @@ export interface SoloErrorOptions {
   readonly stack?: string;
   /** The `code` that a service put on an error of its own. */
   readonly serviceCode?: string;
+  /** What authority was missing, and how to get it. */
+  readonly denial?: DenialBody;
   readonly cause?: unknown;
 }
 
@@ -155,6 +179,7 @@ export interface ErrorBody {
   readonly retry_after_ms?: number;
   readonly stack?: string;
   readonly service_code?: string;
+  readonly denial?: DenialBody;
 }
 
 export class SoloError extends Error {
@@ -169,7 +194,7 @@ export class SoloError extends Error {
   }
 
   toBody(): ErrorBody {
-    const { hint, fields, diagnostics, retryAfterMs, stack, serviceCode } = this.options;
+    const { hint, fields, diagnostics, retryAfterMs, stack, serviceCode, denial } = this.options;
     return {
       code: this.code,
       detail: this.message,
@@ -179,6 +204,7 @@ export class SoloError extends Error {
       ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
       ...(stack !== undefined && { stack }),
       ...(serviceCode !== undefined && { service_code: serviceCode }),
+      ...(denial !== undefined && { denial }),
     };
   }
 
@@ -190,6 +216,7 @@ export class SoloError extends Error {
       ...(body.retry_after_ms !== undefined && { retryAfterMs: body.retry_after_ms }),
       ...(body.stack !== undefined && { stack: body.stack }),
       ...(body.service_code !== undefined && { serviceCode: body.service_code }),
+      ...(body.denial !== undefined && { denial: body.denial }),
     });
   }
 }

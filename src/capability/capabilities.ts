@@ -135,6 +135,11 @@ export class Capabilities {
     return [...this.#tree.heldBy(holder)].filter((each) => !hasEnded(each, now));
   }
 
+  /** Also what has ended but is not forgotten. */
+  everHeldBy(holder: Holder): Capability[] {
+    return [...this.#tree.heldBy(holder)];
+  }
+
   verify(token: string, ask: Ask): Verdict {
     const capability = this.find(token);
     if (capability === undefined) return { allowed: false, denial: strangerDenial(ask) };
@@ -155,6 +160,18 @@ export class Capabilities {
     const recorded = this.#uses.record(capability);
     recorded.catch(() => {}); // told to whoever awaits it
     return { allowed: true, capability, recorded };
+  }
+
+  /** As `check`, but nothing is counted: the answer may be another a moment later. */
+  foresee(capability: Capability, ask: Ask): Verdict {
+    const now = this.#now();
+    const fault = faultOf(capability, ask, now);
+    if (fault === undefined) return { allowed: true, capability, recorded: undefined };
+    return { allowed: false, denial: denialOf({ capability, ask, fault, held: [], now }) };
+  }
+
+  isOver(capability: Capability): boolean {
+    return hasEnded(capability, this.#now());
   }
 
   /** One use of the first of them that allows it; otherwise the first one's denial. */
@@ -179,6 +196,16 @@ export class Capabilities {
     await this.#table.put(record);
     capability.record = Object.freeze(record);
     return { ended: below.length, event: revokedEvent(capability, below.length) };
+  }
+
+  /** Ends a capability that nobody has a token of, and forgets it at once with all below it. */
+  async withdraw(capability: Capability): Promise<NewEvent | undefined> {
+    if (this.#tree.get(capability.id) !== capability) return undefined;
+    capability.revoked = true;
+    endListeners(capability.subtree());
+    const ids = this.#tree.remove(capability);
+    await this.#table.remove(ids);
+    return revokedEvent(capability, ids.length);
   }
 
   /**

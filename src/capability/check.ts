@@ -9,7 +9,7 @@ import type { ServiceId, TenantId } from "#base/ids.ts";
 import { type Call, refuseCall } from "#capability/attenuated-service.ts";
 import type { Capability, Now } from "#capability/capability.ts";
 import { type Permission, permissionBit } from "#capability/permission.ts";
-import { matches } from "#capability/resource.ts";
+import { matches, SELF } from "#capability/resource.ts";
 
 /** Who presents a capability: what the transport has proved, nothing that was merely claimed. */
 export interface Presenter {
@@ -89,7 +89,7 @@ function linkFault(link: Capability, bit: number, ask: Ask, now: Now): ChainFaul
   if (link.isExpired(now)) return "expired";
   const { tenant } = link.record;
   if (tenant !== null && tenant !== ask.tenant) return "tenant";
-  if ((link.bits & bit) === 0 || !reaches(link, ask)) return "narrowed";
+  if (ask.resource !== SELF && ((link.bits & bit) === 0 || !reaches(link, ask))) return "narrowed";
   if (link.uses >= link.maxUses) return "uses";
   if (
     link.ratePerMinute !== Infinity &&

@@ -86,15 +86,21 @@ export function denialOf(options: DenialOptions): Denial {
   };
 }
 
-export function denialError(denial: Denial): SoloError {
-  const { code, permission, resource, why, link, nearest, grantable_by, retry_after_ms } = denial;
+/** As a caller sees it. What is given replaces the general words, where the asker knows better. */
+export function denialError(
+  denial: Denial,
+  better: { readonly detail?: string; readonly hint?: string } = {},
+): SoloError {
+  const { code, ...body } = denial;
+  const { permission, resource, why, link, nearest, grantable_by, retry_after_ms } = body;
   const wanted = `${permission} on ${resource}`;
   const owner = "the machine's owner";
   const others = grantable_by.filter((each) => each !== OWNER).slice(0, 1);
   const from = [...others.map((id) => `the holder of ${id}`), owner].join(" or ");
   if (why === "unknown" || why === "holder") {
-    return new SoloError(code, "The token is not known here.", {
-      hint: `Ask ${owner} for a token with ${wanted}.`,
+    return new SoloError(code, better.detail ?? "The token is not known here.", {
+      hint: better.hint ?? `Ask ${owner} for a token with ${wanted}.`,
+      denial: body,
     });
   }
   const hint =
@@ -105,7 +111,8 @@ export function denialError(denial: Denial): SoloError {
         : `Ask ${from} for a capability with ${wanted}.${nearest ? ` The nearest that you hold is ${nearest.id}; it lacks the ${nearest.lacks}.` : ""}`;
   const reason = link ? `${link.id} ${REASONS[why]}` : "no capability that you hold includes it";
   return new SoloError(code, `${wanted} was refused: ${reason}.`, {
-    hint,
+    hint: better.hint ?? hint,
+    denial: body,
     ...(retry_after_ms !== undefined && { retryAfterMs: retry_after_ms }),
   });
 }

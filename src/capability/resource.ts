@@ -32,6 +32,9 @@ export const SINGLE_RESOURCES = [
   "capabilities",
 ] as const;
 
+/** What every capability reaches, whatever it permits: itself. No pattern names it. */
+export const SELF = "self";
+
 const NAMES: Readonly<Record<string, RegExp>> = {
   service: NAME_PATTERN,
   secret: NAME_PATTERN,

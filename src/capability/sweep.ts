@@ -20,10 +20,14 @@ function isOver({ record, expiresAtMs }: Capability, { wallMs }: Now): boolean {
   return record.revokedAtMs !== null && wallMs >= record.revokedAtMs + REVOKED_KEPT_MS;
 }
 
-/** Runs until the signal fires. */
-export async function sweepForever(capabilities: Capabilities, signal: AbortSignal): Promise<void> {
+/** Runs until the signal fires; a sweep that failed is told and tried again. */
+export async function sweepForever(
+  capabilities: Capabilities,
+  signal: AbortSignal,
+  failed: (error: unknown) => void,
+): Promise<void> {
   while (!signal.aborted) {
     await pause(SWEEP_MS, undefined, { signal }).catch(() => {});
-    if (!signal.aborted) await capabilities.sweep();
+    if (!signal.aborted) await capabilities.sweep().catch(failed);
   }
 }

@@ -257,7 +257,11 @@ const security = z.strictObject({
   rate_limit_per_capability: whole(1, 100_000_000, {
     default: 1000,
     runtime,
-    is: "How many operations a minute one capability may do.",
+    is: "How many uses a minute a capability has that says nothing itself. Uses of what was derived from it count as well.",
+  }),
+  audit_verified_every: whole(0, 1_000_000_000, {
+    default: 1000,
+    is: "One of so many checks that passed is recorded as capability_verified; 0 records none. Denials are always recorded.",
   }),
 });
 

@@ -30,6 +30,8 @@ export interface Deployment {
   readonly deployedAtMs: number;
   /** Set when the service was left stopped: it comes back only when asked. */
   readonly quarantined: boolean;
+  /** Ids of the capabilities that it holds. */
+  readonly capabilities: readonly string[];
 }
 
 interface Stored {
@@ -40,6 +42,7 @@ interface Stored {
   readonly spec: ServiceSpec;
   readonly deployed_at_ms: number;
   readonly quarantined: boolean;
+  readonly capabilities: readonly string[];
 }
 
 interface Gone {
@@ -70,7 +73,7 @@ export class Deployments {
 
   /** Resolves when it is on disk. */
   async put(deployment: Deployment): Promise<void> {
-    const { key, revision, spec, deployedAtMs, quarantined } = deployment;
+    const { key, revision, spec, deployedAtMs, quarantined, capabilities } = deployment;
     const stored: Stored = {
       form: FORM,
       tenant: key.tenant,
@@ -79,6 +82,7 @@ export class Deployments {
       spec,
       deployed_at_ms: deployedAtMs,
       quarantined,
+      capabilities,
     };
     await this.#write(key, stored);
   }
@@ -133,5 +137,6 @@ function fromStored(stored: Stored): Deployment {
     spec: { ...LATER_SETTINGS, ...stored.spec },
     deployedAtMs: stored.deployed_at_ms,
     quarantined: stored.quarantined,
+    capabilities: stored.capabilities,
   };
 }

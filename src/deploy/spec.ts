@@ -8,6 +8,11 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { SoloError, type FieldError } from "#base/errors.ts";
 import type { RevisionId } from "#base/ids.ts";
+import {
+  type CapabilityInput,
+  type CapabilitySpec,
+  resolveCapabilities,
+} from "#deploy/capability-spec.ts";
 
 export type Restart = "permanent" | "transient" | "temporary";
 export type Persistence = "stateless" | "hybrid" | "durable" | "external";
@@ -48,6 +53,8 @@ export interface ServiceSpec {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly instances: number;
   readonly routing: Routing;
+  /** What it may use beyond its own; `null`: nothing was said, so its tenant's services. */
+  readonly capabilities: readonly CapabilitySpec[] | null;
 }
 
 /** The fields of a deploy request that `resolveSpec` reads; see src/api/services.ts. */
@@ -83,6 +90,7 @@ export interface SpecInput {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   readonly instances?: number | undefined;
   readonly routing?: Routing | undefined;
+  readonly capabilities?: readonly CapabilityInput[] | undefined;
 }
 
 export interface SpecDefaults {
@@ -117,6 +125,7 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
   checkJsonSize("metadata", input.metadata, MAX_METADATA_CHARS, refuse);
   checkJsonSize("args", input.args, MAX_ARGS_CHARS, refuse);
   checkPatterns("persistence_exclude", input.persistence_exclude, refuse);
+  const capabilities = input.capabilities && resolveCapabilities(input.capabilities, refuse);
   if (problems.length > 0) throw invalidSpec(problems);
   const { restart_limits: restarts, limits } = input;
   const { current } = defaults;
@@ -149,6 +158,7 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
     metadata: Object.freeze({ ...(input.metadata ?? current?.metadata) }),
     instances: input.instances ?? current?.instances ?? 1,
     routing: input.routing ?? current?.routing ?? "round_robin",
+    capabilities: capabilities ?? current?.capabilities ?? null,
   });
 }
 

@@ -1,54 +1,132 @@
 /**
- * Who asks, and whether they may. The only place where authority is made or checked.
+ * Who asks, and whether they may: the capabilities of the machine at the kernel's door.
  *
- * 1. Tokens are compared by their SHA-256, in constant time; none is stored or logged.
- * 2. The owner may act for any tenant; everybody else for their own.
+ * 1. A token is known by its SHA-256; none is stored or logged.
+ * 2. Every use walks the whole chain and is counted; a denial is recorded and says why.
+ * 3. The capabilities outlive a restart of the storage beneath them.
  */
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Credentials } from "#api/kernel-port.ts";
-import type { Permission } from "#api/operation.ts";
+import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
 import { tenantId, type TenantId } from "#base/ids.ts";
+import { Capabilities } from "#capability/capabilities.ts";
+import type { Capability } from "#capability/capability.ts";
+import type { Ask, Presenter } from "#capability/check.ts";
+import { denialError, strangerDenial } from "#capability/denial.ts";
+import { sweepForever } from "#capability/sweep.ts";
+import { newToken as mintToken } from "#capability/token.ts";
+import type { CapabilityAudit } from "#kernel/capability-audit.ts";
+import type { Kv } from "#storage/kv.ts";
 
-export type Principal =
-  | { readonly kind: "owner" }
-  /** Nobody: allowed to ask for /health and for public services, nothing else. */
-  | { readonly kind: "stranger" };
+/** Nobody is undefined: allowed to ask for /health and for public services, nothing else. */
+export type Principal = Capability | undefined;
 
-const TOKEN_PREFIX = "solo_";
+export interface AuthorityOptions {
+  readonly ownerToken: string;
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly audit: CapabilityAudit;
+  readonly ratePerMinute: number;
+}
+
 const DEFAULT_TENANT = tenantId("default");
+const UNPROVED: Presenter = Object.freeze({});
 
-export const newToken = (): string => TOKEN_PREFIX + randomBytes(32).toString("base64url");
-
-const digest = (token: string): Buffer => createHash("sha256").update(token).digest();
+export const newToken = (): string => mintToken(randomBytes);
 
 export class Authority {
-  readonly #owner: Buffer;
+  readonly #options: AuthorityOptions;
+  #capabilities: Capabilities | undefined;
 
-  constructor(ownerToken: string) {
-    this.#owner = digest(ownerToken);
+  constructor(options: AuthorityOptions) {
+    this.#options = options;
   }
 
-  identify({ token }: Credentials): Principal {
-    if (token === undefined) return { kind: "stranger" };
-    if (token.length > 1024 || !timingSafeEqual(digest(token), this.#owner)) {
-      throw new SoloError("unauthenticated", "The token is not known here.", {
-        hint: "Send the token that `solo token` prints as `Authorization: Bearer <token>`.",
-      });
+  /** Reads what was granted; at the first start of the storage, and never again. */
+  async open(): Promise<void> {
+    const { ownerToken, kv, clock, ratePerMinute } = this.#options;
+    this.#capabilities ??= await Capabilities.open({
+      kv,
+      clock,
+      random: randomBytes,
+      ownerToken,
+      defaultRatePerMinute: ratePerMinute,
+    });
+  }
+
+  /** Until the signal fires; what cannot be forgotten now is tried again a minute later. */
+  async sweep(signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    await sweepForever(this.capabilities, signal, (error) =>
+      log.warn("ended capabilities not forgotten", { error: String(error) }),
+    );
+  }
+
+  get isOpen(): boolean {
+    return this.#capabilities !== undefined;
+  }
+
+  get capabilities(): Capabilities {
+    if (this.#capabilities !== undefined) return this.#capabilities;
+    throw new SoloError("unavailable", "The kernel is starting.", { retryAfterMs: 200 });
+  }
+
+  /** What the token stands for, in force or not; refuses one that is not known. */
+  identify({ token }: Credentials, wanted: Pick<Ask, "permission" | "resource">): Principal {
+    if (token === undefined) return undefined;
+    const capability = this.capabilities.find(token);
+    if (capability !== undefined) return capability;
+    const ask: Ask = { ...wanted, tenant: null, presenter: UNPROVED };
+    const denial = strangerDenial(ask);
+    this.#options.audit.denied(denial, ask);
+    throw denialError(denial);
+  }
+
+  /** One use; throws the denial. What it returns is to be awaited before acting. */
+  authorize(
+    principal: Principal,
+    { permission, resource, tenant, call }: Omit<Ask, "presenter">,
+  ): Promise<void> | undefined {
+    const { audit } = this.#options;
+    const ask: Ask = { permission, resource, tenant, presenter: UNPROVED, call };
+    if (principal === undefined) throw this.strangerRefusal(ask);
+    const verdict = this.capabilities.check(principal, ask);
+    if (verdict.allowed) {
+      audit.verified(principal, ask);
+      return verdict.recorded;
     }
-    return OWNER;
+    audit.denied(verdict.denial, ask);
+    throw denialError(verdict.denial);
   }
 
-  /** Refuses unless the principal holds the permission on the resource. */
-  authorize(principal: Principal, permission: Permission, resource: string): void {
-    if (principal.kind === "owner" || resource === "health") return;
-    throw new SoloError("unauthenticated", `${permission} on ${resource} needs a token.`, {
+  /** The answer to who shows no token. */
+  strangerRefusal(wanted: Pick<Ask, "permission" | "resource">): SoloError {
+    const ask: Ask = { tenant: null, presenter: UNPROVED, ...wanted };
+    const denial = strangerDenial(ask);
+    this.#options.audit.denied(denial, ask);
+    return denialError(denial, {
+      detail: `${ask.permission} on ${ask.resource} needs a token.`,
       hint: "Send `Authorization: Bearer <token>`; the machine's owner gets it with `solo token`.",
     });
   }
 
-  /** Whom the request acts for: the tenant named in it, in its header, or the default. */
-  tenantOf({ tenant }: Credentials, named: string | undefined): TenantId {
+  /** Whether `authorize` would pass now; nothing is counted or recorded. */
+  allows(principal: Principal, ask: Omit<Ask, "presenter">): boolean {
+    if (principal === undefined) return false;
+    return this.capabilities.foresee(principal, { ...ask, presenter: UNPROVED }).allowed;
+  }
+
+  /** Holds a capability that is in force. */
+  isKnown(principal: Principal): boolean {
+    return principal !== undefined && !this.capabilities.isOver(principal);
+  }
+
+  /** Whom the request acts for: the tenant named in it, in its header, the token's own, or the
+   *  default. Whether the token may is for `authorize` to say. */
+  tenantOf({ tenant }: Credentials, named: string | undefined, principal: Principal): TenantId {
     if (named !== undefined && tenant !== undefined && named !== tenant) {
       const message = `differs from x-solo-tenant (${tenant.slice(0, 64)})`;
       throw new SoloError("invalid_argument", `tenant_id ${message}.`, {
@@ -57,8 +135,6 @@ export class Authority {
       });
     }
     const name = named ?? tenant;
-    return name === undefined ? DEFAULT_TENANT : tenantId(name);
+    return name === undefined ? (principal?.record.tenant ?? DEFAULT_TENANT) : tenantId(name);
   }
 }
-
-const OWNER: Principal = Object.freeze({ kind: "owner" });

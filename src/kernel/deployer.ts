@@ -3,7 +3,9 @@
  *
  * 1. A deploy that fails leaves nothing: no instance, no record, no name taken.
  * 2. A deploy is acknowledged when the service runs and its deployment is on disk.
+ * 3. What the service may use comes from the capability of who deploys or updates it.
  */
+import type { Capability } from "#capability/capability.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
@@ -24,6 +26,7 @@ import type { Compiler } from "#kernel/compiler.ts";
 import { compileError, startError } from "#kernel/deploy-errors.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
+import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
@@ -59,6 +62,7 @@ export interface DeployerOptions {
   readonly metrics: Metrics;
   readonly powers: ServicePowers;
   readonly hostApi: HostApi;
+  readonly authority: ServiceAuthority;
   readonly defaults: (tenant: string) => SpecDefaults;
   readonly admission: AdmissionLimits;
 }
@@ -77,6 +81,7 @@ export class Deployer {
   async deploy(
     key: ServiceKey,
     input: SpecInput,
+    by: Capability,
   ): Promise<{ service: Service; startedInMs: number }> {
     const { clock, metrics } = this.#options;
     const begun = clock.now();
@@ -84,15 +89,18 @@ export class Deployer {
       try {
         this.#admit(key);
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
-        const modules = await this.#compile(spec, { fresh: true });
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
-        const revision = newRevision(spec, modules);
-        const service = this.#service({ key, revision, deployedAtMs: clock.wallMs() });
-        await this.#start(service);
-        const startedInMs = clock.now() - begun;
-        await this.#acknowledge(service, startedInMs);
-        metrics.deployed(startedInMs);
-        return { service, startedInMs };
+        const done = await this.#withHandles({ key, spec, by }, async (minting) => {
+          const modules = await this.#compile(spec, { fresh: true });
+          const revision = newRevision({ spec, modules, handles: await minting });
+          const service = this.#service({ key, revision, deployedAtMs: clock.wallMs() });
+          await this.#start(service);
+          const startedInMs = clock.now() - begun;
+          await this.#acknowledge(service, startedInMs);
+          return { service, startedInMs };
+        });
+        metrics.deployed(done.startedInMs);
+        return done;
       } catch (error) {
         this.#refused(key, error);
         throw error;
@@ -104,6 +112,7 @@ export class Deployer {
   async update(
     key: ServiceKey,
     input: SpecInput,
+    by: Capability,
   ): Promise<{ service: Service; startedInMs: number }> {
     const { clock, tenants, events } = this.#options;
     const begun = clock.now();
@@ -122,15 +131,20 @@ export class Deployer {
         );
       }
       if (revisionOf(spec) === service.revision) {
+        await this.#renew(service, by);
         if (service.state !== "running") await this.#startAgain(service);
         return { service, startedInMs: clock.now() - begun };
       }
-      const revision = newRevision(spec, await this.#compile(spec, { fresh: true }));
+      const modules = await this.#compile(spec, { fresh: true });
+      const old = service.handles;
       const told = { tenantId: key.tenant, subject: key.service };
-      const payload = { from_revision: service.revision, revision: revision.id };
+      const payload = { from_revision: service.revision, revision: revisionOf(spec) };
       const causationId = events.emit({ ...told, type: "hot_swap_started", payload });
       try {
-        await this.#swap(service, revision);
+        await this.#withHandles({ key, spec, by }, async (minting) =>
+          this.#swap(service, newRevision({ spec, modules, handles: await minting })),
+        );
+        await this.#discard(old);
         await events.append({
           ...told,
           type: "hot_swap_succeeded",
@@ -156,6 +170,7 @@ export class Deployer {
   async validate(
     key: ServiceKey,
     input: SpecInput,
+    by: Capability,
   ): Promise<{ revision: string; diagnostics: readonly Diagnostic[]; problems: string[] }> {
     const problems: string[] = [];
     try {
@@ -164,6 +179,9 @@ export class Deployer {
       problems.push(toSoloError(error).message);
     }
     const spec = resolveSpec(input, this.#options.defaults(key.tenant));
+    for (const { field, message } of this.#options.authority.problems(spec, by)) {
+      problems.push(`${field} ${message}`);
+    }
     const { diagnostics } = await this.#options.compiler.compile({
       files: spec.files,
       entry: spec.entry,
@@ -199,9 +217,14 @@ export class Deployer {
 
   /** What a killed service kept. Until it is gone, nothing else may have the name. */
   async forget(key: ServiceKey): Promise<void> {
-    const { deployments, snapshots, kv, logs } = this.#options;
+    const { deployments, snapshots, kv, logs, authority } = this.#options;
     this.#leftovers.add(keyText(key));
-    await Promise.all([snapshots.remove(key), kv.clear(key), logs.remove(key)]);
+    await Promise.all([
+      snapshots.remove(key),
+      kv.clear(key),
+      logs.remove(key),
+      authority.release(key),
+    ]);
     await deployments.remove(key);
     this.#leftovers.delete(keyText(key));
   }
@@ -233,8 +256,12 @@ export class Deployer {
   /** Brings a recorded service back after the kernel was started. */
   async revive(deployment: Deployment): Promise<Service> {
     const { key, spec, deployedAtMs } = deployment;
-    const modules = await this.#compile(spec, { fresh: false });
-    const service = this.#service({ key, revision: newRevision(spec, modules), deployedAtMs });
+    const [modules, handles] = await Promise.all([
+      this.#compile(spec, { fresh: false }),
+      this.#options.authority.revive(key, deployment.capabilities),
+    ]);
+    const revision = newRevision({ spec, modules, handles });
+    const service = this.#service({ key, revision, deployedAtMs });
     try {
       if (!deployment.quarantined) await this.#start(service);
     } catch (error) {
@@ -299,6 +326,41 @@ export class Deployer {
     return result.modules;
   }
 
+  /** The handles are made while `act` begins, and are gone when it fails. */
+  async #withHandles<T>(
+    { key, spec, by }: { key: ServiceKey; spec: ServiceSpec; by: Capability },
+    act: (minting: Promise<readonly Capability[]>) => Promise<T>,
+  ): Promise<T> {
+    const { authority } = this.#options;
+    const minting = authority.mint({ key, spec, by, revision: revisionOf(spec) });
+    minting.catch(() => {}); // told to `act`, unless that fails before it asks
+    try {
+      return await act(minting);
+    } catch (error) {
+      await this.#discard(await minting.catch(() => []));
+      throw error;
+    }
+  }
+
+  /** Of no use any more. What storage does not forget now has no deployment that names it. */
+  async #discard(handles: readonly Capability[]): Promise<void> {
+    const { authority, powers } = this.#options;
+    await authority.withdraw(handles).catch((error: unknown) => {
+      powers.log.warn("capabilities not forgotten", { error: String(error) });
+    });
+  }
+
+  /** New handles for the same code, when what it was deployed with is over. */
+  async #renew(service: Service, by: Capability): Promise<void> {
+    const { authority, deployments } = this.#options;
+    if (!authority.isAnyOver(service.handles)) return;
+    const { key, spec, revision } = service;
+    const old = service.handles;
+    service.current.handles = await authority.mint({ key, spec, revision, by });
+    await deployments.put(deploymentOf(service));
+    await this.#discard(old);
+  }
+
   #service(facts: Pick<ServiceOptions, "key" | "revision" | "deployedAtMs">): Service {
     const { powers, hostApi } = this.#options;
     return new Service({
@@ -339,6 +401,7 @@ export class Deployer {
         revision: revision.id,
         spec: revision.spec,
         quarantined: false,
+        capabilities: revision.handles.map(({ id }) => id),
       });
     } catch (error) {
       await Promise.all(successors.map((replica) => replica.retire()));
@@ -433,10 +496,14 @@ export class Deployer {
   }
 }
 
-const deploymentOf = ({ key, revision, spec, deployedAtMs, state }: Service): Deployment => ({
-  key,
-  revision,
-  spec,
-  deployedAtMs,
-  quarantined: state === "quarantined",
-});
+const deploymentOf = (service: Service): Deployment => {
+  const { key, revision, spec, deployedAtMs, state, handles } = service;
+  return {
+    key,
+    revision,
+    spec,
+    deployedAtMs,
+    quarantined: state === "quarantined",
+    capabilities: handles.map(({ id }) => id),
+  };
+};

@@ -17,6 +17,7 @@ import { EventLog } from "#events/event-log.ts";
 import { ServiceLogs } from "#events/service-logs.ts";
 import { auditTree } from "#kernel/audit.ts";
 import { Authority } from "#kernel/authority.ts";
+import { CapabilityAudit } from "#kernel/capability-audit.ts";
 import { boot, type BootReport } from "#kernel/boot.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { CellPool } from "#kernel/cells/pool.ts";
@@ -29,6 +30,7 @@ import { kernelHandlers } from "#kernel/operations/kernel.ts";
 import { messageHandlers } from "#kernel/operations/messages.ts";
 import { serviceHandlers } from "#kernel/operations/services.ts";
 import {
+  authoritySpec,
   cellsSpec,
   compilerSpec,
   eventStoreSpec,
@@ -40,6 +42,7 @@ import {
 import { Port } from "#kernel/port.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
 import { NO_LEAVE, openEgress, Outbound } from "#kernel/services/outbound.ts";
+import { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import { Store } from "#kernel/store.ts";
@@ -138,6 +141,21 @@ export class Kernel implements AsyncDisposable {
     const kv = new ServiceKv(store.kv);
     const egress = openEgress(config);
     const outbound = new Outbound({ egress, metrics, leave: () => NO_LEAVE });
+    const audit = new CapabilityAudit({
+      events,
+      clock,
+      log,
+      verifiedEvery: config.security.audit_verified_every,
+    });
+    const authority = new Authority({
+      ownerToken: options.ownerToken,
+      kv: store.kv,
+      clock,
+      log,
+      audit,
+      ratePerMinute: config.security.rate_limit_per_capability,
+    });
+    const services = new ServiceAuthority({ capabilities: () => authority.capabilities, audit });
     const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics };
     const deployer = new Deployer({
       ...powers,
@@ -146,7 +164,14 @@ export class Kernel implements AsyncDisposable {
       kv,
       powers,
       cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
-      hostApi: new HostApi({ find: (key) => tenants.find(key), kv, events, outbound }),
+      authority: services,
+      hostApi: new HostApi({
+        find: (key) => tenants.find(key),
+        kv,
+        events,
+        outbound,
+        authority: services,
+      }),
       defaults: (tenant) => specDefaults(config, tenant),
       admission: {
         refusal: () => monitor.refusal(),
@@ -159,7 +184,7 @@ export class Kernel implements AsyncDisposable {
     let root: Supervisor | undefined;
     const tree = (): TreeNode => root!.tree();
     const port = new Port({
-      authority: new Authority(options.ownerToken),
+      authority,
       tenants,
       metrics,
       clock,
@@ -180,6 +205,7 @@ export class Kernel implements AsyncDisposable {
             state.phase === "stopping" ? "stopping" : store.isAttached ? "ok" : "degraded",
           pressure: () => monitor.high,
           tree,
+          isKnown: (principal) => authority.isKnown(principal),
           shutdown: options.onShutdown,
         }),
       },
@@ -198,6 +224,7 @@ export class Kernel implements AsyncDisposable {
       cells: cellsSpec(cells),
       system: [
         eventStoreSpec({ config, clock, store, events, logs }),
+        authoritySpec(authority),
         runtimeMonitorSpec(monitor),
         compilerSpec(compiler),
         upkeepSpec({ tenants, clock, log }),

@@ -1,6 +1,7 @@
 /** The kernel's parts as children of its tree: how each starts, fails and closes. */
 import type { KernelPort } from "#api/kernel-port.ts";
 import type { Clock } from "#base/clock.ts";
+import type { Authority } from "#kernel/authority.ts";
 import type { Config } from "#config/schema.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
@@ -86,6 +87,13 @@ export const eventStoreSpec = ({
 
 export const runtimeMonitorSpec = (monitor: RuntimeMonitor): ChildSpec =>
   worker("runtime_monitor", async () => task((signal) => monitor.run(signal)));
+
+/** What was granted, read once from the storage before it; then what is over is forgotten. */
+export const authoritySpec = (authority: Authority): ChildSpec =>
+  worker("authority", async () => {
+    await authority.open();
+    return task((signal) => authority.sweep(signal));
+  });
 
 /** The pool outlives a failure of any other part: services keep their processes. */
 export const cellsSpec = (cells: CellPool): ChildSpec =>

@@ -6,6 +6,7 @@
  */
 import type { z } from "zod";
 import { catalogue, type OperationName, type OutputOf } from "#api/catalogue.ts";
+import type { Operation } from "#api/operation.ts";
 import type {
   IngressRequest,
   IngressResponse,
@@ -16,7 +17,7 @@ import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type FieldError } from "#base/errors.ts";
 import { isName, type ServiceId, type TenantId } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
-import type { Authority, Principal } from "#kernel/authority.ts";
+import type { Authority } from "#kernel/authority.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { Handlers, Asked } from "#kernel/operations/handlers.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
@@ -24,6 +25,7 @@ import { fetchPayload } from "#kernel/services/payload.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
+const METRICS = { permission: "read", resource: "metrics", tenant: null } as const;
 const HIDDEN = new SoloError("handler_failed", "The service failed to answer.");
 
 export interface PortOptions {
@@ -38,6 +40,13 @@ export interface PortOptions {
   readonly opened: Promise<void>;
   /** False before that, and once the kernel stops: nothing new is taken. */
   readonly isOpen: () => boolean;
+}
+
+interface Entered {
+  readonly checked: unknown;
+  readonly asked: Asked;
+  /** What is to be on disk before the work begins. */
+  readonly recorded: Promise<void> | undefined;
 }
 
 export class Port implements KernelPort {
@@ -57,7 +66,8 @@ export class Port implements KernelPort {
     let code = "ok";
     try {
       if (name !== "Health") await this.#opened();
-      const { checked, asked } = this.#enter(name, input, context);
+      const { checked, asked, recorded } = this.#enter(name, input, context);
+      if (recorded !== undefined) await recorded;
       return await (
         this.#options.handlers[name] as (input: unknown, asked: Asked) => Promise<OutputOf<N>>
       )(checked, asked);
@@ -77,7 +87,8 @@ export class Port implements KernelPort {
   ): AsyncGenerator<OutputOf<N>> {
     try {
       if (name !== "Health") await this.#opened();
-      const { checked, asked } = this.#enter(name, input, context);
+      const { checked, asked, recorded } = this.#enter(name, input, context);
+      if (recorded !== undefined) await recorded;
       yield* (
         this.#options.handlers[name] as (input: unknown, asked: Asked) => AsyncIterable<OutputOf<N>>
       )(checked, asked);
@@ -90,7 +101,9 @@ export class Port implements KernelPort {
     let service: Service | undefined;
     try {
       await this.#opened();
-      service = this.#ingressTarget(request, context);
+      const target = this.#ingressTarget(request, context);
+      ({ service } = target);
+      if (target.recorded !== undefined) await target.recorded;
       return await forward(service, request, context);
     } catch (error) {
       const known = this.#foresee("ingress", error);
@@ -99,43 +112,62 @@ export class Port implements KernelPort {
     }
   }
 
-  metrics(context: RequestContext): Promise<string> {
+  async metrics(context: RequestContext): Promise<string> {
     const { authority, metrics } = this.#options;
-    authority.authorize(authority.identify(context.credentials), "read", "metrics");
-    return metrics.text();
+    const principal = authority.identify(context.credentials, METRICS);
+    await authority.authorize(principal, METRICS);
+    return await metrics.text();
   }
 
-  #enter(
-    name: OperationName,
-    input: unknown,
-    context: RequestContext,
-  ): { checked: unknown; asked: Asked } {
-    const operation = catalogue[name];
+  #enter(name: OperationName, input: unknown, context: RequestContext): Entered {
+    const { credentials } = context;
+    const operation: Operation = catalogue[name];
     const { authority } = this.#options;
-    const principal: Principal = authority.identify(context.credentials);
+    const { permission, scope = "tenant" } = operation;
+    const guarded = scope !== "anyone";
+    const principal =
+      guarded || authority.isOpen
+        ? authority.identify(credentials, { permission, resource: "kernel" })
+        : undefined;
     // A stranger is turned away before anything of the request is looked at.
-    if (principal.kind === "stranger")
-      authority.authorize(principal, operation.permission, name === "Health" ? "health" : "kernel");
+    if (guarded && principal === undefined) {
+      throw authority.strangerRefusal({ permission, resource: "kernel" });
+    }
     const parsed = operation.input.safeParse(input ?? {});
     if (!parsed.success) throw invalidInput(parsed.error, input);
-    const checked = parsed.data as never;
-    authority.authorize(principal, operation.permission, operation.resource(checked));
-    const named = (checked as { tenant_id?: string }).tenant_id;
-    const tenant = authority.tenantOf(context.credentials, named);
-    return { checked, asked: { principal, tenant, context } };
+    const checked = parsed.data;
+    const named = checked["tenant_id"] as string | undefined;
+    const tenant = authority.tenantOf(credentials, named, principal);
+    const asked = { principal, tenant, context };
+    if (!guarded) return { checked, asked, recorded: undefined };
+    const recorded = authority.authorize(principal, {
+      permission,
+      resource: operation.resource(checked),
+      tenant: scope === "kernel" ? null : tenant,
+      call: operation.call?.(checked),
+    });
+    return { checked, asked, recorded };
   }
 
-  #ingressTarget({ tenant, service }: IngressRequest, { credentials }: RequestContext): Service {
+  /** The service, and what is to be on disk before it is asked. */
+  #ingressTarget(
+    { tenant, service, method, url }: IngressRequest,
+    { credentials }: RequestContext,
+  ): { readonly service: Service; readonly recorded: Promise<void> | undefined } {
     const { authority, tenants } = this.#options;
     const named = isName(tenant) && isName(service);
-    const target = named
-      ? tenants.find({ tenant: tenant as TenantId, service: service as ServiceId })
-      : undefined;
+    const key = { tenant: tenant as TenantId, service: service as ServiceId };
+    const target = named ? tenants.find(key) : undefined;
+    let recorded: Promise<void> | undefined;
     // A stranger learns nothing of what exists: who may ask is settled before "not found".
     if (target?.spec.ingress !== "public") {
-      authority.authorize(authority.identify(credentials), "invoke", `service:${service}`);
+      const resource = named ? `service:${service}` : "kernel";
+      const principal = authority.identify(credentials, { permission: "invoke", resource });
+      const call = { handler: `fetch.${method}`, args: [pathOf(url)] };
+      const ask = { permission: "invoke", resource, tenant: named ? key.tenant : null } as const;
+      recorded = authority.authorize(principal, { ...ask, call });
     }
-    if (target !== undefined) return target;
+    if (target !== undefined) return { service: target, recorded };
     throw new SoloError("service_not_found", `There is no service ${tenant}/${service}.`, {
       hint: "The path is /s/{tenant}/{service}/…",
     });
@@ -188,6 +220,9 @@ function forward(
 /** What the client wants to be routed by. */
 const routingKey = (headers: IngressRequest["headers"]): string | undefined =>
   headers.find(([name]) => name.toLowerCase() === "x-solo-key")?.[1];
+
+/** As the service sees it, dots resolved: what a rule about paths is checked against. */
+const pathOf = (url: string): string => URL.parse(url)?.pathname ?? "";
 
 /** Every bad field at once, each with its path. */
 function invalidInput(error: z.ZodError, input: unknown): SoloError {

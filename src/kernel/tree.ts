@@ -6,6 +6,7 @@
  *   ├── cells              processes that run services
  *   ├── system (rest_for_one)
  *   │   ├── event_store    storage thread, event log, service logs
+ *   │   ├── authority      capabilities; forgets those that are over
  *   │   ├── runtime_monitor  heap, loop delay, descriptors, disk: sheds deploys
  *   │   ├── compiler       the process that parses source
  *   │   ├── upkeep         flushes state, ends instances that make no headway

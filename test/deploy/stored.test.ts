@@ -84,6 +84,7 @@ describe("deployments", () => {
       revision: revisionOf(spec),
       deployedAtMs: 7,
       quarantined,
+      capabilities: ["c_0123"],
     };
   };
 

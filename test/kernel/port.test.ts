@@ -5,13 +5,16 @@ import { catalogue, type OperationName } from "#api/catalogue.ts";
 import { systemClock } from "#base/clock.ts";
 import type { SoloError, FieldError } from "#base/errors.ts";
 import { silentLogger, type Logger } from "#base/log.ts";
-import { Authority, newToken } from "#kernel/authority.ts";
+import { newToken } from "#kernel/authority.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { Port, type PortOptions } from "#kernel/port.ts";
 import { Tenants } from "#kernel/tenants.ts";
+import { openAuthority } from "../support/authority.ts";
 
 const operationNames = Object.keys(catalogue) as OperationName[];
 const TOKEN = newToken();
+const WANTED = { permission: "read", resource: "kernel" } as const;
+const { authority, recorded } = await openAuthority(TOKEN);
 const owner = { credentials: { token: TOKEN }, signal: new AbortController().signal };
 const stranger = { credentials: {}, signal: new AbortController().signal };
 
@@ -22,7 +25,7 @@ function port(options: Partial<PortOptions> = {}): Port {
   );
   return new Port({
     handlers: handlers as unknown as PortOptions["handlers"],
-    authority: new Authority(TOKEN),
+    authority,
     tenants: new Tenants({ clock: systemClock, log: silentLogger }),
     metrics: new Metrics(),
     clock: systemClock,
@@ -51,11 +54,10 @@ async function badFields(input: unknown): Promise<readonly FieldError[]> {
 }
 
 describe("tokens", () => {
-  const authority = new Authority(TOKEN);
   test("only the owner's is the owner's, again and again", () => {
-    expect(authority.identify({})).toEqual({ kind: "stranger" });
+    expect(authority.identify({}, WANTED)).toBeUndefined();
     for (let n = 0; n < 2; n += 1) {
-      expect(authority.identify({ token: TOKEN })).toEqual({ kind: "owner" });
+      expect(authority.identify({ token: TOKEN }, WANTED)).toBe(authority.capabilities.owner);
       fc.assert(
         fc.property(
           fc.oneof(
@@ -65,47 +67,44 @@ describe("tokens", () => {
           ),
           (token) => {
             fc.pre(token !== TOKEN);
-            expect(refused(() => authority.identify({ token })).code).toBe("unauthenticated");
+            expect(refused(() => authority.identify({ token }, WANTED)).code).toBe(
+              "unauthenticated",
+            );
           },
         ),
       );
     }
-    expect(refused(() => authority.identify({ token: "x".repeat(10_000_000) })).code).toBe(
-      "unauthenticated",
-    );
+    const long = { token: "x".repeat(10_000_000) };
+    expect(refused(() => authority.identify(long, WANTED)).code).toBe("unauthenticated");
   });
 
   test("are of 32 random bytes, never the same, and not in what a refusal says", () => {
     const tokens = new Set(Array.from({ length: 1000 }, newToken));
     expect(tokens.size).toBe(1000);
-    for (const token of tokens) expect(token).toMatch(/^solo_[\w-]{43}$/);
+    for (const token of tokens) expect(token).toMatch(/^solo_[\w-]{49}$/);
     const wrong = newToken();
-    expect(
-      JSON.stringify(refused(() => authority.identify({ token: wrong })).toBody()),
-    ).not.toContain(wrong);
+    const refusal = refused(() => authority.identify({ token: wrong }, WANTED));
+    expect(JSON.stringify([refusal.toBody(), recorded])).not.toContain(wrong);
   });
 
-  test("a stranger may ask for health and for nothing else", () => {
-    expect(() => authority.authorize({ kind: "stranger" }, "read", "health")).not.toThrow();
+  test("a stranger may do nothing with anything", () => {
     for (const resource of ["kernel", "metrics", "service:a", ""]) {
-      expect(refused(() => authority.authorize({ kind: "stranger" }, "read", resource)).code).toBe(
-        "unauthenticated",
-      );
+      const act = () =>
+        authority.authorize(undefined, { permission: "read", resource, tenant: null });
+      expect(refused(act).code).toBe("unauthenticated");
     }
   });
 });
 
 test("the tenant is named in the request or its header, and not differently in both", () => {
-  const authority = new Authority(TOKEN);
-  expect(authority.tenantOf({}, undefined)).toBe("default");
-  expect(authority.tenantOf({ tenant: "a" }, undefined)).toBe("a");
-  expect(authority.tenantOf({}, "b")).toBe("b");
-  expect(authority.tenantOf({ tenant: "a" }, "a")).toBe("a");
-  expect(refused(() => authority.tenantOf({ tenant: "a" }, "b")).options.fields).toMatchObject([
-    { field: "tenant_id" },
-  ]);
+  expect(authority.tenantOf({}, undefined, undefined)).toBe("default");
+  expect(authority.tenantOf({ tenant: "a" }, undefined, undefined)).toBe("a");
+  expect(authority.tenantOf({}, "b", undefined)).toBe("b");
+  expect(authority.tenantOf({ tenant: "a" }, "a", undefined)).toBe("a");
+  const twice = refused(() => authority.tenantOf({ tenant: "a" }, "b", undefined));
+  expect(twice.options.fields).toMatchObject([{ field: "tenant_id" }]);
   for (const bad of ["", "../x", "__proto__", "a".repeat(65), "a\0"]) {
-    expect(refused(() => authority.tenantOf({ tenant: bad }, undefined)).code).toBe(
+    expect(refused(() => authority.tenantOf({ tenant: bad }, undefined, undefined)).code).toBe(
       "invalid_argument",
     );
   }

@@ -19,13 +19,13 @@ interface Filter {
   readonly since_id?: number | undefined;
 }
 
-/** The owner sees every tenant unless one is named; a tenant sees its own events only. */
+/** Who may act for any tenant sees every tenant unless one is named; others see their own. */
 function filterOf(
   { tenant_id, service_id, event_type, since_id }: Filter,
   { principal, tenant, context }: Asked,
 ) {
   const everything =
-    principal.kind === "owner" &&
+    principal?.record.tenant === null &&
     tenant_id === undefined &&
     context.credentials.tenant === undefined;
   return {

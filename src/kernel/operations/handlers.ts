@@ -6,6 +6,7 @@ import { serviceId } from "#base/ids.ts";
 import type { Principal } from "#kernel/authority.ts";
 
 export interface Asked {
+  /** What was presented; undefined where anyone may ask. */
   readonly principal: Principal;
   /** Whom the request acts for. */
   readonly tenant: TenantId;

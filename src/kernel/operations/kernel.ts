@@ -1,5 +1,6 @@
 /** The kernel itself: how it is, what it is made of, and its end. */
 import type { Clock } from "#base/clock.ts";
+import type { Principal } from "#kernel/authority.ts";
 import type { Handlers } from "#kernel/operations/handlers.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { TreeNode } from "#supervisor/child.ts";
@@ -14,6 +15,8 @@ export interface KernelParts {
   /** What is too high now. */
   readonly pressure: () => readonly string[];
   readonly tree: () => TreeNode;
+  /** Whether a token that is in force was shown. */
+  readonly isKnown: (principal: Principal) => boolean;
   readonly shutdown: (drainMs: number | undefined) => void;
 }
 
@@ -22,7 +25,7 @@ export const kernelHandlers = (
 ): Pick<Handlers, "Health" | "Tree" | "Shutdown"> => ({
   Health: (_, { principal }) => {
     const status = parts.status();
-    if (principal.kind === "stranger") return { status };
+    if (!parts.isKnown(principal)) return { status };
     let active = 0;
     for (const { state } of parts.tenants.all()) if (state === "running") active += 1;
     return {

@@ -22,10 +22,16 @@ type ServiceHandlers = Pick<
 >;
 
 export const serviceHandlers = ({ clock, tenants, deployer }: ServiceParts): ServiceHandlers => ({
-  Deploy: async (input, asked) => deployed(await deployer.deploy(keyOf(input, asked), input)),
-  Update: async (input, asked) => deployed(await deployer.update(keyOf(input, asked), input)),
+  Deploy: async (input, asked) =>
+    deployed(await deployer.deploy(keyOf(input, asked), input, asked.principal!)),
+  Update: async (input, asked) =>
+    deployed(await deployer.update(keyOf(input, asked), input, asked.principal!)),
   Validate: async (input, asked) => {
-    const { revision, diagnostics, problems } = await deployer.validate(keyOf(input, asked), input);
+    const { revision, diagnostics, problems } = await deployer.validate(
+      keyOf(input, asked),
+      input,
+      asked.principal!,
+    );
     const ok = problems.length === 0 && !diagnostics.some(({ severity }) => severity === "error");
     return { ok, revision, findings: [...diagnostics], problems };
   },

@@ -4,6 +4,8 @@
  *
  * 1. Who asks is known from the slot the request came from, never from its content.
  * 2. Every request gets exactly one answer, unless the instance has ended.
+ * 3. Every method states what it needs; what is not the service's own is checked against its
+ *    handles before anything else is done. A service calls others with its own authority.
  */
 import { SoloError, toSoloError } from "#base/errors.ts";
 import { isName, type ServiceId, type ServiceKey } from "#base/ids.ts";
@@ -11,9 +13,11 @@ import type { EventLog } from "#events/event-log.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { Message, ReplicaRequest } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
+import type { ServiceAuthority, ServiceNeed } from "#kernel/services/service-authority.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
 import type { Outbound } from "#kernel/services/outbound.ts";
 import { fetchPayload, messagePayload } from "#kernel/services/payload.ts";
+import type { FetchHead } from "#wire/messages.ts";
 
 export interface HostRequest extends ReplicaRequest {
   readonly service: Service;
@@ -24,47 +28,59 @@ export interface HostApiOptions {
   readonly kv: ServiceKv;
   readonly events: EventLog;
   readonly outbound: Outbound;
+  readonly authority: ServiceAuthority;
 }
 
 const NOTHING = "null";
 
 /** The answer as JSON text; undefined when the method has answered by itself. */
-type Method = (from: HostRequest) => Promise<string | undefined> | string;
+type Run = (from: HostRequest) => Promise<string | undefined> | string;
+
+export interface Method {
+  /** `own`: it reaches nothing but what is the service's own. `asks`: it asks the service's
+   *  authority by itself, for each host that it comes to. */
+  readonly needs: "own" | "asks" | ((from: HostRequest) => ServiceNeed);
+  readonly run: Run;
+}
+
+const own = (run: Run): Method => ({ needs: "own", run });
 
 export class HostApi {
   readonly #options: HostApiOptions;
-  readonly #methods: Readonly<Record<string, Method>>;
+  readonly methods: Readonly<Record<string, Method>>;
 
   constructor(options: HostApiOptions) {
     this.#options = options;
     const { kv } = options;
-    this.#methods = {
-      "kv.get": ({ service, args }) => kv.get(service.key, args[0]),
-      "kv.put": ({ service, args }) => kv.put(service.key, args[0], args[1]),
-      "kv.delete": ({ service, args }) => kv.delete(service.key, args[0]),
-      "kv.entry": ({ service, args }) => kv.entry(service.key, args[0]),
-      "kv.batch": ({ service, args }) => kv.batch(service.key, args[0]),
-      "kv.list": ({ service, args }) => kv.list(service.key, args[0]),
-      "services.call": (from) => this.#call(from),
-      "services.cast": (from) => this.#cast(from),
-      "services.fetch": (from) => this.#fetch(from),
-      fetch: (from) => options.outbound.fetch(from),
-      "events.emit": (from) => this.#emit(from),
-      "timer.start": ({ replica, args }) => String(replica.timers.start(args[0], args[1], args[2])),
-      "timer.cancel": ({ replica, args }) => {
+    this.methods = {
+      "kv.get": own(({ service, args }) => kv.get(service.key, args[0])),
+      "kv.put": own(({ service, args }) => kv.put(service.key, args[0], args[1])),
+      "kv.delete": own(({ service, args }) => kv.delete(service.key, args[0])),
+      "kv.entry": own(({ service, args }) => kv.entry(service.key, args[0])),
+      "kv.batch": own(({ service, args }) => kv.batch(service.key, args[0])),
+      "kv.list": own(({ service, args }) => kv.list(service.key, args[0])),
+      "services.call": { needs: invocation("calls"), run: (from) => this.#call(from) },
+      "services.cast": { needs: invocation("casts"), run: (from) => this.#cast(from) },
+      "services.fetch": { needs: fetchNeed, run: (from) => this.#fetch(from) },
+      fetch: { needs: "asks", run: (from) => options.outbound.fetch(from) },
+      "events.emit": own((from) => this.#emit(from)),
+      "timer.start": own(({ replica, args }) =>
+        String(replica.timers.start(args[0], args[1], args[2])),
+      ),
+      "timer.cancel": own(({ replica, args }) => {
         replica.timers.cancel(args[0]);
         return NOTHING;
-      },
+      }),
     };
   }
 
   handle(from: HostRequest): void {
-    const method = Object.hasOwn(this.#methods, from.method)
-      ? this.#methods[from.method]
-      : undefined;
+    const method = Object.hasOwn(this.methods, from.method) ? this.methods[from.method] : undefined;
     Promise.try(() => {
       if (method === undefined) throw denied(from.method);
-      return method(from);
+      const { needs, run } = method;
+      if (typeof needs === "function") this.#options.authority.authorize(from.replica, needs(from));
+      return run(from);
     }).then(
       (json) => {
         if (json !== undefined) from.instance.answer(from.request, `+${json}`);
@@ -75,28 +91,14 @@ export class HostApi {
   }
 
   #target({ service, args }: HostRequest): Service {
-    const [name] = args;
-    if (typeof name === "string" && isName(name)) {
-      const target = this.#options.find({ tenant: service.key.tenant, service: name as ServiceId });
-      if (target !== undefined) return target;
-    }
-    throw new SoloError(
-      "service_not_found",
-      `There is no service ${JSON.stringify(name)} in this tenant.`,
-      {
-        hint: "Deploy it first, or check its service_id.",
-      },
-    );
+    const name = targetName(args);
+    const target = this.#options.find({ tenant: service.key.tenant, service: name });
+    if (target !== undefined) return target;
+    throw noService(name);
   }
 
   #message(from: HostRequest, kind: "call" | "cast"): Omit<Message, "outcome"> {
-    const [, name, args = []] = from.args;
-    if (typeof name !== "string" || !Array.isArray(args)) {
-      throw new SoloError(
-        "invalid_argument",
-        `services.${kind} takes a service, a handler's name and arguments.`,
-      );
-    }
+    const { name, args } = messageArgs(from, kind);
     return { kind, handler: `${kind}s.${name}`, payload: messagePayload(name, args) };
   }
 
@@ -118,15 +120,8 @@ export class HostApi {
 
   async #fetch(from: HostRequest): Promise<undefined> {
     const target = this.#target(from);
-    const [, head, bodyText] = from.args;
-    const { method, url, headers } = (head ?? {}) as {
-      method?: unknown;
-      url?: unknown;
-      headers?: unknown;
-    };
-    if (typeof method !== "string" || typeof url !== "string" || !Array.isArray(headers)) {
-      throw new SoloError("invalid_argument", "services.fetch takes a service and a request.");
-    }
+    const { method, url, headers } = fetchArgs(from);
+    const bodyText = from.args[2];
     const body = typeof bodyText === "string" ? Buffer.from(bodyText, "base64") : undefined;
     const answer = from.instance.answers.begin(from.request);
     const exchange = new Exchange({
@@ -141,7 +136,7 @@ export class HostApi {
     const dispatch = target.send({
       kind: "fetch",
       handler: "fetch",
-      payload: fetchPayload({ method, url, headers, body: body !== undefined }),
+      payload: fetchPayload({ method, url: url.href, headers, body: body !== undefined }),
       bodies: exchange,
       outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
     });
@@ -172,6 +167,66 @@ export class HostApi {
     return NOTHING;
   }
 }
+
+const noService = (name: unknown): SoloError =>
+  new SoloError(
+    "service_not_found",
+    `There is no service ${(JSON.stringify(name) ?? "").slice(0, 80)} in this tenant.`,
+    { hint: "Deploy it first, or check its service_id." },
+  );
+
+function targetName([name]: readonly unknown[]): ServiceId {
+  if (typeof name === "string" && isName(name)) return name as ServiceId;
+  throw noService(name);
+}
+
+function messageArgs(
+  from: HostRequest,
+  kind: "call" | "cast",
+): { readonly name: string; readonly args: readonly unknown[] } {
+  const [, name, args = []] = from.args;
+  if (typeof name === "string" && Array.isArray(args)) return { name, args };
+  throw new SoloError(
+    "invalid_argument",
+    `services.${kind} takes a service, a handler's name and arguments.`,
+  );
+}
+
+/** What was checked is what is sent on: the URL is parsed once. */
+function fetchArgs({ args }: HostRequest): {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: FetchHead["headers"];
+} {
+  const { method, url, headers } = (args[1] ?? {}) as Readonly<Record<string, unknown>>;
+  const parsed = typeof url === "string" ? URL.parse(url) : null;
+  if (typeof method === "string" && parsed !== null && Array.isArray(headers)) {
+    return { method, url: parsed, headers };
+  }
+  throw new SoloError("invalid_argument", "services.fetch takes a service and a request.");
+}
+
+const invocation =
+  (table: "calls" | "casts") =>
+  (from: HostRequest): ServiceNeed => {
+    const { name, args } = messageArgs(from, table === "calls" ? "call" : "cast");
+    return invokes(from, `${table}.${name}`, args);
+  };
+
+function fetchNeed(from: HostRequest): ServiceNeed {
+  const { method, url } = fetchArgs(from);
+  return invokes(from, `fetch.${method}`, [url.pathname]);
+}
+
+const invokes = (
+  { args: [target] }: HostRequest,
+  handler: string,
+  args: readonly unknown[],
+): ServiceNeed => ({
+  permission: "invoke",
+  resource: `service:${targetName([target])}`,
+  call: { handler, args },
+});
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;

@@ -11,6 +11,7 @@ import { within } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
 import { keyText, newInstanceId, type ServiceKey } from "#base/ids.ts";
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
+import type { Capability } from "#capability/capability.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import {
   Dispatch,
@@ -142,6 +143,10 @@ export class Replica {
 
   get spec(): ServiceSpec {
     return this.revision.spec;
+  }
+
+  get handles(): readonly Capability[] {
+    return this.revision.handles;
   }
 
   get mailboxLength(): number {

@@ -6,6 +6,7 @@
  * 3. A slot changes its revision only by `replace`, with the state of the slot.
  */
 import type { RevisionId, ServiceKey } from "#base/ids.ts";
+import type { Capability } from "#capability/capability.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { CrashReport } from "#kernel/services/crash-report.ts";
 import type { Dispatch } from "#kernel/services/dispatch.ts";
@@ -68,6 +69,10 @@ export class Service {
 
   get spec(): ServiceSpec {
     return this.#revision.spec;
+  }
+
+  get handles(): readonly Capability[] {
+    return this.#revision.handles;
   }
 
   get replicas(): readonly Replica[] {

@@ -1,0 +1,232 @@
+/**
+ * What services may do: their handles, made at a deploy, checked at every use.
+ *
+ * 1. A service's handles are derived from its deployer's capability: never more than that, and
+ *    over when it is. A handle has no token.
+ * 2. Every service has its own kv, its own events, timers and log; that needs no handle.
+ * 3. Code that is new gets handles from who brought it, never those of the code before.
+ * 4. Handles of a deploy that failed and of a service that was killed are gone.
+ */
+import { type FieldError, SoloError } from "#base/errors.ts";
+import type { RevisionId, ServiceKey } from "#base/ids.ts";
+import type { Call } from "#capability/attenuated-service.ts";
+import type { Capabilities } from "#capability/capabilities.ts";
+import type { Capability } from "#capability/capability.ts";
+import type { Ask } from "#capability/check.ts";
+import { type Denial, denialError } from "#capability/denial.ts";
+import type { DeriveRequest, Made } from "#capability/mint.ts";
+import type { Permission } from "#capability/permission.ts";
+import { narrowTerms } from "#capability/terms.ts";
+import type { ServiceSpec } from "#deploy/spec.ts";
+import type { CapabilityAudit } from "#kernel/capability-audit.ts";
+
+/** Labels that only the kernel gives. */
+export const DEPLOYED_LABEL = "deployed:";
+
+/** A service as far as its authority goes. */
+export interface Actor {
+  readonly key: ServiceKey;
+  readonly handles: readonly Capability[];
+}
+
+export interface ServiceNeed {
+  readonly permission: Permission;
+  /** As src/capability/resource.ts writes it, canonical. */
+  readonly resource: string;
+  readonly call?: Call | undefined;
+}
+
+export interface ServiceAuthorityOptions {
+  readonly capabilities: () => Capabilities;
+  readonly audit: CapabilityAudit;
+}
+
+export class ServiceAuthority {
+  readonly #options: ServiceAuthorityOptions;
+
+  constructor(options: ServiceAuthorityOptions) {
+    this.#options = options;
+  }
+
+  /** One use of the handle that allows it, counted; throws a denial that says what to add. */
+  authorize(service: Actor, need: ServiceNeed): Capability {
+    const capabilities = this.#options.capabilities();
+    const { audit } = this.#options;
+    const ask = askOf(service, need);
+    let verdict = capabilities.checkAny(service.handles, ask);
+    if (!verdict.allowed) {
+      const granted = capabilities.checkAny(this.#granted(service.key), ask);
+      if (granted.allowed) verdict = granted;
+    }
+    if (verdict.allowed) {
+      audit.verified(verdict.capability, ask);
+      return verdict.capability;
+    }
+    audit.denied(verdict.denial, ask);
+    throw denialError(verdict.denial, adviceFor(verdict.denial, need));
+  }
+
+  /** Whether `authorize` would pass now; nothing is counted or recorded. */
+  allows(service: Actor, need: ServiceNeed): boolean {
+    const capabilities = this.#options.capabilities();
+    const ask = askOf(service, need);
+    return [...service.handles, ...this.#granted(service.key)].some(
+      (each) => capabilities.foresee(each, ask).allowed,
+    );
+  }
+
+  /** Whether one of them, or what it was derived from, has ended. */
+  isAnyOver(handles: readonly Capability[]): boolean {
+    return handles.some((each) => this.#options.capabilities().isOver(each));
+  }
+
+  /** Resolves when the handles are on disk; refuses what the deployer does not hold. */
+  async mint(options: {
+    readonly key: ServiceKey;
+    readonly spec: ServiceSpec;
+    readonly revision: RevisionId;
+    readonly by: Capability;
+  }): Promise<readonly Capability[]> {
+    const { key, spec, revision, by } = options;
+    const problems = this.problems(spec, by);
+    if (problems.length > 0) throw exceeds(problems);
+    const capabilities = this.#options.capabilities();
+    const made = await Promise.allSettled(
+      termsOf(spec, by).map((terms) =>
+        capabilities.delegate(by, {
+          ...terms,
+          tenant: key.tenant,
+          label: `${DEPLOYED_LABEL}${revision}`,
+          to: { kind: "service", ...key },
+        }),
+      ),
+    );
+    const whole = made.filter(({ status }) => status === "fulfilled") as {
+      readonly value: Made;
+    }[];
+    const handles = whole.map(({ value }) => value.capability);
+    const failure = made.find((each) => each.status === "rejected");
+    if (failure !== undefined) {
+      await this.withdraw(handles);
+      throw failure.reason;
+    }
+    for (const { value } of whole) this.#options.audit.record(value.event);
+    return handles;
+  }
+
+  /** What of the spec goes beyond the deployer's capability, field by field. */
+  problems(spec: ServiceSpec, by: Capability): FieldError[] {
+    const entries = spec.capabilities ?? [];
+    if (entries.length > 0 && by.maxUses !== Infinity) {
+      const message = "cannot be given by a capability with max_uses: its uses would run out";
+      return [{ field: "capabilities", message }];
+    }
+    return termsOf(spec, by).flatMap((request, i) => {
+      try {
+        narrowTerms({ parent: by.record, request, wallMs: 0, defaultRatePerMinute: 1 });
+        return [];
+      } catch (error) {
+        const fields = (error instanceof SoloError && error.options.fields) || undefined;
+        if (fields === undefined) throw error;
+        return fields.map(({ field, message }) => ({
+          field: `capabilities.${i}.${field}`,
+          message,
+        }));
+      }
+    });
+  }
+
+  /** The handles of a recorded deployment; what a deploy or update that was cut off left goes. */
+  async revive(key: ServiceKey, ids: readonly string[]): Promise<readonly Capability[]> {
+    const capabilities = this.#options.capabilities();
+    const held = this.#heldBy(key);
+    await this.withdraw(held.filter((each) => isDeployed(each) && !ids.includes(each.id)));
+    return ids.map((id) => capabilities.get(id)).filter((each) => each !== undefined);
+  }
+
+  /** Ends the handles and forgets them. */
+  async withdraw(handles: readonly Capability[]): Promise<void> {
+    const capabilities = this.#options.capabilities();
+    const events = await Promise.all(handles.map((each) => capabilities.withdraw(each)));
+    for (const event of events) if (event !== undefined) this.#options.audit.record(event);
+  }
+
+  /** Everything the service held, gone: its name may be somebody else's next. */
+  async release(key: ServiceKey): Promise<void> {
+    await this.withdraw(this.#heldBy(key));
+  }
+
+  /** What was granted to the service while it ran. */
+  #granted(key: ServiceKey): Capability[] {
+    return this.#heldBy(key).filter((each) => !isDeployed(each));
+  }
+
+  #heldBy(key: ServiceKey): Capability[] {
+    return this.#options.capabilities().everHeldBy({ kind: "service", ...key });
+  }
+}
+
+const isDeployed = ({ record }: Capability): boolean => record.label.startsWith(DEPLOYED_LABEL);
+
+const askOf = ({ key }: Actor, { permission, resource, call }: ServiceNeed): Ask => ({
+  permission,
+  resource,
+  tenant: key.tenant,
+  presenter: key,
+  call,
+});
+
+/** A service derives nothing further. */
+const LEAF = { maxDepth: 0, maxChildren: 0 } as const;
+
+function termsOf(spec: ServiceSpec, by: Capability): DeriveRequest[] {
+  // Without a limit of its own: the deployer's counts, if it has one.
+  const usualRate = by.record.ratePerMinute === null ? { ratePerMinute: null } : {};
+  if (spec.capabilities === null) {
+    const resources = servicesWithin(by);
+    if (resources.length === 0) return [];
+    return [{ ...LEAF, ...usualRate, permissions: ["invoke"], resources }];
+  }
+  return spec.capabilities.map(({ permissions, resources, calls, ratePerMinute }) => ({
+    ...LEAF,
+    ...(ratePerMinute === null ? usualRate : { ratePerMinute }),
+    permissions,
+    resources,
+    ...(calls !== null && { calls }),
+  }));
+}
+
+/** The services that the deployer may pass on: what a service gets when nothing was said. */
+function servicesWithin({ record }: Capability): readonly string[] {
+  const { permissions, resources, maxDepth, maxUses } = record;
+  if (!permissions.includes("invoke") || maxDepth < 1 || maxUses !== null) return [];
+  if (resources.includes("*")) return ["service:*"];
+  return resources.filter((text) => text.startsWith("service:"));
+}
+
+function adviceFor(
+  { why }: Denial,
+  { permission, resource, call }: ServiceNeed,
+): { hint?: string } {
+  if (why === "narrowed") {
+    const entry = JSON.stringify({
+      resources: [resource],
+      permissions: [permission],
+      ...(call !== undefined && { calls: [{ handler: call.handler }] }),
+    });
+    return { hint: `Add ${entry} to "capabilities" in the service's deploy, and update it.` };
+  }
+  if (why === "rate") return {};
+  return {
+    hint: "Update the service with a token that is in force: what a service holds ends with the capability it was deployed with.",
+  };
+}
+
+const exceeds = (fields: readonly FieldError[]): SoloError =>
+  new SoloError(
+    "invalid_argument",
+    `The deploy asks more for the service than the deployer holds: ${fields
+      .map(({ field, message }) => `${field} ${message}`)
+      .join("; ")}.`,
+    { fields, hint: "Ask for less, or deploy with a capability that holds it." },
+  );
