@@ -193,7 +193,7 @@ const limits = z.strictObject({
   pressure_heap_percent: pressure(100, 85, "Of the heap that the kernel may have, in per cent"),
   pressure_loop_delay_ms: pressure(
     60_000,
-    250,
+    500,
     "The 99th percentile of the event loop's delay, in milliseconds",
   ),
   pressure_descriptors_percent: pressure(

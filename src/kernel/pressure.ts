@@ -2,8 +2,9 @@
  * When the kernel's host is under pressure (K4): what was measured, against thresholds.
  *
  * 1. Pure: the same readings always give the same changes.
- * 2. Pressure that began ends only well below its threshold, and after CALM_SAMPLES in a row:
- *    a value that wavers around it is one event, not hundreds.
+ * 2. Pressure begins after HIGH_SAMPLES beyond the threshold in a row, so that a moment's peak
+ *    is none; it ends after CALM_SAMPLES well on the good side, so that a value that wavers
+ *    is one event, not hundreds.
  */
 
 /** What is watched. Each has one reading, one threshold, and one direction. */
@@ -30,12 +31,14 @@ export interface Pressure {
   readonly threshold: number;
 }
 
-interface High {
-  readonly calm: number;
+interface Watch {
+  readonly isHigh: boolean;
+  /** Readings in a row that speak for a change. */
+  readonly samples: number;
 }
 
-/** Which of them are high now. */
-export type PressureState = Readonly<Partial<Record<Watched, High>>>;
+/** Of those that are high, or may become so. */
+export type PressureState = Readonly<Partial<Record<Watched, Watch>>>;
 
 export interface PressureChange {
   readonly state: PressureState;
@@ -43,6 +46,7 @@ export interface PressureChange {
   readonly ended: readonly Watched[];
 }
 
+export const HIGH_SAMPLES = 3;
 export const CALM_SAMPLES = 3;
 /** Pressure ends when the value is so far on the good side of its threshold. */
 const MARGIN = 0.1;
@@ -55,28 +59,30 @@ export function decidePressure(
   readings: Readings,
   thresholds: Thresholds,
 ): PressureChange {
-  const next: Partial<Record<Watched, High>> = {};
+  const next: Partial<Record<Watched, Watch>> = {};
   const began: Pressure[] = [];
   const ended: Watched[] = [];
   for (const what of Object.keys(WATCHED) as Watched[]) {
     const threshold = thresholds[what];
     const value = readings[what];
-    const before = state[what];
+    const { isHigh, samples } = state[what] ?? { isHigh: false, samples: 0 };
     if (threshold === 0 || value === undefined) {
-      if (before !== undefined) ended.push(what);
-      continue;
-    }
-    if (passes(what, value, threshold)) {
-      if (before === undefined) began.push({ what, value, threshold });
-      next[what] = { calm: 0 };
-    } else if (before !== undefined) {
-      const calm = isCalm(what, value, threshold) ? before.calm + 1 : 0;
+      if (isHigh) ended.push(what);
+    } else if (isHigh) {
+      const calm = isCalm(what, value, threshold) ? samples + 1 : 0;
       if (calm >= CALM_SAMPLES) ended.push(what);
-      else next[what] = { calm };
+      else next[what] = { isHigh, samples: calm };
+    } else if (passes(what, value, threshold)) {
+      const lasts = samples + 1 >= HIGH_SAMPLES;
+      if (lasts) began.push({ what, value, threshold });
+      next[what] = { isHigh: lasts, samples: lasts ? 0 : samples + 1 };
     }
   }
   return { state: next, began, ended };
 }
+
+export const highOf = (state: PressureState): Watched[] =>
+  (Object.keys(state) as Watched[]).filter((what) => state[what]!.isHigh);
 
 const passes = (what: Watched, value: number, threshold: number): boolean =>
   isFloor(what) ? value < threshold : value > threshold;

@@ -14,6 +14,7 @@ import type { Logger } from "#base/log.ts";
 import type { EventLog } from "#events/event-log.ts";
 import {
   decidePressure,
+  highOf,
   type Pressure,
   type PressureState,
   type Readings,
@@ -50,7 +51,7 @@ export class RuntimeMonitor {
 
   /** What is high now. */
   get high(): readonly Watched[] {
-    return Object.keys(this.#state) as Watched[];
+    return highOf(this.#state);
   }
 
   /** As last sampled; undefined before the first sample. */

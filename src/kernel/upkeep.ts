@@ -6,7 +6,7 @@ import { keyText } from "#base/ids.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
 const FLUSH_MS = 5000;
-const CHECK_MS = 250;
+const CHECK_MS = 50;
 const FLUSHES_AT_ONCE = 32;
 /** A guest that is busy for longer is left to the next round. */
 const FLUSH_WAIT_MS = 2000;

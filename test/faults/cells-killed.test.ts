@@ -2,7 +2,7 @@
  *  at once, the tenant's others come back with their state, other tenants notice nothing. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { descendants, isAlive, type ProcessRef } from "../support/processes.ts";
+import { descendants, isAlive, processRef, type ProcessRef } from "../support/processes.ts";
 import {
   startKernel,
   until,
@@ -121,6 +121,46 @@ describe("a tenant's cell that is killed", () => {
         expect(restart!["causation_id"]).toBe(crash!["id"]);
         expect((await alpha.status(service))["restarts"]).toBe(1);
       }
+    }));
+
+  test("with several at work is held against none of them, and each comes back in a cell of its own", () =>
+    unnoticed(async () => {
+      const tenant = kernel.tenant("suspects");
+      const deploy = (service_id: string) => () =>
+        tenant.deploy({
+          service_id,
+          code: COUNTER,
+          persistence: "durable",
+          restart_limits: CHECKS,
+        });
+      const shared = await cellOf(deploy("one"));
+      await deploy("two")();
+      const before = new Set(kernel.cellPids());
+      const slow = ["one", "two"].map((service) => tenant.ask(service, "slow"));
+      for (const service of ["one", "two"]) await atWork(tenant, service);
+      send("SIGKILL", shared);
+      for (const call of slow) expect(await endsWithin(PROMPTLY_MS, call)).toBe("outcome_unknown");
+      for (const service of ["one", "two"]) {
+        expect(await tenant.call(service, "get")).toBe(0);
+        const [crash] = await crashes(tenant, service);
+        expect(crash!["payload"]).toMatchObject({
+          innocent: true,
+          suspect: true,
+          last_messages: ["calls.slow"],
+        });
+      }
+      // One of the two new cells, whichever it is, ends one of the two services alone.
+      const [own] = kernel.cellPids().filter((pid) => !before.has(pid));
+      const instances = () =>
+        Promise.all(["one", "two"].map(async (each) => (await tenant.status(each))["instance_id"]));
+      const [one, two] = await instances();
+      send("SIGKILL", [processRef(own!)!]);
+      await until(
+        async () => (await instances()).some((id, at) => id !== [one, two][at]),
+        "an end",
+      );
+      const after = await instances();
+      expect(after.filter((id, at) => id === [one, two][at])).toHaveLength(1);
     }));
 
   test("again and again while nobody is at work, is held against nobody", () =>

@@ -4,6 +4,8 @@ import { expect, test } from "vitest";
 import {
   CALM_SAMPLES,
   decidePressure,
+  HIGH_SAMPLES,
+  highOf,
   WATCHED,
   type PressureState,
   type Readings,
@@ -17,6 +19,8 @@ const all = <T>(value: T): Record<Watched, T> =>
 const thresholds: Thresholds = all(100);
 const calm: Readings = { ...all(50), disk_free_mb: 500, memory_free_mb: 500 };
 
+const lasting = (readings: Readings) => Array.from({ length: HIGH_SAMPLES }, () => readings);
+
 const run = (samples: readonly Readings[], limits = thresholds) => {
   let state: PressureState = {};
   return samples.map((readings) => {
@@ -26,30 +30,40 @@ const run = (samples: readonly Readings[], limits = thresholds) => {
   });
 };
 
-test("a value beyond its threshold is told once, with the value and the threshold", () => {
+test("a value that stays beyond its threshold is told once, with the value and the threshold", () => {
   const high = { ...calm, cells: 101 };
-  const [first, second] = run([high, high]);
-  expect(first!.began).toEqual([{ what: "cells", value: 101, threshold: 100 }]);
-  expect(second!.began).toEqual([]);
+  const changes = run([high, high, high, high]);
+  expect(changes.map(({ began }) => began)).toEqual([
+    [],
+    [],
+    [{ what: "cells", value: 101, threshold: 100 }],
+    [],
+  ]);
 });
 
 test("what is left is watched from below", () => {
-  const [change] = run([{ ...calm, disk_free_mb: 99 }]);
+  const change = run(lasting({ ...calm, disk_free_mb: 99 })).at(-1);
   expect(change!.began).toEqual([{ what: "disk_free_mb", value: 99, threshold: 100 }]);
 });
 
 test("pressure ends only after enough calm samples in a row", () => {
   const high = { ...calm, heap_percent: 200 };
   const nearly = { ...calm, heap_percent: 95 };
-  const changes = run([high, calm, nearly, calm, calm, calm]);
-  expect(changes.map(({ ended }) => ended)).toEqual([[], [], [], [], [], ["heap_percent"]]);
+  const changes = run([...lasting(high), calm, nearly, calm, calm, calm]);
+  expect(changes.map(({ ended }) => ended).slice(HIGH_SAMPLES)).toEqual([
+    [],
+    [],
+    [],
+    [],
+    ["heap_percent"],
+  ]);
 });
 
 test("a threshold of 0 and a reading that the machine does not give are no pressure", () => {
-  const [off] = run([{ ...calm, cells: 1e9 }], { ...thresholds, cells: 0 });
-  expect(off!.began).toEqual([]);
-  const [unread] = run([{ ...calm, descriptors_percent: undefined }]);
-  expect(unread!.began).toEqual([]);
+  const off = run(lasting({ ...calm, cells: 1e9 }), { ...thresholds, cells: 0 });
+  expect(off.flatMap(({ began }) => began)).toEqual([]);
+  const unread = run(lasting({ ...calm, descriptors_percent: undefined }));
+  expect(unread.flatMap(({ began }) => began)).toEqual([]);
 });
 
 test("for any readings, beginnings and ends alternate and the state says which is last", () => {
@@ -64,7 +78,7 @@ test("for any readings, beginnings and ends alternate and the state says which i
           high.add(what);
         }
         for (const what of ended) expect(high.delete(what)).toBe(true);
-        expect(Object.keys(state).toSorted()).toEqual([...high].toSorted());
+        expect(highOf(state).toSorted()).toEqual([...high].toSorted());
       }
     }),
   );
@@ -72,7 +86,7 @@ test("for any readings, beginnings and ends alternate and the state says which i
 
 test("a steady calm always ends what was high", () => {
   const high = { ...all(1000), disk_free_mb: 0, memory_free_mb: 0 };
-  const last = run([high, ...Array.from({ length: CALM_SAMPLES }, () => calm)]).at(-1)!;
+  const last = run([...lasting(high), ...Array.from({ length: CALM_SAMPLES }, () => calm)]).at(-1)!;
   expect(last.state).toEqual({});
   expect([...last.ended].toSorted()).toEqual(names.toSorted());
 });

@@ -7,6 +7,7 @@
  */
 import type { Clock } from "#base/clock.ts";
 import type { TenantId } from "#base/ids.ts";
+import { decideBlame, type Accused, type Blame } from "#kernel/cells/blame.ts";
 import type { CellProcess } from "#kernel/cells/launcher.ts";
 import { FrameReader, FrameWriter, type Frame } from "#wire/frame.ts";
 import { FROM_CELL, type Heartbeat } from "#wire/messages.ts";
@@ -18,16 +19,15 @@ export interface CellEnd {
   readonly outOfMemory: boolean;
 }
 
-export interface SlotHandler {
+export interface SlotHandler extends Accused {
   frame(kind: number, id: number, payload: Buffer): void;
-  /** `suspect`: it had work at hand when the cell died. */
-  cellGone(end: CellEnd & { readonly suspect: boolean }): void;
-  readonly busy: boolean;
+  cellGone(end: CellEnd & { readonly blame: Blame }): void;
   usage(cpuMs: number, heapBytes: number): void;
 }
 
-/** A cell that is silent for so long is stuck as a whole. */
-const HEARTBEAT_LIMIT_MS = 5000;
+/** A cell that is silent at so many checks in a row is stuck as a whole. Checks, not time: a
+ *  kernel that was itself away has not listened. */
+const MAX_SILENT_CHECKS = 8;
 const BACKLOG_LIMIT_BYTES = 64 * 1024 * 1024;
 /** How long what one cell says may keep the kernel's thread before others have a turn. */
 const TURN_MS = 3;
@@ -46,14 +46,13 @@ export class Cell {
   readonly #writer: FrameWriter;
   readonly #clock: Clock;
   #nextSlot = 1;
-  #lastHeard: number;
+  #silentChecks = 0;
   #end: CellEnd | undefined;
   #isGone = false;
 
   constructor(options: { process: CellProcess; clock: Clock }) {
     this.process = options.process;
     this.#clock = options.clock;
-    this.#lastHeard = options.clock.now();
     const { socket } = options.process;
     this.#writer = new FrameWriter(socket);
     const ready = Promise.withResolvers<void>();
@@ -88,7 +87,7 @@ export class Cell {
     const end = this.#end;
     // A cell may end between its choice and this: it must not be waited for.
     if (this.#isGone && end !== undefined)
-      queueMicrotask(() => handler.cellGone({ ...end, suspect: false }));
+      queueMicrotask(() => handler.cellGone({ ...end, blame: "innocent" }));
     else this.#slots.set(slot, handler);
     return slot;
   }
@@ -119,9 +118,10 @@ export class Cell {
       this.#kill({ why: MEMORY_PASSED, outOfMemory: true });
   }
 
-  /** Called now and then by the pool. */
+  /** Called by the pool at regular intervals. */
   checkHeartbeat(): void {
-    if (this.#clock.now() - this.#lastHeard > HEARTBEAT_LIMIT_MS) this.kill("it stopped answering");
+    this.#silentChecks += 1;
+    if (this.#silentChecks > MAX_SILENT_CHECKS) this.kill("it stopped answering");
   }
 
   #kill(end: CellEnd): void {
@@ -134,7 +134,7 @@ export class Cell {
   #read(reader: FrameReader, chunk: Buffer): void {
     const { socket } = this.process;
     const begun = this.#clock.now();
-    this.#lastHeard = begun;
+    this.#silentChecks = 0;
     for (let at = 0; at < chunk.length && this.#end === undefined; at += PIECE_BYTES) {
       if (this.#clock.now() - begun > TURN_MS) {
         socket.pause();
@@ -169,8 +169,9 @@ export class Cell {
   #endSlots(end: CellEnd): void {
     const handlers = [...this.#slots.values()];
     this.#slots.clear();
-    const anyBusy = handlers.some((handler) => handler.busy);
-    // With nobody at work the cell died by itself: nobody is to blame.
-    for (const handler of handlers) handler.cellGone({ ...end, suspect: anyBusy && handler.busy });
+    const blames = decideBlame(handlers, end);
+    for (const [at, handler] of handlers.entries()) {
+      handler.cellGone({ ...end, blame: blames[at]! });
+    }
   }
 }

@@ -26,7 +26,7 @@ export interface CellPoolOptions {
 
 const READY_TIMEOUT_MS = 15_000;
 const REFILL_AFTER_MS = 150;
-const CHECK_MS = 1000;
+const CHECK_MS = 250;
 /** How often a cell's memory is read where the operating system does not hold its limit. */
 const MEMORY_CHECK_MS = 50;
 /** A tenant's cell without instances is kept for the next deploy. */

@@ -10,6 +10,7 @@ import { within } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
 import type { InstanceId } from "#base/ids.ts";
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
+import type { Blame } from "#kernel/cells/blame.ts";
 import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
 import { Answers } from "#kernel/services/answers.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
@@ -18,6 +19,7 @@ import {
   exitOf,
   gone,
   InstanceCrash,
+  type Fault,
   outcomeOf,
   refusalFrom,
 } from "#kernel/services/outcomes.ts";
@@ -57,7 +59,8 @@ const WINDOW = 64;
 /** One more is given while what it has been given holds less than this. */
 const WINDOW_CHARS = 8 * 1024 * 1024;
 /** After `drop`, the cell has this long to report the end before it is killed. */
-const DROP_GRACE_MS = 1000;
+const DROP_GRACE_MS = 125;
+const ITS_OWN: Fault = { blame: "culprit", withCell: false };
 const STARTUP_GRACE_MS = 1000;
 
 interface Asked {
@@ -144,6 +147,10 @@ export class Instance implements Child, SlotHandler {
     return this.#open.size > 0 || !this.#ready;
   }
 
+  get overdue(): boolean {
+    return this.#overdue !== undefined;
+  }
+
   get openCount(): number {
     return this.#open.size;
   }
@@ -213,11 +220,11 @@ export class Instance implements Child, SlotHandler {
     this.#stopping ??= "kill";
     this.#send(TO_CELL.drop, 0);
     this.cell.flush();
-    this.#end(down("dropped", "It was killed."), false);
+    this.#end(down("dropped", "It was killed."));
   }
 
   /** Ends an instance that holds a thread for too long; the cell too, if it cannot. */
-  overdue(message: string): void {
+  endOverdue(message: string): void {
     if (this.#ended || this.#dropTimer !== undefined) return;
     this.#overdue = message;
     this.#send(TO_CELL.drop, 0);
@@ -229,10 +236,13 @@ export class Instance implements Child, SlotHandler {
     this.heapBytes = heapBytes;
   }
 
-  cellGone({ why, outOfMemory, suspect }: CellEnd & { readonly suspect: boolean }): void {
-    if (this.#overdue !== undefined) return this.#end(down("timeout", this.#overdue), false);
-    const reason = outOfMemory && suspect ? "memory" : "cell";
-    this.#end(down(reason, `The process around it ended: ${why}.`), !suspect);
+  cellGone({ why, outOfMemory, blame }: CellEnd & { readonly blame: Blame }): void {
+    const reason = outOfMemory && blame !== "innocent" ? "memory" : "cell";
+    const report =
+      this.#overdue === undefined
+        ? down(reason, `The process around it ended: ${why}.`)
+        : down("timeout", this.#overdue);
+    this.#end(report, { blame, withCell: true });
   }
 
   frame(kind: number, id: number, payload: Buffer): void {
@@ -319,7 +329,7 @@ export class Instance implements Child, SlotHandler {
       }
       case FROM_CELL.down: {
         const report = readDown(text);
-        return () => this.#end(report, false);
+        return () => this.#end(report);
       }
       default:
         return undefined;
@@ -385,7 +395,7 @@ export class Instance implements Child, SlotHandler {
     saved.then(settled(undefined), settled(state));
   }
 
-  #end(report: Down, innocent: boolean): void {
+  #end(report: Down, fault: Fault = ITS_OWN): void {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#dropTimer);
@@ -417,7 +427,7 @@ export class Instance implements Child, SlotHandler {
     this.answers.end(gone());
     for (const { reject } of this.#asked.values()) reject(gone());
     this.#asked.clear();
-    const crash = new InstanceCrash(ended, { innocent, handlers });
+    const crash = new InstanceCrash(ended, { ...fault, handlers });
     this.#starting.promise.catch(() => {});
     this.#starting.reject(crash);
     this.#options.events.handBack(this, back);

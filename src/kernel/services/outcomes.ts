@@ -1,22 +1,36 @@
 /** How an instance's end, and a guest's own errors, look from outside. */
 import { isErrorCode, SoloError, type ErrorBody } from "#base/errors.ts";
+import type { Blame } from "#kernel/cells/blame.ts";
 import type { ExitReason } from "#supervisor/child.ts";
 import type { Down } from "#wire/messages.ts";
 
 const MAX_DETAIL_CHARS = 16 * 1024;
 
+/** Whose fault an end is, as far as it is known. */
+export interface Fault {
+  readonly blame: Blame;
+  readonly withCell: boolean;
+}
+
 /** Why an instance ended when nobody asked it to. */
 export class InstanceCrash extends Error {
   readonly down: Down;
-  /** The cell died and this instance had nothing to do with it. */
-  readonly innocent: boolean;
+  readonly blame: Blame;
+  /** It ended because the process around it did. */
+  readonly withCell: boolean;
   /** The dispatches that were being handled. */
   readonly handlers: readonly string[];
-  constructor(down: Down, options: { innocent: boolean; handlers: readonly string[] }) {
+  constructor(down: Down, options: Fault & { handlers: readonly string[] }) {
     super(down.message);
     this.down = down;
-    this.innocent = options.innocent;
+    this.blame = options.blame;
+    this.withCell = options.withCell;
     this.handlers = options.handlers;
+  }
+
+  /** Nothing says that this instance, and no other, caused it. */
+  get innocent(): boolean {
+    return this.blame !== "culprit";
   }
 }
 

@@ -106,14 +106,15 @@ export class ReplicaRecord {
     });
   }
 
-  /** The cell died under it; nothing is held against it. */
+  /** The cell died under it; nothing is held against it, though it may be a suspect. */
   relocated(crash: InstanceCrash): void {
     this.#record("service_crashed", {
       instance_id: this.#instance?.id ?? "",
-      reason: "cell",
+      reason: crash.down.reason,
       message: crash.message,
       restarts: this.restarts,
       innocent: true,
+      ...(crash.blame === "suspect" && { suspect: true, last_messages: crash.handlers }),
     });
   }
 

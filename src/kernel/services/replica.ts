@@ -37,7 +37,9 @@ import type { SnapshotWish, StateSource } from "#wire/messages.ts";
 
 const BACKOFF = { baseMs: 50, factor: 2, maxMs: 5000 };
 /** Beyond its own time limit a message has this long before the instance is stopped. */
-const OVERDUE_GRACE_MS = 500;
+const OVERDUE_GRACE_MS = 75;
+/** What may have ended a shared cell starts in a cell of its own for so long. */
+const APART_MS = 600_000;
 
 export interface ReplicaOptions {
   readonly key: ServiceKey;
@@ -90,6 +92,8 @@ export class Replica {
   #supervisor: Supervisor | undefined;
   #instance: Instance | undefined;
   #fastLane = true;
+  /** When a cell ended and this may have been the cause. */
+  #blamedAt: number | undefined;
   /** Messages wait in the mailbox although the instance runs: its successor is being made. */
   #held = false;
   #flushing: Promise<unknown> | undefined;
@@ -117,7 +121,7 @@ export class Replica {
         oldest?.cancel(why);
         return oldest !== undefined;
       },
-      overflow: () => this.#instance?.overdue("Its mailbox was full and its policy is kill."),
+      overflow: () => this.#instance?.endOverdue("Its mailbox was full and its policy is kill."),
     });
     const inherited = options.predecessor?.state === undefined ? undefined : predecessor?.timers;
     this.timers = inherited ?? new MessageTimers((json) => this.#info(json));
@@ -302,7 +306,7 @@ export class Replica {
     if (instance === undefined || instance.openCount === 0) return;
     const limit = this.spec.limits.callTimeoutMs + OVERDUE_GRACE_MS;
     if (now - instance.progressAt > limit) {
-      instance.overdue(`A message was not handled within ${this.spec.limits.callTimeoutMs} ms.`);
+      instance.endOverdue(`A message was not handled within ${this.spec.limits.callTimeoutMs} ms.`);
     }
   }
 
@@ -339,6 +343,17 @@ export class Replica {
     this.send({ kind: "info", handler: "info", payload: json, outcome: nobody });
   }
 
+  /** Its instance gets a cell of its own: it asked for one, or may have ended the shared one. */
+  get #alone(): boolean {
+    const at = this.#blamedAt;
+    if (this.spec.isolation === "dedicated") return true;
+    return at !== undefined && this.#powers.clock.now() - at < APART_MS;
+  }
+
+  #noteBlame({ withCell, blame }: InstanceCrash): void {
+    if (withCell && blame !== "innocent") this.#blamedAt = this.#powers.clock.now();
+  }
+
   async #startRunner(signal: AbortSignal): Promise<Runner> {
     if (this.#lifecycle.can("restarting")) this.#lifecycle.move("restarting");
     const runner = await Runner.start(
@@ -346,7 +361,10 @@ export class Replica {
         start: (abort) => this.#startInstance(abort),
         current: (instance) => this.#currentChanged(instance),
         now: () => this.#powers.clock.now(),
-        relocated: (crash) => this.record.relocated(crash),
+        relocated: (crash) => {
+          this.#noteBlame(crash);
+          this.record.relocated(crash);
+        },
       },
       signal,
     );
@@ -358,7 +376,7 @@ export class Replica {
     const { cells, snapshots, clock } = this.#powers;
     const id = newInstanceId();
     const [cell, snapshot] = await Promise.all([
-      spec.isolation === "dedicated" ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
+      this.#alone ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
       keepsState(spec) ? snapshots.load(this.#stateKey) : undefined,
     ]);
     const start = startMessage({
@@ -480,6 +498,7 @@ export class Replica {
     if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
     if (!(error instanceof InstanceCrash)) return this.record.startFailed(error);
     if (error.down.fastLane) this.#fastLane = false;
+    this.#noteBlame(error);
     this.record.crashed(error);
   }
 }

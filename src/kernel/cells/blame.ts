@@ -1,0 +1,38 @@
+/**
+ * Who is to blame for the end of a cell (DESIGN, attribution).
+ *
+ * 1. A named offender is the only one; without one, whoever was at work may be it.
+ * 2. One at work is the culprit. Of several, each is a suspect: it starts again in a cell of
+ *    its own, where the next end names it.
+ * 3. Nobody at work: a cell that passed its memory limit is the largest heap's doing; any
+ *    other cell died by itself.
+ */
+
+export type Blame = "culprit" | "suspect" | "innocent";
+
+/** What is known of an instance when its cell ends. */
+export interface Accused {
+  /** The kernel had told it to end, because it held its thread for too long. */
+  readonly overdue: boolean;
+  /** It had work at hand. */
+  readonly busy: boolean;
+  readonly heapBytes: number;
+}
+
+/** So many start again apart, those with the largest heaps first: each costs a process. */
+export const MAX_SUSPECTS = 8;
+
+export function decideBlame(
+  accused: readonly Accused[],
+  { outOfMemory }: { readonly outOfMemory: boolean },
+): Blame[] {
+  const blamed = (found: readonly Accused[], blame: Blame): Blame[] =>
+    accused.map((each) => (found.includes(each) ? blame : "innocent"));
+  const overdue = accused.filter((each) => each.overdue);
+  if (overdue.length > 0) return blamed(overdue, "culprit");
+  const byHeap = accused.toSorted((a, b) => b.heapBytes - a.heapBytes);
+  const busy = byHeap.filter((each) => each.busy);
+  if (busy.length === 1) return blamed(busy, "culprit");
+  if (busy.length > 1) return blamed(busy.slice(0, MAX_SUSPECTS), "suspect");
+  return blamed(outOfMemory ? byHeap.slice(0, 1) : [], "culprit");
+}

@@ -1,0 +1,49 @@
+/** Who is to blame for the end of a cell (src/kernel/cells/blame.ts). */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { decideBlame, MAX_SUSPECTS, type Accused } from "#kernel/cells/blame.ts";
+
+const quiet: Accused = { overdue: false, busy: false, heapBytes: 1000 };
+const killed = { outOfMemory: false };
+const outOfMemory = { outOfMemory: true };
+
+test("one that was told to end and did not is the culprit, whoever else was at work", () => {
+  const accused = [quiet, { ...quiet, busy: true }, { ...quiet, busy: true, overdue: true }];
+  expect(decideBlame(accused, killed)).toEqual(["innocent", "innocent", "culprit"]);
+});
+
+test("the only one at work is the culprit", () => {
+  expect(decideBlame([quiet, { ...quiet, busy: true }], killed)).toEqual(["innocent", "culprit"]);
+});
+
+test("several at work are suspects, none the culprit", () => {
+  const busy = { ...quiet, busy: true };
+  expect(decideBlame([busy, quiet, busy], killed)).toEqual(["suspect", "innocent", "suspect"]);
+});
+
+test("with nobody at work nobody is to blame, unless memory ran out: then the largest heap is", () => {
+  const large = { ...quiet, heapBytes: 5000 };
+  expect(decideBlame([quiet, large], killed)).toEqual(["innocent", "innocent"]);
+  expect(decideBlame([quiet, large], outOfMemory)).toEqual(["innocent", "culprit"]);
+  expect(decideBlame([], outOfMemory)).toEqual([]);
+});
+
+test("whatever happened: a culprit stands alone or was overdue, and suspects are bounded and were at work", () => {
+  const accused = fc.array(
+    fc.record({ overdue: fc.boolean(), busy: fc.boolean(), heapBytes: fc.nat() }),
+    { maxLength: 30 },
+  );
+  fc.assert(
+    fc.property(accused, fc.boolean(), (instances, memory) => {
+      const blames = decideBlame(instances, { outOfMemory: memory });
+      const having = (blame: string) => instances.filter((_, at) => blames[at] === blame);
+      expect(blames).toHaveLength(instances.length);
+      const culprits = having("culprit");
+      expect(culprits.length <= 1 || culprits.every(({ overdue }) => overdue)).toBe(true);
+      const suspects = having("suspect");
+      expect(suspects.length).toBeLessThanOrEqual(MAX_SUSPECTS);
+      expect(suspects.every(({ busy }) => busy)).toBe(true);
+      expect(culprits.length === 0 || suspects.length === 0).toBe(true);
+    }),
+  );
+});
