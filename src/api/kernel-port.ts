@@ -14,6 +14,8 @@ export interface Credentials {
   readonly token?: string;
   /** The tenant to act for: header or metadata `x-solo-tenant`. */
   readonly tenant?: string;
+  /** The tenant that the client's certificate holds it to, if it showed one. */
+  readonly certificateTenant?: string;
 }
 
 export interface RequestContext {

@@ -18,6 +18,7 @@ import type { Config } from "#config/schema.ts";
 import { GrpcGateway } from "#gateway/grpc/gateway.ts";
 import { MetricsServer } from "#gateway/metrics/server.ts";
 import { RestGateway } from "#gateway/rest/gateway.ts";
+import type { ServerTls } from "#gateway/tls/server-tls.ts";
 import { Kernel } from "#kernel/kernel.ts";
 import type { GatewayPart } from "#kernel/parts.ts";
 import type { StartFlags } from "#cli/powers.ts";
@@ -95,23 +96,24 @@ async function start(options: {
   const begun = performance.now();
   prepareDataDir(dataDir);
   const token = ownerToken(dataDir);
+  const tls = await openTls(config, log);
   const cellHost = openCellHost({ mode: config.security.sandbox, node: process.execPath, log });
   const addresses = { http: "", grpc: "", metrics: null as string | null };
   // A gateway that restarts must come back where clients know it.
-  const portOf = (address: string | null, configured: number) =>
-    address ? Number(new URL(address).port) : configured;
+  const ports = { grpc: listen_port, rest: http_port, metrics: metrics_port };
   const gateways: GatewayPart[] = [
     {
       id: "grpc",
       start: async (kernel) => {
-        const port = addresses.grpc === "" ? listen_port : Number(addresses.grpc.split(":").at(-1));
         const gateway = await GrpcGateway.start({
           kernel,
           host,
-          port,
+          port: ports.grpc,
           log,
           limits: { maxReceiveBytes: config.limits.max_body_bytes },
+          tls,
         });
+        ports.grpc = gateway.address.port;
         addresses.grpc = `${gateway.address.host}:${gateway.address.port}`;
         return gateway;
       },
@@ -122,13 +124,15 @@ async function start(options: {
         const gateway = await RestGateway.start({
           kernel,
           host,
-          port: portOf(addresses.http, http_port),
+          port: ports.rest,
           log,
           version,
           allowedHosts: config.security.allowed_hosts,
           limits: { bodyBytes: config.limits.max_body_bytes },
           isSoloToken: (text) => text.startsWith("solo_"),
+          tls,
         });
+        ports.rest = gateway.address.port;
         addresses.http = gateway.address.url;
         return gateway;
       },
@@ -148,9 +152,11 @@ async function start(options: {
         const gateway = await MetricsServer.start({
           kernel: open,
           host,
-          port: portOf(addresses.metrics, metrics_port),
+          port: ports.metrics,
           log,
+          tls,
         });
+        ports.metrics = gateway.address.port;
         addresses.metrics = gateway.address.url;
         return gateway;
       },
@@ -175,6 +181,23 @@ async function start(options: {
   welcome({ version, dataDir, addresses, kernel, ms: performance.now() - begun });
   announce(dataDir, addresses);
   return kernel;
+}
+
+/** Lives as long as the process. */
+async function openTls({ security }: Config, log: ProcessLogger): Promise<ServerTls | undefined> {
+  if (!security.tls) return undefined;
+  const { ServerTls: Tls } = await import("#gateway/tls/server-tls.ts");
+  return Tls.open({
+    files: {
+      cert: security.tls_cert,
+      key: security.tls_key,
+      clientCa: security.tls_client_ca,
+      crl: security.tls_crl,
+    },
+    requireClient: security.require_mtls,
+    log,
+    clock: systemClock,
+  });
 }
 
 function welcome(options: {

@@ -15,6 +15,9 @@ const globalOptions = (): Option[] => [
     "--token-file <file>",
     "A file with the token; SOLO_TOKEN or the owner's unless given.",
   ),
+  new Option("--ca <file>", "The authority behind an https address; SOLO_CA unless given."),
+  new Option("--cert <file>", "A client certificate to show; SOLO_CERT unless given."),
+  new Option("--key <file>", "The key of --cert; SOLO_KEY unless given."),
   new Option("--data-dir <dir>", "The kernel's data directory; ./data unless configured."),
   new Option(
     "--config <file>",

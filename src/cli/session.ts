@@ -12,6 +12,9 @@ export interface GlobalOptions {
   readonly json?: boolean;
   readonly url?: string;
   readonly tokenFile?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
   readonly dataDir?: string;
   readonly config?: string;
   readonly tenant?: string;
@@ -89,11 +92,15 @@ export class Session {
     ]);
     const { env, fetch } = this.powers;
     const { url, tokenFile, tenant, timeout } = this.global;
+    const file = (path: string | undefined) => (path === undefined ? undefined : this.path(path));
     const found = await findKernel({
       dataDir: await this.dataDir(),
       env,
       url,
-      tokenFile: tokenFile === undefined ? undefined : this.path(tokenFile),
+      tokenFile: file(tokenFile),
+      ca: file(this.global.ca),
+      cert: file(this.global.cert),
+      key: file(this.global.key),
     });
     return createClient({
       ...found,

@@ -4,22 +4,30 @@
  * 1. What is named (`url`, SOLO_URL) goes before what `<data_dir>/kernel.json` says.
  * 2. The owner's token found in the data directory is only ever sent to a loopback
  *    address; for any other the token must be named (`tokenFile`, SOLO_TOKEN).
+ * 3. For https, files that are named go before the data directory's own authority and the
+ *    operator's certificate, which are for loopback addresses only.
  */
 import { readFile as readFileFromDisk } from "node:fs/promises";
 import { join } from "node:path";
 import { SoloError } from "#base/errors.ts";
+import type { ClientTls } from "#client/tls-fetch.ts";
 
 export interface FindKernelOptions {
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly url?: string | undefined;
   readonly tokenFile?: string | undefined;
+  /** Files for https, before SOLO_CA, SOLO_CERT and SOLO_KEY. */
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
   readonly readFile?: (path: string) => Promise<string>;
 }
 
 export interface FoundKernel {
   readonly url: string;
   readonly token?: string;
+  readonly tls?: ClientTls;
 }
 
 type ReadFile = NonNullable<FindKernelOptions["readFile"]>;
@@ -86,5 +94,35 @@ export async function findKernel(options: FindKernelOptions): Promise<FoundKerne
   const { dataDir, env, readFile = readText } = options;
   const url = options.url ?? (env["SOLO_URL"] || (await urlFromDataDir(readFile, dataDir)));
   const token = await findToken(options, url);
-  return { url, ...(token !== undefined && { token }) };
+  const tls = url.startsWith("https:") ? await findTls(options, url) : undefined;
+  return { url, ...(token !== undefined && { token }), ...(tls !== undefined && { tls }) };
+}
+
+/** Undefined when there is nothing of our own: the system's authorities decide. */
+async function findTls(options: FindKernelOptions, url: string): Promise<ClientTls | undefined> {
+  const { dataDir, env, readFile = readText } = options;
+  const named = {
+    ca: options.ca ?? env["SOLO_CA"],
+    cert: options.cert ?? env["SOLO_CERT"],
+    key: options.key ?? env["SOLO_KEY"],
+  };
+  const own = isLoopback(url) ? join(dataDir, "certs") : undefined;
+  const read = async (path: string | undefined, fallback: string) => {
+    if (!path) return own && readIfThere(readFile, join(own, fallback));
+    const text = await readIfThere(readFile, path);
+    if (text !== undefined) return text;
+    throw new SoloError("invalid_argument", `The file ${path} is not there.`);
+  };
+  const client = named.cert || named.key ? undefined : own;
+  const [ca, cert, key] = await Promise.all([
+    read(named.ca, "ca.pem"),
+    client || named.cert ? read(named.cert, "clients/operator.pem") : undefined,
+    client || named.key ? read(named.key, "clients/operator.key") : undefined,
+  ]);
+  if (ca === undefined && cert === undefined && key === undefined) return undefined;
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
 }

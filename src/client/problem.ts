@@ -78,6 +78,18 @@ export const notSolo = (url: string): SoloError =>
 /** fetch refuses the ports that browsers refuse, and says so only in words. */
 const BAD_PORT = "bad port";
 
+/** Why the server's certificate is not accepted; nothing was sent. */
+const UNTRUSTED: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: "no accepted authority vouches for it",
+  SELF_SIGNED_CERT_IN_CHAIN: "no accepted authority vouches for it",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "no accepted authority vouches for it",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "no accepted authority vouches for it",
+  CERT_SIGNATURE_FAILURE: "another authority made it",
+  CERT_HAS_EXPIRED: "it has expired",
+  CERT_NOT_YET_VALID: "it is not valid yet",
+  ERR_TLS_CERT_ALTNAME_INVALID: "it is for another host",
+};
+
 /** Failures before the request can have left this machine. */
 const NEVER_SENT = new Set([
   "ECONNREFUSED",
@@ -88,6 +100,7 @@ const NEVER_SENT = new Set([
   "EACCES",
   "UND_ERR_CONNECT_TIMEOUT",
   BAD_PORT,
+  ...Object.keys(UNTRUSTED),
 ]);
 
 function systemCode(thrown: unknown): string | undefined {
@@ -97,6 +110,11 @@ function systemCode(thrown: unknown): string | undefined {
   }
   return undefined;
 }
+
+const START = "Start one with `solo start`, or say where it is with SOLO_URL.";
+/** A server that refuses a certificate only closes the connection. */
+const WANTS_CERTIFICATE =
+  "It closed the connection: if it requires client certificates, name a valid one with --cert and --key, or SOLO_CERT and SOLO_KEY.";
 
 export interface FailedRequest {
   readonly url: string;
@@ -109,6 +127,14 @@ export function networkError(thrown: unknown, request: FailedRequest): SoloError
   if (thrown instanceof SoloError) return thrown;
   const code = systemCode(thrown);
   const why = code === undefined ? "" : ` (${code})`;
+  const untrusted = UNTRUSTED[code ?? ""];
+  if (untrusted !== undefined) {
+    return new SoloError(
+      "kernel_unreachable",
+      `The certificate of ${request.url} is not accepted: ${untrusted}.`,
+      { hint: "Name the authority's file with --ca or SOLO_CA.", cause: thrown },
+    );
+  }
   if (request.changes && (code === undefined || !NEVER_SENT.has(code))) {
     return new SoloError(
       "outcome_unknown",
@@ -117,7 +143,7 @@ export function networkError(thrown: unknown, request: FailedRequest): SoloError
     );
   }
   return new SoloError("kernel_unreachable", `No kernel answers at ${request.url}${why}.`, {
-    hint: "Start one with `solo start`, or say where it is with SOLO_URL.",
+    hint: request.url.startsWith("https:") && code === "UND_ERR_SOCKET" ? WANTS_CERTIFICATE : START,
     cause: thrown,
   });
 }

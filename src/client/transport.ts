@@ -9,6 +9,7 @@ import { SoloError } from "#base/errors.ts";
 import { MAX_ANSWER_BYTES } from "#client/limits.ts";
 import { answerError, networkError, notSolo } from "#client/problem.ts";
 import type { WireRequest } from "#client/request.ts";
+import { tlsFetch, type ClientTls } from "#client/tls-fetch.ts";
 
 export interface TransportOptions {
   /** The kernel's address, such as "http://127.0.0.1:8080". */
@@ -17,6 +18,8 @@ export interface TransportOptions {
   /** The tenant to act for; the token's own unless given. */
   readonly tenant?: string;
   readonly fetch?: typeof globalThis.fetch;
+  /** For https: authorities to accept, and a certificate to show. */
+  readonly tls?: ClientTls;
 }
 
 export interface ExchangeOptions {
@@ -104,7 +107,7 @@ function scopeOf({ ms, signal }: ExchangeOptions): Scope {
 export function openTransport(options: TransportOptions): Transport {
   const url = baseUrl(options.url);
   const common = headersOf(options);
-  const { fetch = globalThis.fetch } = options;
+  const { tls, fetch = tls === undefined ? globalThis.fetch : tlsFetch(tls) } = options;
 
   async function respond(request: WireRequest, headers: object, signal: AbortSignal) {
     const { method, target, body } = request;

@@ -12,7 +12,14 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type Flags = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Variables that begin with SOLO_ and are not settings: the file, and the command line client's. */
-const NOT_SETTINGS = new Set(["SOLO_CONFIG", "SOLO_TOKEN", "SOLO_URL"]);
+const NOT_SETTINGS = new Set([
+  "SOLO_CONFIG",
+  "SOLO_TOKEN",
+  "SOLO_URL",
+  "SOLO_CA",
+  "SOLO_CERT",
+  "SOLO_KEY",
+]);
 /** Kubernetes sets these in every pod beside a service named "solo". */
 const KUBERNETES = /^SOLO_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?)$/;
 

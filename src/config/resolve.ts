@@ -70,6 +70,9 @@ function judge(setting: Setting): Problem | ConfigKey | undefined {
   return at(part, unknownMessage(part));
 }
 
+/** What the default of a path in the data directory begins with. */
+const DATA_DIR = "<data_dir>";
+
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/i;
 
 /** Rules between keys; each names the setting that has to change. */
@@ -83,14 +86,14 @@ function crossProblems(config: Config, sources: ReadonlyMap<string, Source>): Pr
     refuse(
       "solo.host",
       `expected a loopback address (127.0.0.1, ::1, localhost), found ${foundText(solo.host)}: ` +
-        "whoever reaches this address could use stolen tokens and read them on the way; " +
+        "whoever reaches this address could use stolen tokens, and without security.tls read them on the way; " +
         "set security.allow_remote = true if other machines are meant to reach it",
     );
   }
-  if (security.require_mtls) {
+  if (security.require_mtls && !security.tls) {
     refuse(
       "security.require_mtls",
-      "expected false: this version cannot check client certificates",
+      "expected security.tls = true beside it: without TLS there are no certificates",
     );
   }
   const ports = ["listen_port", "http_port", "metrics_port"] as const;
@@ -139,15 +142,17 @@ export function resolve(settings: readonly Setting[], cwd: string): Resolved {
 
   const value = (path: string) => winners.get(path)?.value;
   const dataDir = absolute(cwd, String(value("solo.data_dir")));
-  const under = (path: string, name: string) =>
-    value(path) === undefined ? absolute(dataDir, name) : absolute(cwd, String(value(path)));
   const draft: Record<string, Record<string, unknown>> = { tenants };
-  for (const key of KEYS) (draft[key.section] ??= {})[key.name] = structuredClone(value(key.path));
+  for (const key of KEYS) {
+    const given = value(key.path);
+    const section = (draft[key.section] ??= {});
+    if (key.derivedDefault === undefined) section[key.name] = structuredClone(given);
+    else {
+      const fallback = key.derivedDefault.replace(DATA_DIR, () => dataDir);
+      section[key.name] = typeof given === "string" ? absolute(cwd, given) : fallback;
+    }
+  }
   draft["solo"]!["data_dir"] = dataDir;
-  draft["database"] = {
-    events_db: under("database.events_db", "events"),
-    vault_db: under("database.vault_db", "vault"),
-  };
 
   const config = freeze(draft) as unknown as Config;
   const sources = new Map([...winners].map(([path, { source }]) => [path, source]));

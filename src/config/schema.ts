@@ -231,11 +231,31 @@ const security = z.strictObject({
   }),
   allow_remote: boolean({
     default: false,
-    is: "Whether host may be an address that other machines reach. Tokens then cross the network unencrypted unless something in front adds TLS.",
+    is: "Whether host may be an address that other machines reach. Without tls, or something in front that adds it, tokens then cross the network unencrypted.",
+  }),
+  tls: boolean({
+    default: false,
+    is: "Whether gRPC, REST and metrics speak TLS, with the files below; `solo certs init` makes them.",
   }),
   require_mtls: boolean({
     default: false,
-    is: "Whether gRPC clients must show a certificate. This version cannot yet, and refuses true.",
+    is: "Whether every client must show a certificate that tls_client_ca vouches for; needs tls.",
+  }),
+  tls_cert: derivedPath({
+    from: "<data_dir>/certs/server.pem",
+    is: "The server's certificate, with the intermediate ones if there are any; PEM.",
+  }),
+  tls_key: derivedPath({
+    from: "<data_dir>/certs/server.key",
+    is: "The private key of tls_cert; PEM.",
+  }),
+  tls_client_ca: derivedPath({
+    from: "<data_dir>/certs/ca.pem",
+    is: "The authorities whose client certificates are accepted; PEM. Without the file no client is asked for one.",
+  }),
+  tls_crl: derivedPath({
+    from: "<data_dir>/certs/crl.pem",
+    is: "The revocation lists of these authorities; PEM. Without the file nothing counts as revoked.",
   }),
   allowed_hosts: z.array(z.string().min(1)).default([]).meta({
     description:
@@ -313,13 +333,16 @@ type Frozen<T> = T extends readonly (infer E)[]
     ? { readonly [K in keyof T]: Frozen<T[K]> }
     : T;
 
+/** Every derived default filled in. */
+type Complete<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+
 /** The settings a kernel runs with: complete, checked, frozen; paths are absolute. */
 export type Config = Frozen<{
   solo: z.output<typeof solo>;
   limits: z.output<typeof limits>;
   telemetry: z.output<typeof telemetry>;
-  security: z.output<typeof security>;
+  security: Complete<z.output<typeof security>>;
   egress: z.output<typeof egress>;
-  database: { events_db: string; vault_db: string };
+  database: Complete<z.output<typeof database>>;
   tenants: Record<string, Partial<TenantLimits>>;
 }>;

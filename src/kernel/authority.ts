@@ -32,6 +32,9 @@ export interface AuthorityOptions {
   readonly ratePerMinute: number;
 }
 
+/** Where the transport has proved nothing of who presents the capability, it is left out. */
+export type Presented = Omit<Ask, "presenter"> & Partial<Pick<Ask, "presenter">>;
+
 const DEFAULT_TENANT = tenantId("default");
 const UNPROVED: Presenter = Object.freeze({});
 
@@ -88,10 +91,10 @@ export class Authority {
   /** One use; throws the denial. What it returns is to be awaited before acting. */
   authorize(
     principal: Principal,
-    { permission, resource, tenant, call }: Omit<Ask, "presenter">,
+    { permission, resource, tenant, call, presenter = UNPROVED }: Presented,
   ): Promise<void> | undefined {
     const { audit } = this.#options;
-    const ask: Ask = { permission, resource, tenant, presenter: UNPROVED, call };
+    const ask: Ask = { permission, resource, tenant, presenter, call };
     if (principal === undefined) throw this.strangerRefusal(ask);
     const verdict = this.capabilities.check(principal, ask);
     if (verdict.allowed) {

@@ -18,6 +18,7 @@ import { SoloError, toSoloError, type FieldError } from "#base/errors.ts";
 import { isName, type ServiceId, type TenantId } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
 import type { Authority } from "#kernel/authority.ts";
+import { agree, held, notWholeKernel, presenterOf } from "#kernel/certificate-tenant.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { Handlers, Asked } from "#kernel/operations/handlers.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
@@ -115,6 +116,7 @@ export class Port implements KernelPort {
   async metrics(context: RequestContext): Promise<string> {
     const { authority, metrics } = this.#options;
     const principal = authority.identify(context.credentials, METRICS);
+    notWholeKernel(context.credentials.certificateTenant);
     await authority.authorize(principal, METRICS);
     return await metrics.text();
   }
@@ -137,14 +139,18 @@ export class Port implements KernelPort {
     if (!parsed.success) throw invalidInput(parsed.error, input);
     const checked = parsed.data;
     const named = checked["tenant_id"] as string | undefined;
-    const tenant = authority.tenantOf(credentials, named, principal);
-    const asked = { principal, tenant, context };
+    const own = guarded
+      ? held(context, { tenant: named, wholeKernel: scope === "kernel" })
+      : context;
+    const tenant = authority.tenantOf(own.credentials, named, principal);
+    const asked = { principal, tenant, context: own };
     if (!guarded) return { checked, asked, recorded: undefined };
     const recorded = authority.authorize(principal, {
       permission,
       resource: operation.resource(checked),
       tenant: scope === "kernel" ? null : tenant,
       call: operation.call?.(checked),
+      presenter: presenterOf(credentials),
     });
     return { checked, asked, recorded };
   }
@@ -163,9 +169,14 @@ export class Port implements KernelPort {
     if (target?.spec.ingress !== "public") {
       const resource = named ? `service:${service}` : "kernel";
       const principal = authority.identify(credentials, { permission: "invoke", resource });
+      agree(credentials.certificateTenant, tenant);
       const call = { handler: `fetch.${method}`, args: [pathOf(url)] };
       const ask = { permission: "invoke", resource, tenant: named ? key.tenant : null } as const;
-      recorded = authority.authorize(principal, { ...ask, call });
+      recorded = authority.authorize(principal, {
+        ...ask,
+        call,
+        presenter: presenterOf(credentials),
+      });
     }
     if (target !== undefined) return { service: target, recorded };
     throw new SoloError("service_not_found", `There is no service ${tenant}/${service}.`, {

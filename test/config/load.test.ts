@@ -202,10 +202,9 @@ describe("settings that endanger", () => {
     expect(load({ env: { SOLO_HOST: "::1" } }).config.solo.host).toBe("::1");
   });
 
-  test("asking for client certificates is refused as long as nothing would check them", () => {
-    expect(refused("security.require_mtls = true")[0]).toContain(
-      "cannot check client certificates",
-    );
+  test("asking for client certificates is refused where nothing would check them", () => {
+    expect(refused("security.require_mtls = true")[0]).toContain("security.tls = true beside it");
+    withToml("[security]\ntls = true\nrequire_mtls = true");
   });
 
   test("two gateways on one port are refused; port 0 is free for all", () => {

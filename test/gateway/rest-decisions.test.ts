@@ -116,6 +116,7 @@ describe("ingress headers", () => {
           connection: connection === "" ? undefined : connection,
           clientAddress: "127.0.0.1",
           host: "h",
+          scheme: "http",
           prefix: "/s/t/x",
           isSoloToken: () => true,
         });

@@ -55,15 +55,15 @@ describe("the front door", () => {
   });
 
   test("accepts the address that the client reached when it listens on all of them", () => {
-    const policy = hostPolicy({ host: "0.0.0.0", port: 8080, allowedHosts: [] });
+    const policy = hostPolicy({ host: "0.0.0.0", port: 8080, scheme: "http", allowedHosts: [] });
     const from = (host: string) =>
       hostAllowed(policy, { host, origin: undefined, url: "/", localAddress: "::ffff:10.0.0.7" });
     expect(from("10.0.0.7:8080")).toBe(true);
     expect(from("10.0.0.8:8080")).toBe(false);
     expect(from("evil.example:8080")).toBe(false);
-    const six = hostPolicy({ host: "::1", port: 80, allowedHosts: [] });
+    const six = hostPolicy({ host: "::1", port: 80, scheme: "http", allowedHosts: [] });
     const arrival = { host: "[::1]", origin: "http://[::1]", url: "/", localAddress: "::1" };
-    expect([hostAllowed(six, arrival), originAllowed(arrival)]).toEqual([true, true]);
+    expect([hostAllowed(six, arrival), originAllowed(six, arrival)]).toEqual([true, true]);
   });
 
   test("refuses whole URLs as targets, long URLs and large headers", async () => {

@@ -4,6 +4,7 @@ import {
   Metadata,
   credentials,
   loadPackageDefinition,
+  type ChannelCredentials,
   type Client,
   type ClientReadableStream,
   type ServiceClientConstructor,
@@ -38,8 +39,11 @@ export interface StockClient {
 
 type Method = (request: object, metadata: Metadata, options: object, callback?: unknown) => unknown;
 
-export function stockClient(address: { host: string; port: number }): StockClient {
-  const raw = new solo.v1.Solo(`${address.host}:${address.port}`, credentials.createInsecure(), {
+export function stockClient(
+  address: { host: string; port: number },
+  channel: ChannelCredentials = credentials.createInsecure(),
+): StockClient {
+  const raw = new solo.v1.Solo(`${address.host}:${address.port}`, channel, {
     // A connection of its own, so that tests do not share one through grpc-js's global pool.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.max_receive_message_length": -1,

@@ -26,6 +26,7 @@ import {
 import { MAX_DISCARD_MS, type GrpcLimits } from "#gateway/grpc/limits.ts";
 import { timeoutOf } from "#gateway/grpc/request.ts";
 import { OK_TRAILERS, statusOf } from "#gateway/grpc/status.ts";
+import type { Peer } from "#gateway/tls/peer.ts";
 
 const RESPONSE_HEADERS = {
   ":status": 200,
@@ -34,6 +35,11 @@ const RESPONSE_HEADERS = {
 } as const;
 const WITH_TRAILERS = { waitForTrailers: true } as const;
 
+/** Answers up to this size may wait for their reader as long as its connection stands. */
+const UNREAD_BYTES = 16 * 1024;
+
+const tooSlow = (ms: number): SoloError =>
+  new SoloError("deadline_exceeded", `The request did not arrive within ${ms} ms.`);
 const goneAway = (): SoloError => new SoloError("cancelled", "The client went away.");
 
 type OnMessage = (message: Buffer) => Promise<void> | undefined;
@@ -43,10 +49,13 @@ export interface GrpcCallOptions {
   readonly headers: IncomingHttpHeaders;
   readonly limits: GrpcLimits;
   readonly allowance: Allowance;
+  /** Who is at the other end of its connection. */
+  readonly peer: Peer;
 }
 
 export class GrpcCall {
   readonly headers: IncomingHttpHeaders;
+  readonly peer: Peer;
   readonly #stream: ServerHttp2Stream;
   readonly #limits: GrpcLimits;
   readonly #allowance: Allowance;
@@ -56,7 +65,8 @@ export class GrpcCall {
   #trailers: OutgoingHttpHeaders = OK_TRAILERS;
   #ended = false;
 
-  constructor({ stream, headers, limits, allowance }: GrpcCallOptions) {
+  constructor({ stream, headers, limits, allowance, peer }: GrpcCallOptions) {
+    this.peer = peer;
     this.#stream = stream;
     this.headers = headers;
     this.#limits = limits;
@@ -138,12 +148,18 @@ export class GrpcCall {
   /** The request of a call that has one. */
   async readOne(): Promise<Buffer> {
     let request: Buffer | undefined;
-    await this.read((message) => {
-      if (request !== undefined)
-        throw new SoloError("invalid_argument", "The call takes one message, not several.");
-      request = message;
-      return undefined;
-    });
+    const { requestMs } = this.#limits;
+    const late = setTimeout(() => this.fail(tooSlow(requestMs)), requestMs);
+    try {
+      await this.read((message) => {
+        if (request !== undefined)
+          throw new SoloError("invalid_argument", "The call takes one message, not several.");
+        request = message;
+        return undefined;
+      });
+    } finally {
+      clearTimeout(late);
+    }
     if (request === undefined) throw new SoloError("invalid_argument", "The call has no message.");
     return request;
   }
@@ -173,9 +189,14 @@ export class GrpcCall {
   /** Resolves when the stream takes more, or when nobody wants it any longer. */
   async writable(): Promise<void> {
     if (this.signal.aborted || !this.#stream.writableNeedDrain) return;
-    await once(this.#stream, "drain", { signal: this.signal }).catch((error: unknown) => {
+    const cutOff = setTimeout(() => this.#cancel(), this.#limits.stallMs);
+    try {
+      await once(this.#stream, "drain", { signal: this.signal });
+    } catch (error) {
       if (!this.signal.aborted) throw error;
-    });
+    } finally {
+      clearTimeout(cutOff);
+    }
   }
 
   /** Ends the call well, with a last message if there is one. */
@@ -185,6 +206,17 @@ export class GrpcCall {
     this.#respond();
     if (message === undefined) this.#stream.end();
     else this.#stream.end(frame(message));
+    if (this.#stream.writableLength > UNREAD_BYTES) this.#cutOffUnread();
+  }
+
+  /** What has ended has to be taken. */
+  #cutOffUnread(): void {
+    const cutOff = setTimeout(() => this.#cancel(), this.#limits.stallMs).unref();
+    this.#stream.once("close", () => clearTimeout(cutOff));
+  }
+
+  #cancel(): void {
+    this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
   /** Ends the call with `error`, after what was written before. */

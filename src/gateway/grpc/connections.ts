@@ -1,7 +1,8 @@
 /**
  * The gateway's listening socket and the HTTP/2 sessions on it.
  *
- * 1. At most `maxConnections`; a session that floods pings, or answers none, is closed.
+ * 1. At most `maxConnections`; a session that floods pings, settings or
+ *    resets, or answers no ping, is closed.
  * 2. `failed` resolves when the listener died without having been closed.
  * 3. After `close` no socket of the gateway is left.
  */
@@ -9,7 +10,10 @@ import { once, type EventEmitter } from "node:events";
 import {
   constants,
   createServer,
+  createSecureServer,
+  type Http2SecureServer,
   type Http2Server,
+  type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
@@ -19,6 +23,8 @@ import { SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { GrpcLimits } from "#gateway/grpc/limits.ts";
 import type { Router } from "#gateway/grpc/router.ts";
+import { peerOf, type Peer } from "#gateway/tls/peer.ts";
+import type { ServerTls } from "#gateway/tls/server-tls.ts";
 
 export interface ConnectionsOptions {
   readonly router: Router;
@@ -29,24 +35,25 @@ export interface ConnectionsOptions {
   readonly clock: Clock;
   /** How the HTTP/2 server is made; node:http2's createServer unless given. */
   readonly createHttp2Server?: typeof createServer;
+  /** Plain HTTP/2 unless given. */
+  readonly tls?: ServerTls | undefined;
 }
 
-const PING_WINDOW_MS = 1000;
+const FLOOD_WINDOW_MS = 1000;
 
-/** Closes a session that pings more than `maxPingsPerSecond`. */
-function limitPings(session: ServerHttp2Session, limits: GrpcLimits, clock: Clock): void {
+/** Returns what ends the session when it is called more than `perSecond` times. */
+function floodGate(session: ServerHttp2Session, perSecond: number, clock: Clock): () => void {
   let windowStart = clock.now();
-  let pings = 0;
-  session.on("ping", () => {
+  let count = 0;
+  return () => {
     const now = clock.now();
-    if (now - windowStart >= PING_WINDOW_MS) {
+    if (now - windowStart >= FLOOD_WINDOW_MS) {
       windowStart = now;
-      pings = 0;
+      count = 0;
     }
-    pings += 1;
-    if (pings > limits.maxPingsPerSecond)
-      session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  });
+    count += 1;
+    if (count > perSecond) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  };
 }
 
 /** Pings the session every `keepaliveMs`; one whose answer does not come in time is closed. */
@@ -74,6 +81,21 @@ function keepAlive(
 const closeOf = (emitter: EventEmitter): Promise<void> =>
   new Promise((resolve) => emitter.once("close", () => resolve()));
 
+/** Node's own bounds, each said; what none of them covers is counted here. */
+const boundsOf = (limits: GrpcLimits) => ({
+  settings: {
+    maxConcurrentStreams: limits.maxConcurrentStreams,
+    maxHeaderListSize: limits.maxHeaderBytes,
+  },
+  maxSessionMemory: limits.maxSessionMegabytes,
+  maxSettings: limits.maxSettings,
+  maxHeaderListPairs: limits.maxHeaders,
+  maxSessionInvalidFrames: limits.maxInvalidFrames,
+  maxSessionRejectedStreams: limits.maxRejectedStreams,
+  streamResetBurst: limits.streamResetBurst,
+  streamResetRate: limits.streamResetsPerSecond,
+});
+
 function cannotListen(error: unknown, { host, port }: ConnectionsOptions): SoloError {
   const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
   const taken = reason === "EADDRINUSE";
@@ -88,16 +110,20 @@ function cannotListen(error: unknown, { host, port }: ConnectionsOptions): SoloE
 export class Connections {
   readonly address: { readonly host: string; readonly port: number };
   readonly failed: Promise<Error>;
-  readonly #server: Http2Server;
+  readonly #server: Http2Server | Http2SecureServer;
   readonly #sessions = new Set<ServerHttp2Session>();
   #closing: Promise<void> | undefined;
 
   static async open(options: ConnectionsOptions): Promise<Connections> {
-    const { host, port, limits, createHttp2Server = createServer } = options;
-    const server = createHttp2Server({
-      settings: { maxConcurrentStreams: limits.maxConcurrentStreams },
-      maxSessionMemory: limits.maxSessionMegabytes,
-    });
+    const { host, port, limits, tls, createHttp2Server = createServer } = options;
+    const bounds = boundsOf(limits);
+    let server: Http2Server | Http2SecureServer;
+    if (tls === undefined) server = createHttp2Server(bounds);
+    else {
+      const secure = createSecureServer({ ...bounds, ...tls.serverOptions });
+      tls.attach(secure);
+      server = secure;
+    }
     server.maxConnections = limits.maxConnections;
     try {
       server.listen({ host, port });
@@ -108,19 +134,27 @@ export class Connections {
     return new Connections(server, options);
   }
 
-  private constructor(server: Http2Server, { router, limits, log, clock }: ConnectionsOptions) {
+  private constructor(
+    server: Http2Server | Http2SecureServer,
+    { router, limits, log, clock }: ConnectionsOptions,
+  ) {
     const { address, port } = server.address() as AddressInfo;
     this.address = { host: address, port };
     this.#server = server;
-    server.on("session", (session) => {
+    const peers = new WeakMap<object, Peer>();
+    server.on("session", (session: ServerHttp2Session) => {
+      peers.set(session, peerOf(session.socket));
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
       // A broken session closes, and its calls with it; there is no more to do.
       session.on("error", () => {});
-      limitPings(session, limits, clock);
+      session.on("ping", floodGate(session, limits.maxPingsPerSecond, clock));
+      session.on("remoteSettings", floodGate(session, limits.maxSettingsPerSecond, clock));
       keepAlive(session, limits);
     });
-    server.on("stream", (stream, headers) => router.serve(stream as ServerHttp2Stream, headers));
+    server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
+      router.serve(stream, headers, peers.get(stream.session!)),
+    );
     server.on("drop", () =>
       log.warn("A gRPC connection was dropped: there are too many.", {
         limit: limits.maxConnections,

@@ -29,6 +29,7 @@ export interface GrpcGatewayOptions {
   readonly limits?: Partial<GrpcLimits>;
   readonly clock?: Clock;
   readonly createHttp2Server?: ConnectionsOptions["createHttp2Server"];
+  readonly tls?: ConnectionsOptions["tls"];
 }
 
 function serveOperations(router: Router, parts: HandlerParts): void {
@@ -51,7 +52,7 @@ export class GrpcGateway {
     serveOperations(router, { kernel, limits, streams });
     serveReflection({ router, streams });
     const health = new Health(router);
-    const listening = { router, host, port, limits, log, clock };
+    const listening = { router, host, port, limits, log, clock, tls: options.tls };
     const connections = await Connections.open(
       createHttp2Server === undefined ? listening : { ...listening, createHttp2Server },
     );

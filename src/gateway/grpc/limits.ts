@@ -19,6 +19,23 @@ export interface GrpcLimits {
   /** More pings from one connection within a second close it. gRPC clients that measure
    *  bandwidth ping often while data flows, so this is far from tight. */
   readonly maxPingsPerSecond: number;
+  /** More SETTINGS frames from one connection within a second close it. */
+  readonly maxSettingsPerSecond: number;
+  /** Entries in one SETTINGS frame. */
+  readonly maxSettings: number;
+  /** All headers of one request together, bytes. */
+  readonly maxHeaderBytes: number;
+  readonly maxHeaders: number;
+  /** Frames against the protocol, and streams beyond the limit, after which a connection is closed. */
+  readonly maxInvalidFrames: number;
+  readonly maxRejectedStreams: number;
+  /** Requests that one connection may cancel at once, and each second after that; more close it. */
+  readonly streamResetBurst: number;
+  readonly streamResetsPerSecond: number;
+  /** From a call's headers to its whole request message. */
+  readonly requestMs: number;
+  /** Longest time a client may leave what was written to it unread. */
+  readonly stallMs: number;
 }
 
 export const DEFAULT_GRPC_LIMITS: GrpcLimits = Object.freeze({
@@ -31,6 +48,16 @@ export const DEFAULT_GRPC_LIMITS: GrpcLimits = Object.freeze({
   keepaliveMs: 60_000,
   keepaliveTimeoutMs: 20_000,
   maxPingsPerSecond: 1000,
+  maxSettingsPerSecond: 100,
+  maxSettings: 32,
+  maxHeaderBytes: 16 * 1024,
+  maxHeaders: 128,
+  maxInvalidFrames: 100,
+  maxRejectedStreams: 100,
+  streamResetBurst: 1000,
+  streamResetsPerSecond: 100,
+  requestMs: 60_000,
+  stallMs: 60_000,
 });
 
 /** Bytes of trailing metadata that clients accept by default are 8192; these keep below it

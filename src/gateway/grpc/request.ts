@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import { SoloError } from "#base/errors.ts";
 import type { Credentials, RequestContext } from "#api/kernel-port.ts";
 import type { GrpcCall } from "#gateway/grpc/call.ts";
+import { heldTo } from "#gateway/tls/peer.ts";
 
 const BEARER = /^bearer +(\S+)$/i;
 const TIMEOUT = /^(\d{1,8})([HMSmun])$/;
@@ -42,7 +43,7 @@ export function credentialsOf(headers: IncomingHttpHeaders): Credentials {
   };
 }
 
-export function contextOf({ headers, signal, timeoutMs }: GrpcCall): RequestContext {
-  const credentials = credentialsOf(headers);
+export function contextOf({ headers, peer, signal, timeoutMs }: GrpcCall): RequestContext {
+  const credentials = { ...credentialsOf(headers), ...heldTo(peer) };
   return timeoutMs === undefined ? { credentials, signal } : { credentials, signal, timeoutMs };
 }

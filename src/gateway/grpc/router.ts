@@ -11,6 +11,7 @@ import type { Logger } from "#base/log.ts";
 import { GrpcCall } from "#gateway/grpc/call.ts";
 import { Allowance } from "#gateway/grpc/frames.ts";
 import type { GrpcLimits } from "#gateway/grpc/limits.ts";
+import type { Peer } from "#gateway/tls/peer.ts";
 
 export type Handler = (call: GrpcCall) => Promise<void>;
 
@@ -18,6 +19,11 @@ export interface RouterOptions {
   readonly limits: GrpcLimits;
   readonly log: Logger;
 }
+
+const fromPage = (): SoloError =>
+  new SoloError("permission_denied", "Requests from web pages are refused here.", {
+    hint: "Call Solo from a program; pages that Solo serves use REST.",
+  });
 
 export class Router {
   readonly #handlers = new Map<string, Handler>();
@@ -37,7 +43,7 @@ export class Router {
   }
 
   /** Serves one stream of HTTP/2; never throws. */
-  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: Peer): void {
     if (headers[":method"] !== "POST" || !headers["content-type"]?.startsWith("application/grpc")) {
       stream.on("error", () => {}).resume();
       stream.respond({ ":status": 415 }, { endStream: true });
@@ -46,6 +52,7 @@ export class Router {
     const call = new GrpcCall({
       stream,
       headers,
+      peer,
       limits: this.#limits,
       allowance: this.#allowance,
     });
@@ -55,6 +62,9 @@ export class Router {
   async #run(path: string, call: GrpcCall): Promise<void> {
     try {
       call.startDeadline();
+      if (call.peer instanceof SoloError) throw call.peer;
+      // Only browsers send it, and no page of ours speaks gRPC.
+      if (call.headers["origin"] !== undefined) throw fromPage();
       const handler = this.#handlers.get(path);
       if (handler === undefined)
         throw new SoloError("unimplemented", `There is no method ${path} here.`, {

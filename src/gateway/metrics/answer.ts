@@ -16,7 +16,7 @@ export async function serveMetrics(options: {
 }): Promise<void> {
   const { kernel, request, response, stallMs } = options;
   const signal = clientSignal(response);
-  const text = await kernel.metrics({ credentials: credentialsOf(request.headers), signal });
+  const text = await kernel.metrics({ credentials: credentialsOf(request), signal });
   const json = wantsJson(request.headers.accept);
   writeAnswer(response, {
     status: 200,

@@ -10,6 +10,7 @@ import { REST_LIMITS, type RestLimits } from "#gateway/rest/limits.ts";
 import { lost } from "#gateway/rest/lost.ts";
 import { reported, writeProblem } from "#gateway/rest/problem.ts";
 import { HttpServer, type ListeningAddress } from "#gateway/rest/server.ts";
+import type { ServerTls } from "#gateway/tls/server-tls.ts";
 
 const HEALTH_PATH = "/health";
 const ROUTES = [METRICS_PATH, HEALTH_PATH].map((path) => ({ method: "GET", path }));
@@ -21,6 +22,7 @@ export interface MetricsServerOptions {
   readonly log?: Logger;
   readonly allowedHosts?: readonly string[];
   readonly limits?: Partial<RestLimits>;
+  readonly tls?: ServerTls | undefined;
 }
 
 export class MetricsServer implements AsyncDisposable {
@@ -41,6 +43,7 @@ export class MetricsServer implements AsyncDisposable {
       limits,
       allowedHosts,
       anyOrigin: () => false,
+      tls: options.tls,
       listener: (request, response) => {
         serve({ kernel, request, response, stallMs: limits.stallMs }).catch((thrown: unknown) =>
           writeProblem(response, reported(thrown, log)),
@@ -73,7 +76,7 @@ async function serve(options: {
   if (reading && path === METRICS_PATH) {
     await serveMetrics(options);
   } else if (reading && path === HEALTH_PATH) {
-    const context = { credentials: credentialsOf(request.headers), signal: clientSignal(response) };
+    const context = { credentials: credentialsOf(request), signal: clientSignal(response) };
     const health = await kernel.call("Health", {}, context);
     writeAnswer(response, {
       status: 200,

@@ -6,7 +6,8 @@ import { problemHeaders, toProblem } from "#gateway/rest/problem.ts";
 const LATE = "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 export function refuseBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
+  // What is not the parser's is the connection's, or TLS's: nobody is there to be told.
+  if (!socket.writable || !/^(HPE|ERR_HTTP)_/.test(error.code ?? "")) {
     socket.destroy();
     return;
   }

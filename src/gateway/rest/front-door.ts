@@ -9,12 +9,15 @@
 import { isIP } from "node:net";
 import { SoloError } from "#base/errors.ts";
 
+export type Scheme = "http" | "https";
+
 export interface HostPolicy {
   /** Values of Host that are accepted, lower case. */
   readonly names: ReadonlySet<string>;
   /** Listening on every address: an address literal is accepted when the client reached it. */
   readonly anyAddress: boolean;
   readonly port: number;
+  readonly scheme: Scheme;
 }
 
 export interface Arrival {
@@ -27,22 +30,23 @@ export interface Arrival {
 
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 const WILDCARDS = new Set(["0.0.0.0", "::"]);
-const HTTP_PORT = 80;
+const USUAL_PORT = { http: 80, https: 443 } as const;
 
 export function hostPolicy(options: {
   readonly host: string;
   readonly port: number;
+  readonly scheme: Scheme;
   readonly allowedHosts: readonly string[];
 }): HostPolicy {
-  const { host, port } = options;
+  const { host, port, scheme } = options;
   const anyAddress = WILDCARDS.has(host);
   const own = anyAddress ? LOOPBACK : [...LOOPBACK, hostText(host)];
   const names = new Set(options.allowedHosts.map((name) => name.toLowerCase()));
   for (const name of own) {
     names.add(`${name.toLowerCase()}:${port}`);
-    if (port === HTTP_PORT) names.add(name.toLowerCase());
+    if (port === USUAL_PORT[scheme]) names.add(name.toLowerCase());
   }
-  return { names, anyAddress, port };
+  return { names, anyAddress, port, scheme };
 }
 
 /** Why a request is not let in, if it is not. */
@@ -52,7 +56,7 @@ export function refusal(
 ): SoloError | undefined {
   const { policy, anyOrigin, urlBytes } = options;
   if (!hostAllowed(policy, arrival)) return wrongHost(arrival.host);
-  if (!anyOrigin && !originAllowed(arrival)) return wrongOrigin(arrival.origin);
+  if (!anyOrigin && !originAllowed(policy, arrival)) return wrongOrigin(arrival.origin);
   if (arrival.url.length > urlBytes) return longUrl(urlBytes);
   return arrival.url.startsWith("/") ? undefined : oddTarget();
 }
@@ -70,8 +74,11 @@ export function hostAllowed(policy: HostPolicy, arrival: Arrival): boolean {
   return host === `${hostText(address)}:${policy.port}`;
 }
 
-export const originAllowed = ({ origin, host }: Arrival): boolean =>
-  origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
+export const originAllowed = ({ scheme }: HostPolicy, { origin, host }: Arrival): boolean =>
+  origin === undefined ||
+  origin === `https://${host}` ||
+  // Plain HTTP may have something in front that adds TLS; TLS has nothing that takes it away.
+  (scheme === "http" && origin === `http://${host}`);
 
 const wrongHost = (host: string | undefined): SoloError =>
   new SoloError("permission_denied", `This address does not serve the host "${host ?? ""}".`, {

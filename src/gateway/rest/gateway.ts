@@ -15,6 +15,7 @@ import { INGRESS_PREFIX, serveIngress } from "#gateway/rest/ingress.ts";
 import { REST_LIMITS, type RestLimits } from "#gateway/rest/limits.ts";
 import { HttpServer, type Listener, type ListeningAddress } from "#gateway/rest/server.ts";
 import { OpenStreams } from "#gateway/rest/stream.ts";
+import type { ServerTls } from "#gateway/tls/server-tls.ts";
 
 export interface RestGatewayOptions {
   readonly kernel: KernelPort;
@@ -29,6 +30,8 @@ export interface RestGatewayOptions {
   /** Whether a bearer token on an ingress request is Solo's own, or else the service's
    *  business and passed on. Every bearer token is Solo's unless given. */
   readonly isSoloToken?: (token: string) => boolean;
+  /** Plain HTTP unless given. */
+  readonly tls?: ServerTls | undefined;
 }
 
 export class RestGateway implements AsyncDisposable {
@@ -57,6 +60,7 @@ export class RestGateway implements AsyncDisposable {
       limits,
       allowedHosts: options.allowedHosts ?? [],
       anyOrigin: isIngress,
+      tls: options.tls,
       listener: (request, response) => {
         if (isIngress(request.url ?? "")) void serveIngress(request, response, ingress);
         else toRouter(request, response);

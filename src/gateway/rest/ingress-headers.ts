@@ -6,6 +6,7 @@
  * 3. A service cannot speak for the whole origin it shares with Solo.
  */
 import type { Credentials } from "#api/kernel-port.ts";
+import type { Scheme } from "#gateway/rest/front-door.ts";
 import { bearerOf, TENANT_HEADER, TOKEN_HEADER } from "#gateway/rest/credentials.ts";
 
 export type Headers = readonly (readonly [string, string])[];
@@ -45,6 +46,7 @@ export interface Forwarding {
   readonly connection: string | undefined;
   readonly clientAddress: string;
   readonly host: string;
+  readonly scheme: Scheme;
   /** `/s/{tenant}/{service}` */
   readonly prefix: string;
   readonly isSoloToken: (token: string) => boolean;
@@ -77,7 +79,7 @@ export function forwarded(request: Forwarding): Forwarded {
   headers.push(
     [FORWARDED_FOR, [...via, request.clientAddress].join(", ")],
     ["x-forwarded-host", host],
-    ["x-forwarded-proto", "http"],
+    ["x-forwarded-proto", request.scheme],
     ["x-forwarded-prefix", prefix],
   );
   return { headers, credentials: token === undefined ? {} : { token } };

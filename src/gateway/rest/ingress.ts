@@ -12,11 +12,13 @@ import type { IngressResponse, KernelPort } from "#api/kernel-port.ts";
 import { SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { abortWhenGone, cutOffUnread, drained } from "#gateway/rest/client.ts";
+import type { Scheme } from "#gateway/rest/front-door.ts";
 import { answerHead, forwarded, type Forwarded } from "#gateway/rest/ingress-headers.ts";
 import { INGRESS_PREFIX, ingressTarget, type IngressTarget } from "#gateway/rest/ingress-target.ts";
 import type { RestLimits } from "#gateway/rest/limits.ts";
 import { reported, writeProblem } from "#gateway/rest/problem.ts";
 import { uploadOf } from "#gateway/rest/upload.ts";
+import { heldTo, peerOf } from "#gateway/tls/peer.ts";
 
 export { INGRESS_PREFIX };
 
@@ -44,17 +46,23 @@ export async function serveIngress(
         tenant: target.tenant,
         service: target.service,
         method: request.method ?? "GET",
-        url: `http://${request.headers.host}${target.path}`,
+        url: `${schemeOf(request)}://${request.headers.host}${target.path}`,
         headers,
         body: uploadOf(request, limits.uploadIdleMs),
       },
-      { credentials, signal: controller.signal },
+      {
+        credentials: { ...credentials, ...heldTo(peerOf(request.socket)) },
+        signal: controller.signal,
+      },
     );
     await write(answer, { response, controller, stallMs: limits.stallMs });
   } catch (thrown) {
     writeProblem(response, reported(thrown, log));
   }
 }
+
+const schemeOf = ({ socket }: IncomingMessage): Scheme =>
+  "encrypted" in socket ? "https" : "http";
 
 const headersFor = (
   request: IncomingMessage,
@@ -66,6 +74,7 @@ const headersFor = (
     connection: request.headers.connection,
     clientAddress: request.socket.remoteAddress ?? "unknown",
     host: request.headers.host ?? "",
+    scheme: schemeOf(request),
     prefix: target.prefix,
     isSoloToken: options.isSoloToken,
   });

@@ -70,7 +70,7 @@ async function answered(
 ): Promise<void> {
   const signal = clientSignal(response);
   const output = await kernel.call(name, input, {
-    credentials: credentialsOf(request.headers),
+    credentials: credentialsOf(request),
     signal,
   });
   writeAnswer(response, {
@@ -93,7 +93,6 @@ const streamed = (
     format: formatOf(operation.http, limits),
     limits,
     streams,
-    open: (signal) =>
-      kernel.stream(name, input, { credentials: credentialsOf(request.headers), signal }),
+    open: (signal) => kernel.stream(name, input, { credentials: credentialsOf(request), signal }),
     report: (thrown) => reported(thrown, log),
   });

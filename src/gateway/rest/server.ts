@@ -10,6 +10,7 @@
  * 5. `failed` resolves, never rejects, when the server stops listening unasked.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { SoloError } from "#base/errors.ts";
 import {
@@ -21,6 +22,8 @@ import {
 } from "#gateway/rest/front-door.ts";
 import type { RestLimits } from "#gateway/rest/limits.ts";
 import { writeProblem } from "#gateway/rest/problem.ts";
+import { peerOf } from "#gateway/tls/peer.ts";
+import type { ServerTls } from "#gateway/tls/server-tls.ts";
 
 /** How often Node looks for clients that are late with their headers. */
 const LATE_CHECK_MS = 1_000;
@@ -31,7 +34,7 @@ const PROBE_AFTER_MS = 60_000;
 export interface ListeningAddress {
   readonly host: string;
   readonly port: number;
-  /** `http://127.0.0.1:8080` */
+  /** `http://127.0.0.1:8080`, or https. */
   readonly url: string;
 }
 
@@ -44,6 +47,8 @@ export interface HttpServerOptions {
   /** Paths that pages of any origin may ask for. */
   readonly anyOrigin: (url: string) => boolean;
   readonly listener: Listener;
+  /** Plain HTTP unless given. */
+  readonly tls?: ServerTls | undefined;
 }
 
 export class HttpServer {
@@ -57,21 +62,25 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    const { limits } = options;
-    this.server = createServer(
-      {
-        keepAlive: true,
-        keepAliveInitialDelay: PROBE_AFTER_MS,
-        noDelay: true,
-        headersTimeout: limits.headerTimeoutMs,
-        // Uploads to services may last; bodies of operations have their own deadline.
-        requestTimeout: 0,
-        keepAliveTimeout: limits.keepAliveMs,
-        connectionsCheckingInterval: Math.min(LATE_CHECK_MS, limits.headerTimeoutMs),
-        maxHeaderSize: limits.headerBytes,
-      },
-      (request, response) => this.#serve(request, response),
-    );
+    const { limits, tls } = options;
+    const bounds = {
+      keepAlive: true,
+      keepAliveInitialDelay: PROBE_AFTER_MS,
+      noDelay: true,
+      headersTimeout: limits.headerTimeoutMs,
+      // Uploads to services may last; bodies of operations have their own deadline.
+      requestTimeout: 0,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: Math.min(LATE_CHECK_MS, limits.headerTimeoutMs),
+      maxHeaderSize: limits.headerBytes,
+    };
+    const serve: Listener = (request, response) => this.#serve(request, response);
+    if (tls === undefined) this.server = createServer(bounds, serve);
+    else {
+      const server = createSecureServer({ ...bounds, ...tls.serverOptions }, serve);
+      tls.attach(server);
+      this.server = server;
+    }
     this.server.maxConnections = limits.connections;
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.failed = promise;
@@ -99,8 +108,10 @@ export class HttpServer {
     this.server.off("error", refuse);
     const { port } = this.server.address() as AddressInfo;
     const { host } = options;
-    this.#policy = hostPolicy({ host, port, allowedHosts: this.#options.allowedHosts });
-    this.#address = { host, port, url: `http://${hostText(host)}:${port}` };
+    const { allowedHosts, tls } = this.#options;
+    const scheme = tls === undefined ? "http" : "https";
+    this.#policy = hostPolicy({ host, port, scheme, allowedHosts });
+    this.#address = { host, port, url: `${scheme}://${hostText(host)}:${port}` };
   }
 
   async stop({ graceMs }: { readonly graceMs: number }): Promise<void> {
@@ -138,8 +149,10 @@ export class HttpServer {
       anyOrigin: anyOrigin(url),
       urlBytes: limits.urlBytes,
     });
-    if (refused === undefined) listener(request, response);
-    else writeProblem(response, refused);
+    const peer = peerOf(request.socket);
+    if (refused !== undefined) writeProblem(response, refused);
+    else if (peer instanceof SoloError) writeProblem(response, peer);
+    else listener(request, response);
   }
 }
 
