@@ -5,12 +5,14 @@
  * 2. Everything of a request ends with its signal, its deadline, its body's end, or the
  *    kernel: whichever comes first.
  * 3. No error holds a path, a header's value, a body or an address that a name stands for.
+ * 4. A secret that the service may not read is in nothing that it gets back.
  */
 import type { SecureContextOptions } from "node:tls";
 import { SoloError, toSoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
 import { Connections } from "#egress/connections.ts";
 import { ACCEPTED_CODINGS, codingsOf, decoded } from "#egress/decode.ts";
+import { redactBody, redactHeaders, redactText, type Echo } from "#egress/echo.ts";
 import { checkHeaders, hasTemplate, incoming, withDefaults, type Header } from "#egress/headers.ts";
 import { Lookups, type Resolve } from "#egress/lookup.ts";
 import { PrivateHosts } from "#egress/private-hosts.ts";
@@ -38,8 +40,14 @@ export interface EgressOptions {
 export interface Leave {
   /** `named`: a capability names exactly this host, not only a pattern that holds it. */
   connect(target: Target): { readonly named: boolean };
-  /** Puts secrets in place of `{{secret:name}}`. */
-  fill(host: string, headers: readonly Header[]): Promise<readonly Header[]>;
+  /** Puts secrets in place of `{{secret:name}}`; asked only if there is such a template. */
+  fill(url: URL, headers: readonly Header[]): Promise<Filled>;
+}
+
+export interface Filled {
+  readonly headers: readonly Header[];
+  /** For values that the service itself may not read. */
+  readonly echo: Echo | undefined;
 }
 
 export interface EgressRequest {
@@ -65,7 +73,7 @@ export interface EgressResponse {
   readonly url: string;
   readonly redirected: boolean;
   /** To be read to its end or returned; the request holds its slot until then. */
-  readonly body: AsyncGenerator<Uint8Array> | undefined;
+  readonly body: AsyncIterableIterator<Uint8Array> | undefined;
 }
 
 const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
@@ -134,11 +142,13 @@ export class Egress {
       }
       const codings = codingsOf(headers["content-encoding"]);
       const hasBody = hop.method !== "HEAD" && !BODILESS.has(status);
+      const { echoes } = flight;
+      const decoding = { decoded: hasBody && codings !== undefined, changed: echoes.length > 0 };
       const head = {
         status,
-        statusText: statusMessage,
-        headers: incoming(rawHeaders, { decoded: hasBody && codings !== undefined }),
-        url: hop.target.url.href,
+        statusText: redactText(statusMessage, echoes),
+        headers: redactHeaders(incoming(rawHeaders, decoding), echoes),
+        url: redactText(hop.target.url.href, echoes),
         redirected: count > 0,
       };
       if (!hasBody) {
@@ -153,7 +163,7 @@ export class Egress {
         onWire: (bytes) => void (flight.receivedBytes += bytes),
       });
       flight.onEnd = () => response.destroy();
-      return { ...head, body: landed(source, hop.target, flight) };
+      return { ...head, body: landed(redactBody(source, echoes), hop.target, flight) };
     }
   }
 
@@ -166,26 +176,24 @@ export class Egress {
         ? await this.#lookups.addresses(target.host, signal)
         : [target.address];
     this.#private.admit(target, addresses, { named });
-    const headers = await this.#filled(leave, hop);
+    const headers = await this.#filled(leave, hop, flight);
     signal.throwIfAborted();
     flight.sentBytes += body?.length ?? 0;
     return this.#connections.send({ owner, target, addresses, method, headers, body, signal });
   }
 
-  async #filled(leave: Leave, { target, headers }: Hop): Promise<readonly Header[]> {
+  async #filled(
+    leave: Leave,
+    { target, headers }: Hop,
+    flight: Flight,
+  ): Promise<readonly Header[]> {
     const own: readonly Header[] = [["accept-encoding", ACCEPTED_CODINGS]];
     const given = withDefaults(headers);
     if (!headers.some(hasTemplate)) return [...given, ...own];
-    if (!target.secure && !this.#private.lists(target)) {
-      throw new SoloError(
-        "permission_denied",
-        `A secret is not sent to ${target.host} over http, where anybody on the way can read it.`,
-        { hint: "Use https." },
-      );
-    }
-    const filled = await leave.fill(target.host, given);
-    checkHeaders(filled);
-    return [...filled, ...own];
+    const filled = await leave.fill(target.url, given);
+    checkHeaders(filled.headers);
+    if (filled.echo !== undefined) flight.echoes.push(filled.echo);
+    return [...filled.headers, ...own];
   }
 
   #depart({ signal: asked, hop, over }: EgressRequest): Flight {
@@ -205,6 +213,7 @@ export class Egress {
       signal,
       sentBytes: 0,
       receivedBytes: 0,
+      echoes: [],
       leaveSlot: () => {},
       onEnd: () => {},
       end: () => {
@@ -228,24 +237,40 @@ interface Flight {
   readonly signal: AbortSignal;
   sentBytes: number;
   receivedBytes: number;
+  /** Of every hop so far: a host may send on what another was sent. */
+  readonly echoes: Echo[];
   leaveSlot: () => void;
   onEnd: () => void;
   readonly end: () => void;
   ended: boolean;
 }
 
-async function* landed(
+/** The body, whose end is the flight's; also when it is returned before anybody read of it. */
+function landed(
   source: AsyncIterable<Uint8Array>,
   target: Target,
   flight: Flight,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* source;
-  } catch (error) {
-    throw toFailure(error, target, flight.signal);
-  } finally {
-    flight.end();
+): AsyncIterableIterator<Uint8Array> {
+  async function* read(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* source;
+    } catch (error) {
+      throw toFailure(error, target, flight.signal);
+    } finally {
+      flight.end();
+    }
   }
+  const reading = read();
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () => reading.next(),
+    return: () => {
+      flight.end();
+      return reading.return(undefined);
+    },
+  };
 }
 
 /** What went wrong, by its code alone: Node's messages hold addresses. */

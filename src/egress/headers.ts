@@ -88,14 +88,19 @@ export function withDefaults(headers: readonly Header[]): Header[] {
   return [...headers, ...defaults.filter(([name]) => !has.has(name))];
 }
 
-/** A response's headers from Node's flat list, without those of the connection. */
-export function incoming(raw: readonly string[], { decoded }: { decoded: boolean }): Header[] {
+/** A response's headers from Node's flat list, without those of the connection. `decoded`: the
+ *  body was unpacked; `changed`: its length may be another for whatever reason. */
+export function incoming(
+  raw: readonly string[],
+  { decoded, changed }: { readonly decoded: boolean; readonly changed: boolean },
+): Header[] {
   const headers: Header[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at]!.toLowerCase();
     if (HOP_BY_HOP.has(name)) continue;
-    // They speak of the bytes before they were decoded; passed on, they would be wrong.
-    if (decoded && (name === "content-encoding" || name === "content-length")) continue;
+    // They speak of the bytes as they came; passed on, they would be wrong.
+    if (decoded && name === "content-encoding") continue;
+    if ((decoded || changed) && name === "content-length") continue;
     headers.push([name, raw[at + 1]!]);
   }
   return headers;

@@ -10,7 +10,7 @@ import {
   type EgressResponse,
   type Leave,
 } from "#egress/egress.ts";
-import { outgoing, type Header } from "#egress/headers.ts";
+import { outgoing } from "#egress/headers.ts";
 import type { RedirectMode } from "#egress/redirect.ts";
 import { targetOf } from "#egress/target.ts";
 
@@ -138,7 +138,7 @@ export class Tried implements Disposable {
       owner: asked.owner ?? owner(),
       leave: {
         connect: () => ({ named: true }),
-        fill: async (_, given: readonly Header[]) => given,
+        fill: async (_, given) => ({ headers: given, echo: undefined }),
         ...asked.leave,
       },
       hop: {

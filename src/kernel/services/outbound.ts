@@ -30,7 +30,7 @@ export const NO_LEAVE: Leave = {
       hint: "Outbound network is denied by default; no capability for it was granted.",
     });
   },
-  fill: async (_, headers) => headers,
+  fill: async (_, headers) => ({ headers, echo: undefined }),
 };
 
 const METHOD = /^[!#$%&'*+\-.^_`|~A-Za-z0-9]{1,64}$/;
