@@ -38,10 +38,16 @@ export interface EgressOptions {
 
 /** Whose authority a request has; both throw a SoloError that says what is missing. */
 export interface Leave {
-  /** `named`: a capability names exactly this host, not only a pattern that holds it. */
-  connect(target: Target): { readonly named: boolean };
+  connect(target: Target): Granted;
   /** Puts secrets in place of `{{secret:name}}`; asked only if there is such a template. */
   fill(url: URL, headers: readonly Header[]): Promise<Filled>;
+}
+
+export interface Granted {
+  /** A capability names exactly this host, not only a pattern that holds it. */
+  readonly named: boolean;
+  /** Calls back when what allowed this is over; returns what stops that. */
+  readonly onEnd: (listener: () => void) => () => void;
 }
 
 export interface Filled {
@@ -170,7 +176,8 @@ export class Egress {
   async #ask({ owner, leave }: EgressRequest, hop: Hop, flight: Flight) {
     const { signal } = flight;
     const { target, method, body } = hop;
-    const { named } = leave.connect(target);
+    const { named, onEnd } = leave.connect(target);
+    flight.hold(onEnd, target);
     const addresses =
       target.address === undefined
         ? await this.#lookups.addresses(target.host, signal)
@@ -198,9 +205,9 @@ export class Egress {
 
   #depart({ signal: asked, hop, over }: EgressRequest): Flight {
     const { timeoutMs } = this.#bounds;
-    const late = new AbortController();
+    const inner = new AbortController();
     const timer = setTimeout(() => {
-      late.abort(
+      inner.abort(
         new SoloError(
           "deadline_exceeded",
           `The request to ${hop.target.host} was not over within ${timeoutMs} ms.`,
@@ -208,18 +215,28 @@ export class Egress {
         ),
       );
     }, timeoutMs);
-    const signal = AbortSignal.any([asked, late.signal, this.#closing.signal]);
+    const signal = AbortSignal.any([asked, inner.signal, this.#closing.signal]);
+    const stops: (() => void)[] = [];
     const flight: Flight = {
       signal,
       sentBytes: 0,
       receivedBytes: 0,
       echoes: [],
+      hold: (onEnd, { host }) => {
+        const stop = onEnd(() => {
+          inner.abort(
+            new SoloError("permission_denied", `The capability to connect to ${host} has ended.`),
+          );
+        });
+        stops.push(stop);
+      },
       leaveSlot: () => {},
       onEnd: () => {},
       end: () => {
         if (flight.ended) return;
         flight.ended = true;
         clearTimeout(timer);
+        for (const stop of stops) stop();
         signal.removeEventListener("abort", flight.end);
         flight.onEnd();
         flight.leaveSlot();
@@ -239,6 +256,8 @@ interface Flight {
   receivedBytes: number;
   /** Of every hop so far: a host may send on what another was sent. */
   readonly echoes: Echo[];
+  /** What allows a hop must last until all is over. */
+  readonly hold: (onEnd: Granted["onEnd"], target: Target) => void;
   leaveSlot: () => void;
   onEnd: () => void;
   readonly end: () => void;

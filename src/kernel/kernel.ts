@@ -41,7 +41,7 @@ import {
 } from "#kernel/parts.ts";
 import { Port } from "#kernel/port.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
-import { NO_LEAVE, openEgress, Outbound } from "#kernel/services/outbound.ts";
+import { openEgress, Outbound } from "#kernel/services/outbound.ts";
 import { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
@@ -140,7 +140,6 @@ export class Kernel implements AsyncDisposable {
     const deployments = new Deployments(store.kv);
     const kv = new ServiceKv(store.kv);
     const egress = openEgress(config);
-    const outbound = new Outbound({ egress, metrics, leave: () => NO_LEAVE });
     const audit = new CapabilityAudit({
       events,
       clock,
@@ -169,7 +168,7 @@ export class Kernel implements AsyncDisposable {
         find: (key) => tenants.find(key),
         kv,
         events,
-        outbound,
+        outbound: new Outbound({ egress, metrics, authority: services }),
         authority: services,
       }),
       defaults: (tenant) => specDefaults(config, tenant),

@@ -7,7 +7,7 @@ import { SoloError } from "#base/errors.ts";
 import { mint, mintAuthority } from "#certs/mint.ts";
 import { IDLE_CONNECTION_MS } from "#egress/limits.ts";
 import { until } from "../support/until.ts";
-import { owner, Tried, world } from "./support.ts";
+import { GRANTED, owner, Tried, world } from "./support.ts";
 
 const refusal = async (asked: Promise<unknown>): Promise<SoloError> => {
   const error = await asked.then(
@@ -76,7 +76,7 @@ describe("where it goes:", () => {
     expect(await via("file:///etc/passwd")).toBe("invalid_argument");
     expect(inner.connections()).toBe(0);
     const connect = ({ port }: { port: number }) => {
-      if (port === outer.port) return { named: true };
+      if (port === outer.port) return GRANTED;
       throw new SoloError("permission_denied", "Not there.");
     };
     const url = `${outer.url}/?to=${encodeURIComponent("http://other.example/")}`;
@@ -482,6 +482,25 @@ describe("how long and how many:", () => {
     expect(await refusal(asked)).toBe(gone);
     expect(await refusal(tried.ask({ url: server.url, signal: late.signal }))).toBe(gone);
     expect(tried.egress.active).toBe(0);
+  });
+
+  test("a capability that ends, ends what it allowed, and is not listened to for longer", async () => {
+    await using server = await world((_, response) => void response.write("drop"));
+    using tried = new Tried();
+    const listeners = new Set<() => void>();
+    const connect = () => ({
+      named: true,
+      onEnd: (listener: () => void) => {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
+    });
+    const { body } = await tried.ask({ url: server.url, leave: { connect } });
+    await body!.next();
+    const rest = body!.next();
+    for (const listener of listeners) listener();
+    expect(await codeOf(rest)).toBe("permission_denied");
+    expect([tried.egress.active, listeners.size]).toEqual([0, 0]);
   });
 
   test("of one service and one tenant only so many are under way; the rest waits its turn", async () => {

@@ -8,6 +8,7 @@ import {
   type Account,
   type EgressBounds,
   type EgressResponse,
+  type Granted,
   type Leave,
 } from "#egress/egress.ts";
 import { outgoing } from "#egress/headers.ts";
@@ -83,6 +84,9 @@ const BOUNDS: EgressBounds = {
   maxIdle: 4,
 };
 
+/** Of a capability that names the host and never ends. */
+export const GRANTED: Granted = { named: true, onEnd: () => () => {} };
+
 export interface Asked {
   readonly url: string;
   readonly method?: string;
@@ -137,7 +141,7 @@ export class Tried implements Disposable {
     return this.egress.fetch({
       owner: asked.owner ?? owner(),
       leave: {
-        connect: () => ({ named: true }),
+        connect: () => GRANTED,
         fill: async (_, given) => ({ headers: given, echo: undefined }),
         ...asked.leave,
       },

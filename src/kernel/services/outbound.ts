@@ -15,23 +15,13 @@ import type { Hop, RedirectMode } from "#egress/redirect.ts";
 import { targetOf } from "#egress/target.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { HostRequest } from "#kernel/services/host-api.ts";
-import type { Service } from "#kernel/services/service.ts";
+import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 
 export interface OutboundOptions {
   readonly egress: Egress;
   readonly metrics: Metrics;
-  readonly leave: (service: Service) => Leave;
+  readonly authority: ServiceAuthority;
 }
-
-/** Of a service that was given no leave to connect anywhere. */
-export const NO_LEAVE: Leave = {
-  connect: ({ host }) => {
-    throw new SoloError("permission_denied", `This service may not connect to ${host}.`, {
-      hint: "Outbound network is denied by default; no capability for it was granted.",
-    });
-  },
-  fill: async (_, headers) => ({ headers, echo: undefined }),
-};
 
 const METHOD = /^[!#$%&'*+\-.^_`|~A-Za-z0-9]{1,64}$/;
 /** https://fetch.spec.whatwg.org/#forbidden-method */
@@ -45,15 +35,16 @@ export class Outbound {
     this.#options = options;
   }
 
-  async fetch({ service, instance, request, args }: HostRequest): Promise<undefined> {
-    const { egress, metrics, leave } = this.#options;
-    const { hop, redirect } = readRequest(args[0]);
-    const answer = instance.answers.begin(request);
+  async fetch(from: HostRequest): Promise<undefined> {
+    const { egress, metrics } = this.#options;
+    const { service } = from;
+    const { hop, redirect } = readRequest(from.args[0]);
+    const answer = from.instance.answers.begin(from.request);
     const over = (account: Account) => metrics.egress(service.key, account);
     egress
       .fetch({
         owner: service.key,
-        leave: leave(service),
+        leave: this.#leave(from),
         hop,
         redirect,
         signal: answer.signal,
@@ -63,6 +54,19 @@ export class Outbound {
         ({ body, ...head }) => answer.respond(head, body),
         (error: unknown) => answer.refuse(error),
       );
+  }
+
+  #leave({ replica }: HostRequest): Leave {
+    const { authority } = this.#options;
+    return {
+      connect({ host, port }) {
+        const need = { permission: "connect", resource: `net:${host}:${port}` } as const;
+        const named = authority.names(replica, need);
+        const capability = authority.authorize(replica, need);
+        return { named, onEnd: (listener) => authority.onEnd(capability, listener) };
+      },
+      fill: async (_, headers) => ({ headers, echo: undefined }),
+    };
   }
 }
 

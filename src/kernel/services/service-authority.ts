@@ -16,6 +16,7 @@ import type { Ask } from "#capability/check.ts";
 import { type Denial, denialError } from "#capability/denial.ts";
 import type { DeriveRequest, Made } from "#capability/mint.ts";
 import type { Permission } from "#capability/permission.ts";
+import { matches } from "#capability/resource.ts";
 import { narrowTerms } from "#capability/terms.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { CapabilityAudit } from "#kernel/capability-audit.ts";
@@ -73,6 +74,24 @@ export class ServiceAuthority {
     return [...service.handles, ...this.#granted(service.key)].some(
       (each) => capabilities.foresee(each, ask).allowed,
     );
+  }
+
+  /** Whether a capability of the service in force names this very host, not only a pattern that
+   *  holds it; nothing is counted or recorded. */
+  names(service: Actor, need: ServiceNeed): boolean {
+    const capabilities = this.#options.capabilities();
+    const ask = askOf(service, need);
+    return [...service.handles, ...this.#granted(service.key)].some(
+      (each) =>
+        each.patterns.some((one) => one.form === "host" && matches(one, need.resource)) &&
+        capabilities.foresee(each, ask).allowed,
+    );
+  }
+
+  /** Calls back, at once if it is so already, when the capability or one above it has ended.
+   *  Returns what stops that. */
+  onEnd(capability: Capability, listener: () => void): () => void {
+    return this.#options.capabilities().onEnd(capability, listener);
   }
 
   /** Whether one of them, or what it was derived from, has ended. */
