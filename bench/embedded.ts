@@ -40,6 +40,7 @@ async function embeddedKernel(): Promise<Target> {
     log: silentLogger,
     version: "bench",
     ownerToken: token,
+    masterKeys: { file: join(config.database.vault_db, "master-key") },
     launch: launchPlain({ node: process.execPath, programs: await prepareCellPrograms() }),
     cellArgs: [await prepareImage({ cacheDir: CACHE_DIR }), "2", String(config.limits.memory_mb)],
     compilerVersion: "bench",

@@ -99,7 +99,9 @@ async function rotation(vault: Vault): Promise<Row> {
 }
 
 function redaction(): Row {
-  const net = redactor(Array.from({ length: 10 }, () => randomBytes(32)));
+  const net = redactor(
+    Array.from({ length: 10 }, (_, i) => ({ name: `s${i}`, value: randomBytes(32) })),
+  );
   const line =
     '{"level":"info","message":"GET /orders/1234 answered 200 in 12 ms","trace":"4bf92f3577b34da6"} '.repeat(
       2,

@@ -2,6 +2,7 @@
 import * as events from "#api/events.ts";
 import * as kernel from "#api/kernel.ts";
 import type { Input, Operation, Output, RawInput } from "#api/operation.ts";
+import * as secrets from "#api/secrets.ts";
 import * as services from "#api/services.ts";
 
 export const catalogue = {
@@ -15,6 +16,16 @@ export const catalogue = {
   Cast: services.cast,
   Validate: services.validate,
   Logs: services.logs,
+  StoreSecret: secrets.store,
+  RotateSecret: secrets.rotate,
+  RetrieveSecret: secrets.retrieve,
+  RetrieveSecretWithKey: secrets.retrieveWithKey,
+  ListSecrets: secrets.list,
+  RevokeSecret: secrets.revoke,
+  VaultStatus: secrets.vaultStatus,
+  RotateMasterKey: secrets.rotateMasterKey,
+  ResumeRotation: secrets.resumeRotation,
+  AcceptVault: secrets.acceptVault,
   ListEvents: events.listEvents,
   Watch: events.watch,
   VerifyEvents: events.verifyEvents,

@@ -9,6 +9,7 @@ export const tenantId = named(
   "The tenant to act for; the token's own tenant unless given. Only the owner may name another.",
 ).optional();
 export const serviceId = named("The service's name, unique within its tenant.");
+export const secretName = named("The secret's name, unique within its tenant.");
 export const handlerName = z
   .string()
   .min(1)

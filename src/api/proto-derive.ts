@@ -166,7 +166,8 @@ class Deriver {
     const { shape } = schema._zod.def;
     const known = this.#byShape.get(shape);
     if (known !== undefined) return known;
-    const made = this.message(pascal(name), schema);
+    // Its own title, where the name of the field would say too little or is taken.
+    const made = this.message(z.globalRegistry.get(schema)?.title ?? pascal(name), schema);
     this.#byShape.set(shape, made);
     return made;
   }

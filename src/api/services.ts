@@ -7,6 +7,7 @@ import {
   permissions,
   ratePerMinute,
   resources,
+  secretName,
   serviceId,
   tenantId,
   timeoutMs,
@@ -17,6 +18,7 @@ export const FORMATS = ["typescript_source", "javascript_source"] as const;
 export const RESTARTS = ["permanent", "transient", "temporary"] as const;
 export const PERSISTENCE = ["stateless", "hybrid", "durable", "external"] as const;
 export const ISOLATION = ["shared", "dedicated"] as const;
+export const SECRET_USES = ["read", "inject"] as const;
 export const MAILBOX_POLICIES = ["reject", "drop_oldest", "kill"] as const;
 export const ROUTINGS = ["round_robin", "least_busy", "key"] as const;
 export const SERVICE_STATES = [
@@ -124,6 +126,34 @@ const held = z
     ),
   })
   .describe("A capability that the service shall hold, derived from the deployer's.");
+
+const secretBinding = z
+  .strictObject({
+    name: field(1, secretName),
+    as: field(
+      2,
+      z.string().max(64).optional().describe("What the service calls it; its name unless given."),
+    ),
+    use: field(
+      3,
+      z
+        .enum(SECRET_USES)
+        .optional()
+        .describe(
+          "read: the service gets the value with solo.secrets.get. inject: it never sees it; the kernel fills {{secret:name}} into headers of requests to hosts. read unless given.",
+        ),
+    ),
+    hosts: field(
+      4,
+      z
+        .array(z.string().max(300))
+        .optional()
+        .describe(
+          "Where the value may be filled into requests, over HTTPS: api.example.com, *.example.com, host:port; http://host:port without TLS. Needed for inject.",
+        ),
+    ),
+  })
+  .meta({ title: "SecretBinding" });
 
 const sourceFields = {
   code: field(
@@ -243,6 +273,13 @@ const spec = {
       .describe(
         "What the service may use beyond its own kv, events, timers and log; an empty list is nothing. Unless given, it may invoke the services of its tenant.",
       ),
+  ),
+  secrets: field(
+    18,
+    z
+      .array(secretBinding)
+      .optional()
+      .describe("Secrets of the tenant that the service may use. It gets no others."),
   ),
 };
 

@@ -105,6 +105,7 @@ export const ERRORS = {
     EXIT.CANNOT_START,
     "Store is locked by another kernel",
   ),
+  vault_sealed: row(503, GRPC.UNAVAILABLE, EXIT.CANNOT_START, "The vault does not open"),
   cannot_listen: row(503, GRPC.UNAVAILABLE, EXIT.CANNOT_START, "Cannot listen"),
   config_invalid: row(400, GRPC.INVALID_ARGUMENT, EXIT.USAGE, "Invalid configuration"),
   internal: row(500, GRPC.INTERNAL, EXIT.FAILED, "Internal error"),

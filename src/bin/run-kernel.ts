@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createLogger, type ProcessLogger } from "#bin/logger.ts";
 import { openCellHost } from "#bin/cell-host.ts";
+import { masterKeys } from "#bin/master-keys.ts";
 import { announce, ownerToken, prepareDataDir, withdraw } from "#bin/data-dir.ts";
 import type { KernelPort } from "#api/kernel-port.ts";
 import { systemClock } from "#base/clock.ts";
@@ -170,6 +171,7 @@ async function start(options: {
       log,
       version,
       ownerToken: token,
+      masterKeys: masterKeys(config, process.env),
       launch,
       cellArgs: [image, String(SPARE_ISOLATES), String(config.limits.memory_mb)],
       compilerVersion: versionOf("oxc-transform"),

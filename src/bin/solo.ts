@@ -35,6 +35,12 @@ process.exitCode = await main({
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
+  ...(process.stdin.isTTY && {
+    askHidden: async (prompt: string) => {
+      const { askHidden } = await import("#bin/ask-hidden.ts");
+      return askHidden(prompt, { input: process.stdin, output: process.stderr });
+    },
+  }),
   isTTY: process.stdout.isTTY,
   columns: process.stdout.columns,
   version: manifest.version,

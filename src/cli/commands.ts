@@ -8,6 +8,7 @@ import { doctor } from "#cli/commands/doctor.ts";
 import { events } from "#cli/commands/events.ts";
 import { configCheck, token } from "#cli/commands/local.ts";
 import { logs } from "#cli/commands/logs.ts";
+import { getSecret, revokeSecret, rotateSecret, setSecret } from "#cli/commands/secrets.ts";
 import { start } from "#cli/commands/start.ts";
 
 export const commands: readonly CommandSpec[] = [
@@ -27,6 +28,16 @@ export const commands: readonly CommandSpec[] = [
   derived("Restart", "Services:", ["solo restart counter"]),
   derived("Kill", "Services:", ["solo kill counter", "solo kill counter --force"]),
 
+  setSecret,
+  getSecret,
+  derived("ListSecrets", "Secrets:", ["solo secrets list"]),
+  rotateSecret,
+  revokeSecret,
+  derived("VaultStatus", "Secrets:", ["solo secrets status"]),
+  derived("RotateMasterKey", "Secrets:", ["solo secrets rotate-master-key"]),
+  derived("ResumeRotation", "Secrets:", ["solo secrets resume-rotation"]),
+  derived("AcceptVault", "Secrets:", ["solo secrets accept"]),
+
   events,
   derived("VerifyEvents", "Events:", ["solo verify"]),
 
@@ -40,4 +51,5 @@ export const commands: readonly CommandSpec[] = [
 export const parents: Readonly<Record<string, string>> = {
   certs: "Certificates for TLS: init, issue, renew, revoke, list.",
   config: "The configuration: check.",
+  secrets: "Secrets of the tenant: set, get, list, rotate, revoke; and the vault they are in.",
 };

@@ -29,7 +29,7 @@ export class Output {
     return this.#closed.signal;
   }
 
-  async write(text: string): Promise<void> {
+  async write(text: string | Uint8Array): Promise<void> {
     if (!this.closed.aborted) {
       await new Promise<void>((resolve) => this.#stream.write(text, () => resolve()));
     }

@@ -30,6 +30,8 @@ export interface CliPowers {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly stdin: AsyncIterable<Uint8Array | string>;
+  /** Asks on the terminal for a line that is not shown; only where standard input is one. */
+  readonly askHidden?: (prompt: string) => Promise<string>;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
   /** Whether standard output is a terminal, and how wide it is. */

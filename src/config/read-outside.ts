@@ -11,7 +11,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** By name without dashes: `http-port` (or httpPort), `limits.memory_mb`; undefined is unset. */
 export type Flags = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Variables that begin with SOLO_ and are not settings: the file, and the command line client's. */
+/** Variables that begin with SOLO_ and are not settings: the file, the command line client's,
+ *  and keys, which must not show up where settings do. */
 const NOT_SETTINGS = new Set([
   "SOLO_CONFIG",
   "SOLO_TOKEN",
@@ -19,6 +20,10 @@ const NOT_SETTINGS = new Set([
   "SOLO_CA",
   "SOLO_CERT",
   "SOLO_KEY",
+  "SOLO_MASTER_KEY",
+  "SOLO_MASTER_KEY_PREVIOUS",
+  "SOLO_MASTER_PASSPHRASE",
+  "SOLO_MASTER_PASSPHRASE_PREVIOUS",
 ]);
 /** Kubernetes sets these in every pod beside a service named "solo". */
 const KUBERNETES = /^SOLO_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?)$/;

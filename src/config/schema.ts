@@ -91,6 +91,13 @@ const runtime = true;
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 export const SANDBOX_MODES = ["auto", "require", "off"] as const;
+export const MASTER_KEY_SOURCES = [
+  "auto",
+  "environment",
+  "passphrase",
+  "credential",
+  "file",
+] as const;
 export const LOG_FORMATS = ["auto", "json", "pretty"] as const;
 
 const solo = z.strictObject({
@@ -274,6 +281,10 @@ const security = z.strictObject({
       kind: "list",
       runtime: false,
     }),
+  master_key_from: choice(MASTER_KEY_SOURCES, {
+    default: "auto",
+    is: "Where the vault's master key comes from: SOLO_MASTER_KEY (environment), SOLO_MASTER_PASSPHRASE (passphrase), a systemd credential named solo-master-key, or a file in database.vault_db; auto takes the first of them that is there, and makes the file for a new vault.",
+  }),
   rate_limit_per_capability: whole(1, 100_000_000, {
     default: 1000,
     runtime,
@@ -317,7 +328,10 @@ const database = z.strictObject({
     from: "<data_dir>/events",
     is: "Where the event log is kept.",
   }),
-  vault_db: derivedPath({ from: "<data_dir>/vault", is: "Where the vault is kept." }),
+  vault_db: derivedPath({
+    from: "<data_dir>/vault",
+    is: "The directory of the vault's master key, when it is kept in a file. The sealed secrets are in data_dir: neither opens anything without the other.",
+  }),
 });
 
 const overridable = z.strictObject(perTenant);

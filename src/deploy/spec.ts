@@ -13,6 +13,7 @@ import {
   type CapabilitySpec,
   resolveCapabilities,
 } from "#deploy/capability-spec.ts";
+import { resolveBindings, type SecretBinding, type SecretInput } from "#deploy/secret-bindings.ts";
 
 export type Restart = "permanent" | "transient" | "temporary";
 export type Persistence = "stateless" | "hybrid" | "durable" | "external";
@@ -55,6 +56,8 @@ export interface ServiceSpec {
   readonly routing: Routing;
   /** What it may use beyond its own; `null`: nothing was said, so its tenant's services. */
   readonly capabilities: readonly CapabilitySpec[] | null;
+  /** Left out when there are none. */
+  readonly secrets?: readonly SecretBinding[];
 }
 
 /** The fields of a deploy request that `resolveSpec` reads; see src/api/services.ts. */
@@ -91,6 +94,7 @@ export interface SpecInput {
   readonly instances?: number | undefined;
   readonly routing?: Routing | undefined;
   readonly capabilities?: readonly CapabilityInput[] | undefined;
+  readonly secrets?: readonly SecretInput[] | undefined;
 }
 
 export interface SpecDefaults {
@@ -126,6 +130,10 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
   checkJsonSize("args", input.args, MAX_ARGS_CHARS, refuse);
   checkPatterns("persistence_exclude", input.persistence_exclude, refuse);
   const capabilities = input.capabilities && resolveCapabilities(input.capabilities, refuse);
+  const secrets =
+    input.secrets === undefined
+      ? defaults.current?.secrets
+      : resolveBindings(input.secrets, refuse);
   if (problems.length > 0) throw invalidSpec(problems);
   const { restart_limits: restarts, limits } = input;
   const { current } = defaults;
@@ -159,6 +167,7 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
     instances: input.instances ?? current?.instances ?? 1,
     routing: input.routing ?? current?.routing ?? "round_robin",
     capabilities: capabilities ?? current?.capabilities ?? null,
+    ...(secrets !== undefined && secrets.length > 0 && { secrets: Object.freeze(secrets) }),
   });
 }
 

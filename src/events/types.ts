@@ -49,6 +49,8 @@ export const EVENT_TYPES = {
   secret_accessed: "A secret was read.",
   secret_access_denied: "A secret was asked for and not given.",
   secret_revoked: "A secret was removed.",
+  master_key_rotated: "The vault has another master key; the one before opens nothing any more.",
+  vault_accepted: "The owner took a vault that somebody had altered as it is.",
   // Discovery
   service_registered: "A service can be found under a name.",
   service_unregistered: "A name was withdrawn.",

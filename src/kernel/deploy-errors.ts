@@ -1,9 +1,11 @@
 /** Why a deploy was refused, in words about the agent's own source. */
 import { SoloError, type Diagnostic } from "#base/errors.ts";
+import type { SecretBinding } from "#deploy/secret-bindings.ts";
 import { InstanceCrash } from "#kernel/services/outcomes.ts";
 import { describeCrash } from "#kernel/services/crash-report.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
+import type { SecretListing } from "#vault/vault.ts";
 
 /** Undefined when no finding is an error. */
 export function compileError(diagnostics: readonly Diagnostic[]): SoloError | undefined {
@@ -44,5 +46,26 @@ export async function startError(options: {
   return new SoloError("startup_failed", `The service did not start: ${what}`, {
     hint: "Correct what threw at load or in init, and deploy again.",
     ...(stack !== "" && { stack }),
+  });
+}
+
+/** Every binding that cannot be kept, by its place in the request. */
+export function missingSecrets(
+  bindings: readonly SecretBinding[],
+  find: (name: string) => SecretListing | undefined,
+): SoloError | undefined {
+  const fields = bindings.flatMap(({ name }, at) => {
+    const latest = find(name)?.versions.at(-1);
+    const refuse = (message: string) => [{ field: `secrets.${at}.name`, message }];
+    if (latest === undefined) return refuse(`there is no secret ${name} in this tenant`);
+    if (latest.hasCallerKey)
+      return refuse(`${name} opens only with its caller's key, which a service does not have`);
+    return [];
+  });
+  if (fields.length === 0) return undefined;
+  const text = fields.map(({ field, message }) => `${field}: ${message}`).join("; ");
+  return new SoloError("invalid_argument", `The deploy cannot be accepted: ${text}.`, {
+    fields,
+    hint: "Store the secret first (POST /secrets, or solo secrets set), or correct its name.",
   });
 }

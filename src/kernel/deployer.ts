@@ -23,8 +23,9 @@ import {
 import type { EventLog } from "#events/event-log.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import type { Compiler } from "#kernel/compiler.ts";
-import { compileError, startError } from "#kernel/deploy-errors.ts";
+import { compileError, missingSecrets, startError } from "#kernel/deploy-errors.ts";
 import type { Metrics } from "#kernel/metrics.ts";
+import type { Secrets } from "#kernel/secrets.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
@@ -57,6 +58,7 @@ export interface DeployerOptions {
   readonly deployments: Deployments;
   readonly snapshots: Snapshots;
   readonly kv: ServiceKv;
+  readonly secrets: Secrets;
   readonly logs: ServiceLogs;
   readonly events: EventLog;
   readonly metrics: Metrics;
@@ -89,6 +91,7 @@ export class Deployer {
       try {
         this.#admit(key);
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
+        this.#mustHaveSecrets({ key, spec, by });
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
         const done = await this.#withHandles({ key, spec, by }, async (minting) => {
           const modules = await this.#compile(spec, { fresh: true });
@@ -130,6 +133,7 @@ export class Deployer {
           },
         );
       }
+      if (input.secrets !== undefined) this.#mustHaveSecrets({ key, spec, by });
       if (revisionOf(spec) === service.revision) {
         await this.#renew(service, by);
         if (service.state !== "running") await this.#startAgain(service);
@@ -181,6 +185,11 @@ export class Deployer {
     const spec = resolveSpec(input, this.#options.defaults(key.tenant));
     for (const { field, message } of this.#options.authority.problems(spec, by)) {
       problems.push(`${field} ${message}`);
+    }
+    try {
+      this.#mustHaveSecrets({ key, spec, by });
+    } catch (error) {
+      problems.push(toSoloError(error).message);
     }
     const { diagnostics } = await this.#options.compiler.compile({
       files: spec.files,
@@ -306,6 +315,22 @@ export class Deployer {
         "limits.max_per_tenant",
       );
     }
+  }
+
+  #mustHaveSecrets({
+    key,
+    spec,
+    by,
+  }: {
+    key: ServiceKey;
+    spec: ServiceSpec;
+    by: Capability;
+  }): void {
+    const { secrets = [] } = spec;
+    // Whoever may not have them is not told which there are: minting the handles refuses it.
+    if (secrets.length === 0 || this.#options.authority.problems(spec, by).length > 0) return;
+    const refusal = missingSecrets(secrets, (name) => this.#options.secrets.find(key.tenant, name));
+    if (refusal !== undefined) throw refusal;
   }
 
   /** `fresh`: hardly compiled before, so that looking on the disk costs more than compiling. */

@@ -28,6 +28,7 @@ import { Metrics } from "#kernel/metrics.ts";
 import { eventHandlers } from "#kernel/operations/events.ts";
 import { kernelHandlers } from "#kernel/operations/kernel.ts";
 import { messageHandlers } from "#kernel/operations/messages.ts";
+import { secretHandlers } from "#kernel/operations/secrets.ts";
 import { serviceHandlers } from "#kernel/operations/services.ts";
 import {
   authoritySpec,
@@ -37,6 +38,7 @@ import {
   gatewaySpec,
   runtimeMonitorSpec,
   upkeepSpec,
+  vaultSpec,
   type GatewayPart,
 } from "#kernel/parts.ts";
 import { Port } from "#kernel/port.ts";
@@ -45,6 +47,7 @@ import { openEgress, Outbound } from "#kernel/services/outbound.ts";
 import { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
+import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
 import { Store } from "#kernel/store.ts";
 import { Tenants } from "#kernel/tenants.ts";
 import { startTree } from "#kernel/tree.ts";
@@ -58,6 +61,7 @@ export interface KernelOptions {
   readonly log: Logger;
   readonly version: string;
   readonly ownerToken: string;
+  readonly masterKeys: MasterKeys;
   readonly launch: Launcher;
   readonly cellArgs: readonly string[];
   /** Changes whenever the compiler's output might. */
@@ -155,7 +159,8 @@ export class Kernel implements AsyncDisposable {
       ratePerMinute: config.security.rate_limit_per_capability,
     });
     const services = new ServiceAuthority({ capabilities: () => authority.capabilities, audit });
-    const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics };
+    const secrets = new Secrets({ store, events, clock, log, keys: options.masterKeys });
+    const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics, secrets };
     const deployer = new Deployer({
       ...powers,
       tenants,
@@ -192,6 +197,7 @@ export class Kernel implements AsyncDisposable {
       isOpen: () => state.phase === "open",
       handlers: {
         ...serviceHandlers({ clock, tenants, deployer }),
+        ...secretHandlers({ secrets }),
         ...messageHandlers({ tenants, logs }),
         ...eventHandlers({ events, store }),
         ...kernelHandlers({
@@ -225,6 +231,7 @@ export class Kernel implements AsyncDisposable {
         eventStoreSpec({ config, clock, store, events, logs }),
         authoritySpec(authority),
         runtimeMonitorSpec(monitor),
+        vaultSpec(secrets),
         compilerSpec(compiler),
         upkeepSpec({ tenants, clock, log }),
         ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),

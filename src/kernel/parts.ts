@@ -8,6 +8,7 @@ import type { ServiceLogs } from "#events/service-logs.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
 import type { Compiler } from "#kernel/compiler.ts";
 import type { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
+import type { Secrets } from "#kernel/secrets.ts";
 import type { Store } from "#kernel/store.ts";
 import { upkeep, type UpkeepOptions } from "#kernel/upkeep.ts";
 import { openStorage } from "#storage/storage.ts";
@@ -100,6 +101,12 @@ export const cellsSpec = (cells: CellPool): ChildSpec =>
   worker("cells", async () => {
     cells.open();
     return part({ close: () => cells.close() });
+  });
+
+export const vaultSpec = (secrets: Secrets): ChildSpec =>
+  worker("vault", async () => {
+    await secrets.open();
+    return part({ close: () => secrets.close() });
   });
 
 export const compilerSpec = (compiler: Compiler): ChildSpec =>

@@ -8,6 +8,7 @@
  *   │   ├── event_store    storage thread, event log, service logs
  *   │   ├── authority      capabilities; forgets those that are over
  *   │   ├── runtime_monitor  heap, loop delay, descriptors, disk: sheds deploys
+ *   │   ├── vault          the tenants' secrets
  *   │   ├── compiler       the process that parses source
  *   │   ├── upkeep         flushes state, ends instances that make no headway
  *   │   ├── grpc · rest · metrics

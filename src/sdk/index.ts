@@ -57,6 +57,14 @@ export type KvWrite =
   | { put: string; value: unknown; ifVersion?: number }
   | { delete: string; ifVersion?: number };
 
+export interface Secrets {
+  /** The latest version of a secret that the deployment binds, as text. Ask when you need it:
+   *  after a rotation it is the new one. What you read, you can leak; see `use: "inject"`. */
+  get(name: string): Promise<string>;
+  /** The same for values that are not text. */
+  getBytes(name: string): Promise<Uint8Array>;
+}
+
 export interface Services {
   /** A request to another service of the tenant; waits for its reply. */
   call<T = Json>(target: string, name: string, ...args: unknown[]): Promise<T>;
@@ -84,6 +92,7 @@ export interface Solo<State = any> {
   readonly env: Readonly<Record<string, string>>;
   readonly log: Log;
   readonly kv: Kv;
+  readonly secrets: Secrets;
   readonly services: Services;
   readonly events: {
     /** An event of the service's own in the audit log; `type` gets the prefix `service.`. */

@@ -150,7 +150,7 @@ const openUnder = (kek: Kek, what: string, sealed: string): Buffer | undefined =
   });
 
 const wrongKey = (): SoloError =>
-  new SoloError("permission_denied", "The vault does not open with this master key.", {
+  new SoloError("vault_sealed", "The vault does not open with this master key.", {
     hint: "Give the key or passphrase that the vault was made with, or was last rotated to.",
   });
 

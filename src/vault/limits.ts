@@ -32,3 +32,6 @@ export const MIN_REDACTED_CHARS = 4;
 /** The same for lines of a value that has several. */
 export const MIN_REDACTED_LINE_CHARS = 12;
 export const MAX_REDACTED_VALUES = 1_000;
+
+/** Requests at once that bring a key of their own: argon2id takes 64 MiB for each that runs. */
+export const MAX_KEYED_REQUESTS = 64;

@@ -10,7 +10,7 @@
 import { MAX_REDACTED_VALUES, MIN_REDACTED_CHARS } from "#vault/limits.ts";
 import { formsOf } from "#vault/secret-forms.ts";
 
-const MARK = "[redacted]";
+const markOf = (name: string): string => `[secret:${name}]`;
 /** A power of two; one bit for each hash of the first characters of a form. */
 const FILTER_BITS = 1 << 16;
 
@@ -20,8 +20,18 @@ export interface Redactor {
   stream(): { push(piece: string): string; end(): string };
 }
 
-export function redactor(values: Iterable<Uint8Array>): Redactor {
-  const forms = new Forms([...values].slice(0, MAX_REDACTED_VALUES).flatMap(formsOf));
+/** A value and the name that stands in its place. */
+export interface Redacted {
+  readonly name: string;
+  readonly value: Uint8Array;
+}
+
+export function redactor(values: Iterable<Redacted>): Redactor {
+  const forms = new Forms(
+    [...values]
+      .slice(0, MAX_REDACTED_VALUES)
+      .flatMap(({ name, value }) => formsOf(value).map((text) => ({ text, name }))),
+  );
   const redact = (text: string): string => cover(text, forms.spansIn(text));
   return {
     redact,
@@ -48,37 +58,44 @@ export function redactor(values: Iterable<Uint8Array>): Redactor {
   };
 }
 
-type Span = readonly [start: number, end: number];
+interface Form {
+  readonly text: string;
+  readonly name: string;
+}
+
+/** `name` is of the form that begins first. */
+type Span = readonly [start: number, end: number, name: string];
 
 /** All forms by the hash of their first characters, behind a filter that text rarely passes. */
 class Forms {
-  readonly #byStart = new Map<number, string[]>();
+  readonly #byStart = new Map<number, Form[]>();
   readonly #filter = new Uint8Array(FILTER_BITS / 8);
   readonly #longest: number;
 
-  constructor(forms: readonly string[]) {
-    for (const form of new Set(forms)) {
-      const hash = hashAt(form, 0);
+  constructor(forms: readonly Form[]) {
+    for (const form of new Map(forms.map((each) => [each.text, each])).values()) {
+      const hash = hashAt(form.text, 0);
       this.#filter[hash >> 3]! |= 1 << (hash & 7);
       const same = this.#byStart.get(hash);
       if (same) same.push(form);
       else this.#byStart.set(hash, [form]);
     }
-    this.#longest = forms.reduce((longest, { length }) => Math.max(longest, length), 0);
+    this.#longest = forms.reduce((longest, { text }) => Math.max(longest, text.length), 0);
   }
 
   /** Where forms lie, merged where they touch, in order. */
   spansIn(text: string): Span[] {
-    const spans: [number, number][] = [];
+    const spans: [number, number, string][] = [];
     const last = text.length - MIN_REDACTED_CHARS;
     for (let at = 0; this.#longest > 0 && at <= last; at++) {
       const hash = hashAt(text, at);
       if ((this.#filter[hash >> 3]! & (1 << (hash & 7))) === 0) continue;
-      const end = this.#endAt(text, at, hash);
+      const form = this.#longestAt(text, at, hash);
+      if (form === undefined) continue;
+      const end = at + form.text.length;
       const before = spans.at(-1);
-      if (end === at) continue;
       if (before && at <= before[1]) before[1] = Math.max(before[1], end);
-      else spans.push([at, end]);
+      else spans.push([at, end, form.name]);
     }
     return spans;
   }
@@ -97,21 +114,22 @@ class Forms {
     return across ? across[0] : safe;
   }
 
-  #endAt(text: string, at: number, hash: number): number {
-    let end = at;
+  #longestAt(text: string, at: number, hash: number): Form | undefined {
+    let longest: Form | undefined;
     for (const form of this.#byStart.get(hash) ?? []) {
-      if (at + form.length > end && text.startsWith(form, at)) end = at + form.length;
+      if (form.text.length > (longest?.text.length ?? 0) && text.startsWith(form.text, at))
+        longest = form;
     }
-    return end;
+    return longest;
   }
 
   #mayBegin(rest: string): boolean {
     if (rest.length >= MIN_REDACTED_CHARS) {
       const forms = this.#byStart.get(hashAt(rest, 0)) ?? [];
-      return forms.some((form) => form.length > rest.length && form.startsWith(rest));
+      return forms.some(({ text }) => text.length > rest.length && text.startsWith(rest));
     }
     for (const forms of this.#byStart.values()) {
-      if (forms.some((form) => form.startsWith(rest))) return true;
+      if (forms.some(({ text }) => text.startsWith(rest))) return true;
     }
     return false;
   }
@@ -131,8 +149,8 @@ function cover(text: string, spans: readonly Span[]): string {
   if (spans.length === 0) return text;
   let out = "";
   let from = 0;
-  for (const [start, end] of spans) {
-    out += text.slice(from, start) + MARK;
+  for (const [start, end, name] of spans) {
+    out += text.slice(from, start) + markOf(name);
     from = end;
   }
   return out + text.slice(from);

@@ -5,6 +5,8 @@
  *    each data key wrapped anew, the old key out of the keyring. Wherever it is cut short, the
  *    key that the next start finds opens every secret, and `resume` goes on from there.
  * 2. Once it is done, the old key opens nothing that is written from then on, nor the ledger.
+ * 3. A vault that is closed meanwhile stops between two pages: with its keys wiped, rows that
+ *    only the old key opens would pass for altered ones.
  */
 import { SoloError } from "#base/errors.ts";
 import type { Kv } from "#storage/kv.ts";
@@ -24,6 +26,8 @@ export interface RotationParts {
   readonly book: Book;
   readonly random: Random;
   readonly holder: KeyringHolder;
+  /** Throws once the vault is closed. */
+  readonly mustBeOpen: () => void;
 }
 
 export interface RotationResult {
@@ -77,6 +81,7 @@ export async function finishRotation(
   }
 
   await book.inTurn(async () => {
+    parts.mustBeOpen();
     const keyring: Keyring = {
       current,
       previous: undefined,
@@ -90,10 +95,11 @@ export async function finishRotation(
 }
 
 async function rewrapPage(
-  { kv, random }: RotationParts,
+  { kv, random, mustBeOpen }: RotationParts,
   { from, to, after }: { from: Master; to: Master; after: string | undefined },
 ): Promise<RotationResult & { readonly last: string | undefined }> {
   const page = await kv.list(ROWS, { limit: REWRAP_PAGE, after });
+  mustBeOpen();
   const damaged: string[] = [];
   const ops = page.flatMap(({ key, value, version }) => {
     if (keyIdOf(value) === to.kek.id) return [];

@@ -24,7 +24,7 @@ import {
   type Random,
 } from "#vault/keyring.ts";
 import type { Argon2, MasterKey } from "#vault/keys.ts";
-import { encodeHead, type VersionRecord } from "#vault/ledger.ts";
+import { encodeHead, type SecretRecord, type VersionRecord } from "#vault/ledger.ts";
 import { ARGON2_DEFAULTS, KEY_BYTES, MAX_SECRET_BYTES } from "#vault/limits.ts";
 import {
   beginRotation,
@@ -77,6 +77,7 @@ export class Vault implements Disposable {
   readonly #book: Book;
   readonly #holder: KeyringHolder;
   #rotating = false;
+  #closed = false;
 
   static async exists(kv: Kv): Promise<boolean> {
     return (await kv.get(VAULT, "keyring")) !== undefined;
@@ -134,18 +135,13 @@ export class Vault implements Disposable {
 
   /** Names and versions, never values. */
   list(tenant: SecretName["tenant"]): SecretListing[] {
-    return this.#book
-      .of(tenant)
-      .filter(({ versions }) => versions.length > 0)
-      .map(({ name, versions }) => ({
-        name,
-        latest: versions.at(-1)!.version,
-        versions: versions.map(({ version, created_at_ms, has_caller_key }) => ({
-          version,
-          createdAtMs: created_at_ms,
-          hasCallerKey: has_caller_key,
-        })),
-      }));
+    return this.#book.of(tenant).flatMap((record) => listingOf(record) ?? []);
+  }
+
+  /** One of the list. */
+  find(tenant: SecretName["tenant"], name: string): SecretListing | undefined {
+    const record = this.#book.get(tenant, name);
+    return record && listingOf(record);
   }
 
   /** One version, or all of them. */
@@ -195,7 +191,18 @@ export class Vault implements Disposable {
     await this.#book.inTurn(() => this.#book.signAnew(this.#holder.keyring.macKey, []));
   }
 
+  /** Names the master key in use and tells nothing of it. */
+  get keyId(): string {
+    return this.#holder.keyring.current.kek.id;
+  }
+
+  /** What is under way is refused; a rotation stops where it is, to be resumed. */
   [Symbol.dispose](): void {
+    this.#closed = true;
+    if (!this.#rotating) this.#wipe();
+  }
+
+  #wipe(): void {
     const { current, previous, macKey } = this.#holder.keyring;
     for (const key of [current.kek.key, previous?.kek.key, macKey]) key?.fill(0);
   }
@@ -213,8 +220,9 @@ export class Vault implements Disposable {
       const version = await this.#book.change({
         tenant,
         name,
-        decide: (current, namesOfTenant) =>
-          decideStore({
+        decide: (current, namesOfTenant) => {
+          this.#mustBeOpen();
+          return decideStore({
             tenant,
             name,
             current,
@@ -231,7 +239,8 @@ export class Vault implements Disposable {
                 callerKey,
                 random,
               }),
-          }),
+          });
+        },
       });
       return {
         version,
@@ -243,7 +252,17 @@ export class Vault implements Disposable {
     }
   }
 
+  /** A value must never be sealed under a key that was wiped. */
+  #mustBeOpen(): void {
+    if (!this.#closed) return;
+    throw new SoloError("unavailable", "The vault is closed.", {
+      hint: "Try again shortly.",
+      retryAfterMs: 200,
+    });
+  }
+
   #versionOf({ tenant, name, version }: RetrieveRequest): VersionRecord {
+    this.#mustBeOpen();
     const versions = this.#book.get(tenant, name)?.versions ?? [];
     const found =
       version === undefined ? versions.at(-1) : versions.find((each) => each.version === version);
@@ -267,13 +286,30 @@ export class Vault implements Disposable {
       return await work();
     } finally {
       this.#rotating = false;
+      if (this.#closed) this.#wipe();
     }
   }
 
   #parts() {
     const { kv, random } = this.#options;
-    return { kv, random, book: this.#book, holder: this.#holder };
+    const mustBeOpen = () => this.#mustBeOpen();
+    return { kv, random, book: this.#book, holder: this.#holder, mustBeOpen };
   }
+}
+
+function listingOf({ name, versions }: SecretRecord): SecretListing | undefined {
+  const latest = versions.at(-1);
+  return (
+    latest && {
+      name,
+      latest: latest.version,
+      versions: versions.map(({ version, created_at_ms, has_caller_key }) => ({
+        version,
+        createdAtMs: created_at_ms,
+        hasCallerKey: has_caller_key,
+      })),
+    }
+  );
 }
 
 async function create({

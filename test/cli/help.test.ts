@@ -6,7 +6,9 @@ import { commands } from "#cli/commands.ts";
 import { EXIT } from "#base/errors.ts";
 import { runCli } from "../support/run-cli.ts";
 
-const hinted = Object.values<Operation>(catalogue).flatMap(({ cli }) => cli?.command ?? []);
+const hinted = Object.values<Operation>(catalogue).flatMap(
+  ({ cli }) => cli?.command.split(" ")[0] ?? [],
+);
 
 describe("the help", () => {
   test("lists every operation that has a command", async () => {

@@ -103,6 +103,7 @@ export function startInstance(
         state: async () => {},
         room: nothing,
         handBack: nothing,
+        redact: (said) => said,
         ...options.events,
       },
     },

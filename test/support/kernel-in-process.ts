@@ -56,6 +56,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     log,
     version: "0.0.0",
     ownerToken: TOKEN,
+    masterKeys: { file: join(config.database.vault_db, "master-key") },
     launch,
     cellArgs: [await prepareImage({ cacheDir: CACHE_DIR }), "0", String(config.limits.memory_mb)],
     compilerVersion: "test",

@@ -26,7 +26,7 @@ test("a key that others can read is not used, and one that is missing is not mad
   await chmod(join(dir, "open"), 0o640);
   expect((await rejection(from({ file: join(dir, "open") }))).code).toBe("config_invalid");
   expect((await rejection(from({ file: join(dir, "missing"), vaultExists: true }))).code).toBe(
-    "config_invalid",
+    "vault_sealed",
   );
   expect(await readdir(dir)).not.toContain("missing");
 });

@@ -4,8 +4,9 @@ import { redactor } from "#vault/redactor.ts";
 import { formsOf } from "#vault/secret-forms.ts";
 
 const utf8 = (text: string) => Buffer.from(text);
-const one = (value: string) => redactor([utf8(value)]);
-const MARK = "[redacted]";
+const named = (...values: Uint8Array[]) => values.map((value) => ({ name: "k", value }));
+const one = (value: string) => redactor(named(utf8(value)));
+const MARK = "[secret:k]";
 
 describe("a secret value in text", () => {
   const value = 'pass"word/ü+1\n';
@@ -23,7 +24,7 @@ describe("a secret value in text", () => {
     ["in the middle of base64", utf8(`ab${value}cd`).toString("base64")],
   ])("is covered: %s", (_, text) => {
     const covered = one(value).redact(`before ${text} after`);
-    expect(covered).toMatch(/^before .*\[redacted\].* after$/s);
+    expect(covered).toMatch(/^before .*\[secret:k\].* after$/s);
     for (const form of formsOf(utf8(value))) expect(covered).not.toContain(form);
   });
 
@@ -34,7 +35,7 @@ describe("a secret value in text", () => {
   });
 
   test("is covered wherever values overlap or touch", () => {
-    const both = redactor([utf8("abcdef"), utf8("defghi")]);
+    const both = redactor(named(utf8("abcdef"), utf8("defghi")));
     expect(both.redact("xabcdefghix")).toBe(`x${MARK}x`);
     expect(one("abab").redact("ababab")).toBe(MARK);
   });
@@ -47,8 +48,10 @@ describe("a secret value in text", () => {
 
   test("is covered when it is no text at all", () => {
     const bytes = Buffer.from([0xff, 0x00, 0x80, 0xc3, 0x28]);
-    expect(redactor([bytes]).redact(`x${bytes.toString("base64").slice(0, 6)}x`)).toBe(`x${MARK}x`);
-    expect(redactor([bytes]).redact(bytes.toString("hex"))).toBe(MARK);
+    expect(redactor(named(bytes)).redact(`x${bytes.toString("base64").slice(0, 6)}x`)).toBe(
+      `x${MARK}x`,
+    );
+    expect(redactor(named(bytes)).redact(bytes.toString("hex"))).toBe(MARK);
   });
 });
 
@@ -70,7 +73,7 @@ test("no form is left in any text, and what lies between is untouched", () => {
         .split("")
         .filter((_, at) => !isCovered[at])
         .join("");
-      const covered = redactor(values.map(utf8)).redact(input);
+      const covered = redactor(named(...values.map(utf8))).redact(input);
       expect(covered.replaceAll(MARK, "")).toBe(left);
       for (const form of forms) expect(covered.replaceAll(MARK, "\n")).not.toContain(form);
     }),
@@ -84,10 +87,10 @@ test("text in pieces comes out as the whole would, with marks where marks belong
       fc.array(word, { minLength: 1, maxLength: 3 }),
       fc.array(text, { maxLength: 6 }),
       (values, pieces) => {
-        const net = redactor(values.map(utf8));
+        const net = redactor(named(...values.map(utf8)));
         const stream = net.stream();
         const out = pieces.map((piece) => stream.push(piece)).join("") + stream.end();
-        const single = (marked: string) => marked.replace(/(?:\[redacted\])+/g, MARK);
+        const single = (marked: string) => marked.replace(/(?:\[secret:k\])+/g, MARK);
         expect(single(out)).toBe(single(net.redact(pieces.join(""))));
       },
     ),

@@ -47,7 +47,7 @@ describe("rotating the master key", () => {
     expect(result).toEqual({ rewrapped: 450, damaged: [] });
     expect(saved).toEqual([Buffer.alloc(32, 2)]);
     expect(await textOf(vault, "k449")).toBe("value 449");
-    expect((await rejection(openVault(kv))).code).toBe("permission_denied");
+    expect((await rejection(openVault(kv))).code).toBe("vault_sealed");
     const again = await openVault(kv, { master: keyOf(2) });
     expect(await textOf(again, "k7")).toBe("value 7");
     const old = before.find(({ key }) => key.startsWith("alice/k7/"))!;
@@ -87,7 +87,7 @@ describe("rotating the master key", () => {
     ).toMatchObject({ rewrapped: 1 });
     expect(saved).toEqual([Buffer.alloc(32, 2)]);
     expect(resumed.isRotating).toBe(false);
-    expect((await rejection(openVault(kv))).code).toBe("permission_denied");
+    expect((await rejection(openVault(kv))).code).toBe("vault_sealed");
     expect(await textOf(await openVault(kv, { master: keyOf(2) }), "k")).toBe("value");
   });
 
@@ -101,7 +101,7 @@ describe("rotating the master key", () => {
     await vault.rotateMasterKey({ next: passphrase("second"), save });
     expect(saved).toEqual([undefined, undefined]);
     expect((await rejection(openVault(kv, { master: passphrase("first") }))).code).toBe(
-      "permission_denied",
+      "vault_sealed",
     );
     expect(await textOf(await openVault(kv, { master: passphrase("second") }), "k")).toBe("value");
   });

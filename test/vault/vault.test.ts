@@ -165,7 +165,7 @@ describe("the master key", () => {
     const vault = await openVault(kv);
     await put(vault, "k", "v");
     for (const master of [keyOf(2), { kind: "passphrase", passphrase: "x" }] as const) {
-      expect((await rejection(openVault(kv, { master }))).code).toBe("permission_denied");
+      expect((await rejection(openVault(kv, { master }))).code).toBe("vault_sealed");
     }
   });
 
@@ -185,7 +185,7 @@ describe("the master key", () => {
     expect(
       (await rejection(openVault(kv, { master: { kind: "passphrase", passphrase: "angstrom" } })))
         .code,
-    ).toBe("permission_denied");
+    ).toBe("vault_sealed");
   });
 });
 

@@ -13,6 +13,9 @@ export interface SoloPowers {
 const toBase64 = (bytes: ArrayBuffer): string =>
   (new Uint8Array(bytes) as Uint8Array & { toBase64(): string }).toBase64();
 
+const fromBase64 = (text: string): Uint8Array =>
+  (Uint8Array as unknown as { fromBase64(text: string): Uint8Array }).fromBase64(text);
+
 export interface Holder {
   state: any;
   restored: boolean;
@@ -73,6 +76,18 @@ export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers
       list: (options = {}) => ask("kv.list", options),
       entry: (key: string) => ask("kv.entry", key),
       batch: (writes: readonly object[]) => ask("kv.batch", writes),
+    }),
+    secrets: Object.freeze({
+      get: async (name: string) => {
+        const { text } = await ask("secrets.get", name);
+        if (text === undefined)
+          throw new TypeError(`The secret ${name} is not text; use solo.secrets.getBytes.`);
+        return text as string;
+      },
+      getBytes: async (name: string) => {
+        const { text, base64 } = await ask("secrets.get", name);
+        return text === undefined ? fromBase64(base64) : new TextEncoder().encode(text);
+      },
     }),
     services: Object.freeze({
       call: (target: string, name: string, ...args: unknown[]) =>

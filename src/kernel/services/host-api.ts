@@ -59,6 +59,10 @@ export class HostApi {
       "kv.entry": own(({ service, args }) => kv.entry(service.key, args[0])),
       "kv.batch": own(({ service, args }) => kv.batch(service.key, args[0])),
       "kv.list": own(({ service, args }) => kv.list(service.key, args[0])),
+      "secrets.get": {
+        needs: ({ replica, instance, args }) => replica.secrets.needOf(instance.id, args[0]),
+        run: ({ replica, instance, args }) => replica.secrets.get(instance.id, args[0]),
+      },
       "services.call": { needs: invocation("calls"), run: (from) => this.#call(from) },
       "services.cast": { needs: invocation("casts"), run: (from) => this.#cast(from) },
       "services.fetch": { needs: fetchNeed, run: (from) => this.#fetch(from) },
@@ -147,7 +151,7 @@ export class HostApi {
     );
   }
 
-  async #emit({ service, args }: HostRequest): Promise<string> {
+  async #emit({ service, replica, args }: HostRequest): Promise<string> {
     const [type, payload = {}] = args;
     if (
       typeof type !== "string" ||
@@ -157,12 +161,14 @@ export class HostApi {
     ) {
       throw new SoloError("invalid_argument", "events.emit takes a type and a JSON object.");
     }
+    if (replica.secrets.redact(type) !== type)
+      throw new SoloError("invalid_argument", "The type of an event must not hold a secret.");
     const { tenant, service: subject } = service.key;
     this.#options.events.emit({
       type: `service.${type.replace(/^service\./, "")}`,
       tenantId: tenant,
       subject,
-      payload,
+      payload: replica.secrets.redact(payload),
     });
     return NOTHING;
   }

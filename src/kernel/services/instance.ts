@@ -38,6 +38,8 @@ import {
 export interface InstanceEvents {
   readonly request: (instance: Instance, id: number, method: string, args: unknown[]) => void;
   readonly log: (instance: Instance, line: LogLine) => void;
+  /** What the guest said, without its secrets. */
+  readonly redact: <T>(said: T) => T;
   /** Stores the state that the guest sent by itself; resolves when it is on disk. */
   readonly state: (instance: Instance, state: string) => Promise<void>;
   /** Room for another dispatch. */
@@ -252,7 +254,7 @@ export class Instance implements Child, SlotHandler {
       case FROM_CELL.failed:
         return this.#settle(
           id,
-          (dispatch, text) => dispatch.fail(refusalFrom(text)),
+          (dispatch, text) => dispatch.fail(refusalFrom(text, this.#options.events.redact)),
           payload.toString(),
         );
       case FROM_CELL.head: {
@@ -289,7 +291,7 @@ export class Instance implements Child, SlotHandler {
         const asked = this.#asked.get(id);
         this.#asked.delete(id);
         if (payload.length === 0) return asked?.resolve(undefined);
-        return asked?.reject(refusalFrom(payload.toString()));
+        return asked?.reject(refusalFrom(payload.toString(), this.#options.events.redact));
       }
       default:
         return this.#untrusted(kind, id, payload.toString());
@@ -317,7 +319,8 @@ export class Instance implements Child, SlotHandler {
         return () => events.request(this, id, method, args);
       }
       case FROM_CELL.log: {
-        const line = readLogLine(text);
+        const { level, text: said } = readLogLine(text);
+        const line = { level, text: events.redact(said) };
         return () => events.log(this, line);
       }
       case FROM_CELL.started: {
@@ -328,7 +331,9 @@ export class Instance implements Child, SlotHandler {
         };
       }
       case FROM_CELL.down: {
-        const report = readDown(text);
+        const told = readDown(text);
+        const { name, message, stack } = told;
+        const report = { ...told, ...events.redact({ name, message, stack }) };
         return () => this.#end(report);
       }
       default:

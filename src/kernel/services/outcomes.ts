@@ -77,10 +77,10 @@ export function outcomeOf({ reason, name, message, current }: Down, id: number):
   );
 }
 
-/** An error that a guest sent: only codes that a guest may cause are passed on. */
-export function refusalFrom(text: string): SoloError {
+/** An error that a guest sent, without its secrets: only codes that a guest may cause are passed on. */
+export function refusalFrom(text: string, redact: <T>(said: T) => T): SoloError {
   try {
-    const body = JSON.parse(text) as ErrorBody;
+    const body = redact(JSON.parse(text) as ErrorBody);
     return SoloError.fromBody({
       ...body,
       code: isErrorCode(body.code) ? body.code : "service_error",

@@ -6,6 +6,7 @@ import type { EventLog } from "#events/event-log.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
 import type { Compiler } from "#kernel/compiler.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
+import type { Secrets } from "#kernel/secrets.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 
 export interface ServicePowers {
@@ -17,4 +18,5 @@ export interface ServicePowers {
   readonly snapshots: Snapshots;
   readonly logs: ServiceLogs;
   readonly metrics: Metrics;
+  readonly secrets: Secrets;
 }

@@ -29,6 +29,7 @@ import { ReplicaRecord } from "#kernel/services/record.ts";
 import { noHandler, notUp } from "#kernel/services/refusals.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import { Runner } from "#kernel/services/runner.ts";
+import { ReplicaSecrets } from "#kernel/services/replica-secrets.ts";
 import { keepsState, startMessage } from "#kernel/services/start-message.ts";
 import { isOrderly, type ChildSpec, type ExitReason } from "#supervisor/child.ts";
 import type { SupervisorEvent } from "#supervisor/events.ts";
@@ -82,6 +83,7 @@ export class Replica {
   readonly revision: Revision;
   readonly record: ReplicaRecord;
   readonly timers: MessageTimers;
+  readonly secrets: ReplicaSecrets;
   /** How many replicas the slot has had before this one. */
   readonly generation: number;
   readonly #options: ReplicaOptions;
@@ -112,6 +114,12 @@ export class Replica {
     const predecessor = options.predecessor?.replica;
     this.generation = predecessor === undefined ? 0 : predecessor.generation + 1;
     this.record = new ReplicaRecord({ key, slot, revision, powers, before: predecessor?.record });
+    this.secrets = new ReplicaSecrets({
+      key,
+      bindings: spec.secrets ?? [],
+      vault: powers.secrets,
+      before: predecessor?.secrets,
+    });
     this.#lifecycle = new Lifecycle((_, to) => powers.metrics.stateChanged(key, to));
     this.#mailbox = new Mailbox({
       limit: spec.limits.mailbox,
@@ -378,6 +386,7 @@ export class Replica {
     const [cell, snapshot] = await Promise.all([
       this.#alone ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
       keepsState(spec) ? snapshots.load(this.#stateKey) : undefined,
+      this.secrets.prepare(),
     ]);
     const start = startMessage({
       key,
@@ -397,6 +406,7 @@ export class Replica {
           request: (from, request, method, args) =>
             this.#options.asked({ replica: this, instance: from, request, method, args }),
           log: (from, line) => this.#powers.logs.write({ key, instance: from.id, ...line }),
+          redact: this.secrets.redact,
           state: (from, text) => this.#save(from, text),
           room: () => this.#pump(),
           handBack: (_, dispatches) => this.#mailbox.unshift(dispatches),

@@ -111,7 +111,7 @@ export class ServiceAuthority {
     if (problems.length > 0) throw exceeds(problems);
     const capabilities = this.#options.capabilities();
     const made = await Promise.allSettled(
-      termsOf(spec, by).map((terms) =>
+      [...termsOf(spec, by), ...secretTerms(spec, by)].map((terms) =>
         capabilities.delegate(by, {
           ...terms,
           tenant: key.tenant,
@@ -135,24 +135,16 @@ export class ServiceAuthority {
 
   /** What of the spec goes beyond the deployer's capability, field by field. */
   problems(spec: ServiceSpec, by: Capability): FieldError[] {
-    const entries = spec.capabilities ?? [];
-    if (entries.length > 0 && by.maxUses !== Infinity) {
+    const named = { capabilities: spec.capabilities ?? [], secrets: spec.secrets ?? [] };
+    const field = named.capabilities.length > 0 ? "capabilities" : "secrets";
+    if (named[field].length > 0 && by.maxUses !== Infinity) {
       const message = "cannot be given by a capability with max_uses: its uses would run out";
-      return [{ field: "capabilities", message }];
+      return [{ field, message }];
     }
-    return termsOf(spec, by).flatMap((request, i) => {
-      try {
-        narrowTerms({ parent: by.record, request, wallMs: 0, defaultRatePerMinute: 1 });
-        return [];
-      } catch (error) {
-        const fields = (error instanceof SoloError && error.options.fields) || undefined;
-        if (fields === undefined) throw error;
-        return fields.map(({ field, message }) => ({
-          field: `capabilities.${i}.${field}`,
-          message,
-        }));
-      }
-    });
+    return [
+      ...beyond(termsOf(spec, by), by, (i, part) => `capabilities.${i}.${part}`),
+      ...beyond(secretTerms(spec, by), by, (i) => `secrets.${i}.name`),
+    ];
   }
 
   /** The handles of a recorded deployment; what a deploy or update that was cut off left goes. */
@@ -212,6 +204,35 @@ function termsOf(spec: ServiceSpec, by: Capability): DeriveRequest[] {
     permissions,
     resources,
     ...(calls !== null && { calls }),
+  }));
+}
+
+/** What of the requests goes beyond the deployer's capability. */
+function beyond(
+  requests: readonly DeriveRequest[],
+  by: Capability,
+  path: (index: number, part: string) => string,
+): FieldError[] {
+  return requests.flatMap((request, i) => {
+    try {
+      narrowTerms({ parent: by.record, request, wallMs: 0, defaultRatePerMinute: 1 });
+      return [];
+    } catch (error) {
+      const fields = (error instanceof SoloError && error.options.fields) || undefined;
+      if (fields === undefined) throw error;
+      return fields.map(({ field, message }) => ({ field: path(i, field), message }));
+    }
+  });
+}
+
+/** One for each bound secret: to read it, or to have it filled in. */
+function secretTerms(spec: ServiceSpec, by: Capability): DeriveRequest[] {
+  const usualRate = by.record.ratePerMinute === null ? { ratePerMinute: null } : {};
+  return (spec.secrets ?? []).map(({ name, use }) => ({
+    ...LEAF,
+    ...usualRate,
+    permissions: [use === "read" ? "read" : "use"],
+    resources: [`secret:${name}`],
   }));
 }
 
