@@ -31,6 +31,7 @@ export const catalogue = {
   VerifyEvents: events.verifyEvents,
   Health: kernel.health,
   Tree: kernel.tree,
+  BootReport: kernel.bootReport,
   Shutdown: kernel.shutdown,
 } as const satisfies Record<string, Operation>;
 

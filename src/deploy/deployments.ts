@@ -7,7 +7,7 @@
  * 3. Records are JSON with a version of their form; one that cannot be read is reported, and
  *    the others are still brought back.
  */
-import { SoloError } from "#base/errors.ts";
+import { SoloError, type ErrorCode } from "#base/errors.ts";
 import {
   keyText,
   type RevisionId,
@@ -21,7 +21,13 @@ import type { Kv } from "#storage/kv.ts";
 const NAMESPACE = "deployments";
 const FORM = 1;
 const PAGE = 500;
-const LATER_SETTINGS = { instances: 1, routing: "round_robin", persistenceExclude: [] } as const;
+const LATER_SETTINGS = {
+  instances: 1,
+  routing: "round_robin",
+  persistenceExclude: [],
+  hibernateAfterMs: 0,
+  priority: 0,
+} as const;
 
 export interface Deployment {
   readonly key: ServiceKey;
@@ -32,6 +38,17 @@ export interface Deployment {
   readonly quarantined: boolean;
   /** Ids of the capabilities that it holds. */
   readonly capabilities: readonly string[];
+  /** Set while it could not be brought back after a start of the kernel. */
+  readonly trouble?: Trouble;
+}
+
+/** How often in a row the service did not come back, and why it did not the last time. */
+export interface Trouble {
+  readonly failures: number;
+  /** Wall clock. */
+  readonly lastAtMs: number;
+  readonly code: ErrorCode;
+  readonly detail: string;
 }
 
 interface Stored {
@@ -43,6 +60,7 @@ interface Stored {
   readonly deployed_at_ms: number;
   readonly quarantined: boolean;
   readonly capabilities: readonly string[];
+  readonly trouble?: Trouble;
 }
 
 interface Gone {
@@ -73,7 +91,7 @@ export class Deployments {
 
   /** Resolves when it is on disk. */
   async put(deployment: Deployment): Promise<void> {
-    const { key, revision, spec, deployedAtMs, quarantined, capabilities } = deployment;
+    const { key, revision, spec, deployedAtMs, quarantined, capabilities, trouble } = deployment;
     const stored: Stored = {
       form: FORM,
       tenant: key.tenant,
@@ -83,6 +101,7 @@ export class Deployments {
       deployed_at_ms: deployedAtMs,
       quarantined,
       capabilities,
+      ...(trouble !== undefined && { trouble }),
     };
     await this.#write(key, stored);
   }
@@ -138,5 +157,6 @@ function fromStored(stored: Stored): Deployment {
     deployedAtMs: stored.deployed_at_ms,
     quarantined: stored.quarantined,
     capabilities: stored.capabilities,
+    ...(stored.trouble !== undefined && { trouble: stored.trouble }),
   };
 }

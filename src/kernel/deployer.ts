@@ -11,7 +11,8 @@ import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { CompileCache } from "#deploy/compile-cache.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
-import type { Snapshots } from "#deploy/snapshots.ts";
+import type { Dormant } from "#deploy/dormants.ts";
+import { stateKeyText, type Snapshots } from "#deploy/snapshots.ts";
 import {
   resolveSpec,
   revisionOf,
@@ -32,7 +33,7 @@ import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { Replica } from "#kernel/services/replica.ts";
-import { newRevision, type Revision } from "#kernel/services/revision.ts";
+import { newRevision, RevisionCode, type Revision } from "#kernel/services/revision.ts";
 import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
@@ -40,7 +41,12 @@ import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
 /** An update waits so long for the messages that the old revision has in hand. */
 const SWAP_IDLE_MS = 5000;
 const RETIRE_MS = 1000;
-const UPDATABLE: ReadonlySet<ServiceState> = new Set(["running", "quarantined", "stopped"]);
+const UPDATABLE: ReadonlySet<ServiceState> = new Set([
+  "running",
+  "hibernated",
+  "quarantined",
+  "stopped",
+]);
 
 export interface AdmissionLimits {
   /** Why nothing new is taken now, if so. */
@@ -94,8 +100,8 @@ export class Deployer {
         this.#mustHaveSecrets({ key, spec, by });
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
         const done = await this.#withHandles({ key, spec, by }, async (minting) => {
-          const modules = await this.#compile(spec, { fresh: true });
-          const revision = newRevision({ spec, modules, handles: await minting });
+          const code = this.#code(spec, await this.#compile(spec, { fresh: true }));
+          const revision = newRevision({ spec, code, handles: await minting });
           const service = this.#service({ key, revision, deployedAtMs: clock.wallMs() });
           await this.#start(service);
           const startedInMs = clock.now() - begun;
@@ -136,17 +142,19 @@ export class Deployer {
       if (input.secrets !== undefined) this.#mustHaveSecrets({ key, spec, by });
       if (revisionOf(spec) === service.revision) {
         await this.#renew(service, by);
-        if (service.state !== "running") await this.#startAgain(service);
+        if (service.state !== "running" && service.state !== "hibernated") {
+          await this.#startAgain(service);
+        }
         return { service, startedInMs: clock.now() - begun };
       }
-      const modules = await this.#compile(spec, { fresh: true });
+      const compiled = this.#code(spec, await this.#compile(spec, { fresh: true }));
       const old = service.handles;
       const told = { tenantId: key.tenant, subject: key.service };
       const payload = { from_revision: service.revision, revision: revisionOf(spec) };
       const causationId = events.emit({ ...told, type: "hot_swap_started", payload });
       try {
         await this.#withHandles({ key, spec, by }, async (minting) =>
-          this.#swap(service, newRevision({ spec, modules, handles: await minting })),
+          this.#swap(service, newRevision({ spec, code: compiled, handles: await minting })),
         );
         await this.#discard(old);
         await events.append({
@@ -226,10 +234,11 @@ export class Deployer {
 
   /** What a killed service kept. Until it is gone, nothing else may have the name. */
   async forget(key: ServiceKey): Promise<void> {
-    const { deployments, snapshots, kv, logs, authority } = this.#options;
+    const { deployments, snapshots, powers, kv, logs, authority } = this.#options;
     this.#leftovers.add(keyText(key));
     await Promise.all([
       snapshots.remove(key),
+      powers.dormants.removeAll(key),
       kv.clear(key),
       logs.remove(key),
       authority.release(key),
@@ -262,24 +271,35 @@ export class Deployer {
     await deployments.put(deploymentOf(service));
   }
 
-  /** Brings a recorded service back after the kernel was started. */
-  async revive(deployment: Deployment): Promise<Service> {
+  /** Brings a recorded service back after the kernel was started; who slept sleeps on. */
+  async revive(deployment: Deployment, dormants: ReadonlyMap<string, Dormant>): Promise<Service> {
     const { key, spec, deployedAtMs } = deployment;
-    const [modules, handles] = await Promise.all([
-      this.#compile(spec, { fresh: false }),
-      this.#options.authority.revive(key, deployment.capabilities),
-    ]);
-    const revision = newRevision({ spec, modules, handles });
+    const handles = await this.#options.authority.revive(key, deployment.capabilities);
+    const revision = newRevision({ spec, code: this.#code(spec), handles });
     const service = this.#service({ key, revision, deployedAtMs });
+    if (deployment.quarantined) {
+      this.#keepQuarantined(service);
+      return service;
+    }
+    for (const replica of service.replicas) {
+      const dormant = dormants.get(stateKeyText({ ...key, slot: replica.slot }));
+      if (dormant?.sourceHash === revision.sourceHash) replica.resumeSleep(dormant);
+    }
     try {
-      if (!deployment.quarantined) await this.#start(service);
+      await this.#start(service);
+      return service;
     } catch (error) {
       service.replicas[0]!.record.startFailed(error);
       this.#keepQuarantined(service);
       throw error;
     }
-    if (deployment.quarantined) this.#keepQuarantined(service);
-    return service;
+  }
+
+  /** Holds the place of a recorded service that is not to be started now. */
+  async keep({ key, spec, deployedAtMs, capabilities }: Deployment): Promise<void> {
+    const handles = await this.#options.authority.revive(key, capabilities);
+    const revision = newRevision({ spec, code: this.#code(spec), handles });
+    this.#keepQuarantined(this.#service({ key, revision, deployedAtMs }));
   }
 
   /** It keeps its name, so that it can be looked at, started again or killed. */
@@ -386,6 +406,10 @@ export class Deployer {
     await this.#discard(old);
   }
 
+  #code(spec: ServiceSpec, modules?: readonly CompiledModule[]): RevisionCode {
+    return new RevisionCode({ modules, load: () => this.#compile(spec, { fresh: false }) });
+  }
+
   #service(facts: Pick<ServiceOptions, "key" | "revision" | "deployedAtMs">): Service {
     const { powers, hostApi } = this.#options;
     return new Service({
@@ -409,7 +433,8 @@ export class Deployer {
         const replica = old[slot];
         if (replica === undefined) return service.newReplica(slot, revision);
         // One that does not run has its state on disk, as after any end.
-        const state = replica.state === "running" ? await replica.hold(SWAP_IDLE_MS) : undefined;
+        const up = replica.state === "running" || replica.state === "hibernated";
+        const state = up ? await replica.hold(SWAP_IDLE_MS) : undefined;
         return service.newReplica(slot, revision, { replica, state });
       }),
     );

@@ -11,6 +11,7 @@ import type { Logger } from "#base/log.ts";
 import type { Config } from "#config/schema.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
+import { Dormants } from "#deploy/dormants.ts";
 import { Snapshots } from "#deploy/snapshots.ts";
 import type { Egress } from "#egress/egress.ts";
 import { EventLog } from "#events/event-log.ts";
@@ -18,7 +19,7 @@ import { ServiceLogs } from "#events/service-logs.ts";
 import { auditTree } from "#kernel/audit.ts";
 import { Authority } from "#kernel/authority.ts";
 import { CapabilityAudit } from "#kernel/capability-audit.ts";
-import { boot, type BootReport } from "#kernel/boot.ts";
+import { BootLoader, type BootReport } from "#kernel/boot.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { CellPool } from "#kernel/cells/pool.ts";
 import { Compiler } from "#kernel/compiler.ts";
@@ -45,6 +46,7 @@ import { Port } from "#kernel/port.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
 import { openEgress, Outbound } from "#kernel/services/outbound.ts";
 import { ServiceAuthority } from "#kernel/services/service-authority.ts";
+import { WakeGate } from "#kernel/services/wake-gate.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
@@ -80,12 +82,12 @@ export class Kernel implements AsyncDisposable {
   readonly port: KernelPort;
   readonly tenants: Tenants;
   readonly events: EventLog;
-  readonly bootReport: BootReport;
   readonly #options: KernelOptions;
   readonly #root: Supervisor;
   readonly #egress: Egress;
   readonly #state: { phase: Phase };
   readonly #startedAt: number;
+  readonly #loader: BootLoader;
   #stopping: Promise<void> | undefined;
 
   private constructor(parts: {
@@ -97,17 +99,17 @@ export class Kernel implements AsyncDisposable {
     egress: Egress;
     state: { phase: Phase };
     startedAt: number;
-    bootReport: BootReport;
+    loader: BootLoader;
   }) {
     this.#options = parts.options;
     this.port = parts.port;
     this.tenants = parts.tenants;
     this.events = parts.events;
-    this.bootReport = parts.bootReport;
     this.#root = parts.root;
     this.#egress = parts.egress;
     this.#state = parts.state;
     this.#startedAt = parts.startedAt;
+    this.#loader = parts.loader;
   }
 
   static async start(
@@ -141,6 +143,8 @@ export class Kernel implements AsyncDisposable {
     });
     const compiler = new Compiler({ launch, log });
     const snapshots = new Snapshots({ kv: store.kv, wallMs: () => clock.wallMs() });
+    const dormants = new Dormants({ kv: store.kv, snapshots });
+    const wakes = new WakeGate();
     const deployments = new Deployments(store.kv);
     const kv = new ServiceKv(store.kv);
     const egress = openEgress(config);
@@ -160,7 +164,19 @@ export class Kernel implements AsyncDisposable {
     });
     const services = new ServiceAuthority({ capabilities: () => authority.capabilities, audit });
     const secrets = new Secrets({ store, events, clock, log, keys: options.masterKeys });
-    const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics, secrets };
+    const powers = {
+      clock,
+      log,
+      events,
+      cells,
+      compiler,
+      snapshots,
+      dormants,
+      wakes,
+      logs,
+      metrics,
+      secrets,
+    };
     const deployer = new Deployer({
       ...powers,
       tenants,
@@ -185,6 +201,7 @@ export class Kernel implements AsyncDisposable {
           config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
       },
     });
+    const loader = new BootLoader({ deployments, dormants, deployer, tenants, events, clock, log });
     let root: Supervisor | undefined;
     const tree = (): TreeNode => root!.tree();
     const port = new Port({
@@ -211,6 +228,7 @@ export class Kernel implements AsyncDisposable {
           pressure: () => monitor.high,
           tree,
           isKnown: (principal) => authority.isKnown(principal),
+          bootReport: () => loader.report,
           shutdown: options.onShutdown,
         }),
       },
@@ -233,14 +251,13 @@ export class Kernel implements AsyncDisposable {
         runtimeMonitorSpec(monitor),
         vaultSpec(secrets),
         compilerSpec(compiler),
-        upkeepSpec({ tenants, clock, log }),
+        upkeepSpec({ tenants, clock, log, loader }),
         ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),
       ],
       tenants: tenants.spec(),
     });
-    let bootReport: BootReport;
     try {
-      bootReport = await boot({ deployments, deployer, events, log });
+      await loader.boot();
       // Its cells have been starting beside all this: the first deploy shall find one.
       await cells.warm();
     } catch (error) {
@@ -269,8 +286,13 @@ export class Kernel implements AsyncDisposable {
       egress,
       state,
       startedAt,
-      bootReport,
+      loader,
     });
+  }
+
+  /** What came back at its start. */
+  get bootReport(): BootReport {
+    return this.#loader.report!;
   }
 
   /** Resolves when the kernel has ended by itself: its supervisor gave up. */

@@ -93,6 +93,8 @@ export type StateSource =
       readonly migrate: boolean;
       readonly version?: string;
     }
+  /** It goes on with this state: `init` does not run. */
+  | { readonly from: "asleep"; readonly state: string }
   /** `codeChange` migrates this state; `init` does not run. */
   | { readonly from: "revision"; readonly state: string; readonly version?: string };
 

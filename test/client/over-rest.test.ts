@@ -33,6 +33,7 @@ const INPUTS: { readonly [N in OperationName]: RawInputOf<N> } = {
   VerifyEvents: { from_id: 2 },
   Health: {},
   Tree: {},
+  BootReport: {},
   Shutdown: { drain_ms: 0 },
 };
 
