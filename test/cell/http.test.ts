@@ -225,6 +225,47 @@ describe("requests to the host", () => {
     expect([status, await new Response(body).text(), requests.open]).toEqual([200, "abc", 0]);
   });
 
+  test("give credit for what of the body was read, and say when the rest is not wanted", async () => {
+    const outbox = createOutbox();
+    const requests = createRequests(outbox);
+    const asked = requests.send("fetch", {}) as Promise<{ body: ReadableStream<Uint8Array> }>;
+    requests.answer(1, '{"status":200,"body":true}');
+    for (const text of ["abc", "de"]) requests.answerChunk(1, Buffer.from(text));
+    const reader = (await asked).body.getReader();
+    await reader.read();
+    const said = () => hear(outbox).map(({ op, id, rest }) => [op, id, rest]);
+    expect(said().slice(1)).toEqual([[OUT.answerCredit, 1, "3"]]);
+    await reader.cancel();
+    expect([said(), requests.open]).toEqual([[[OUT.answerCredit, 1, "-1"]], 0]);
+    requests.answerChunk(1, Buffer.from("late"));
+    requests.answerChunk(1, undefined);
+    expect(said()).toEqual([]);
+  });
+
+  test("are given up by their signal, before the answer or in its body (invariant 2)", async () => {
+    const outbox = createOutbox();
+    const requests = createRequests(outbox);
+    const abort = new AbortController();
+    const early = requests.send("fetch", {}, abort.signal).catch((error: unknown) => error);
+    const late = requests.send("fetch", {}, abort.signal) as Promise<{ body: ReadableStream }>;
+    const whole = requests.send("fetch", {}, abort.signal) as Promise<{ body: null }>;
+    requests.answer(2, '{"status":200,"body":true}');
+    requests.answer(3, '{"status":204,"body":false}');
+    const reading = (await late).body.getReader().read();
+    expect(await whole).toEqual({ status: 204, body: null });
+    abort.abort("enough");
+    expect([await early, await reading.catch((error: unknown) => error)]).toEqual([
+      "enough",
+      "enough",
+    ]);
+    const gone = hear(outbox).filter(({ op }) => op === OUT.answerCredit);
+    expect(gone.map(({ id, rest }) => [id, rest])).toEqual([
+      [1, "-1"],
+      [2, "-1"],
+    ]);
+    expect(requests.open).toBe(0);
+  });
+
   test("that are refused throw Solo's error, which passed on is a reply and no crash", async () => {
     const requests = createRequests(createOutbox());
     const asked = requests.send("kv.put", []);
@@ -237,6 +278,8 @@ describe("requests to the host", () => {
       hint: "Split it.",
     });
     expect(refusalOf(error)).toMatchObject({ code: "payload_too_large" });
+    const around = new TypeError("fetch failed", { cause: error });
+    expect(refusalOf(around)).toMatchObject({ code: "payload_too_large" });
     expect(refusalOf(Object.assign(new Error("x"), { code: "payload_too_large" }))).toBeUndefined();
   });
 
