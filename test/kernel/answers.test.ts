@@ -73,7 +73,10 @@ test("a guest that gives up, or an end, stops who makes the answer, at once (inv
     const { answers, said } = setUp();
     let stopped = 0;
     const answer = answers.begin(3);
-    const done = answer.respond({}, pieces([WINDOW_BYTES, 1, 1], () => void (stopped += 1)));
+    const done = answer.respond(
+      {},
+      pieces([WINDOW_BYTES, 1, 1], () => void (stopped += 1)),
+    );
     await settle();
     stop(answers);
     await done;
