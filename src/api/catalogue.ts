@@ -1,4 +1,5 @@
 /** Every operation there is, by the name of its rpc. Gateways, CLI and client read this list. */
+import * as capabilities from "#api/capabilities.ts";
 import * as events from "#api/events.ts";
 import * as kernel from "#api/kernel.ts";
 import type { Input, Operation, Output, RawInput } from "#api/operation.ts";
@@ -29,6 +30,13 @@ export const catalogue = {
   ListEvents: events.listEvents,
   Watch: events.watch,
   VerifyEvents: events.verifyEvents,
+  GrantCapability: capabilities.grant,
+  AttenuateCapability: capabilities.attenuate,
+  DelegateCapability: capabilities.delegate,
+  RevokeCapability: capabilities.revoke,
+  ListCapabilities: capabilities.listCapabilities,
+  InspectCapability: capabilities.inspect,
+  VerifyCapability: capabilities.verify,
   Health: kernel.health,
   Tree: kernel.tree,
   BootReport: kernel.bootReport,

@@ -17,13 +17,19 @@ export interface FieldMeta {
 
 export const fieldNumbers = z.registry<FieldMeta>();
 
-/** A schema as field `number` of its message. Give the description with `.describe()` first. */
+/** A schema as field `number` of its message. Give the description with `.describe()` first;
+ *  a `title` names the message of a nested object where the field's own name says too little. */
 export function field<T extends z.ZodType>(number: number, schema: T): T {
   // A clone, so that one schema constant can be a field of several messages.
   const own = schema.clone();
   fieldNumbers.add(own, { number });
-  const text = z.globalRegistry.get(schema)?.description;
-  if (text !== undefined) z.globalRegistry.add(own, { description: text });
+  const { description, title } = z.globalRegistry.get(schema) ?? {};
+  if (description !== undefined || title !== undefined) {
+    z.globalRegistry.add(own, {
+      ...(description !== undefined && { description }),
+      ...(title !== undefined && { title }),
+    });
+  }
   return own;
 }
 

@@ -128,7 +128,10 @@ const held = z
       ratePerMinute.optional().describe("Uses in any 60 seconds; the deployer's own unless given."),
     ),
   })
-  .describe("A capability that the service shall hold, derived from the deployer's.");
+  .meta({
+    title: "ServiceCapability",
+    description: "A capability that the service shall hold, derived from the deployer's.",
+  });
 
 const secretBinding = z
   .strictObject({

@@ -5,7 +5,7 @@
  * 2. A holder learns about its own chain and about what else it holds, nothing of others.
  */
 import { SoloError } from "#base/errors.ts";
-import { type CallRefusal, refuseCall } from "#capability/attenuated-service.ts";
+import { type CallRefusal, type Constraint, refuseCall } from "#capability/attenuated-service.ts";
 import type { Capability, Now } from "#capability/capability.ts";
 import { type Ask, type ChainFault, type Fault, faultOf } from "#capability/check.ts";
 import { MAX_NEAREST_CANDIDATES } from "#capability/limits.ts";
@@ -99,7 +99,7 @@ export function denialError(
   const from = [...others.map((id) => `the holder of ${id}`), owner].join(" or ");
   if (why === "unknown" || why === "holder") {
     return new SoloError(code, better.detail ?? "The token is not known here.", {
-      hint: better.hint ?? `Ask ${owner} for a token with ${wanted}.`,
+      hint: better.hint ?? `Ask ${owner}, who has \`solo token\`, for a token with ${wanted}.`,
       denial: body,
     });
   }
@@ -109,7 +109,8 @@ export function denialError(
       : nearest?.lacks === "nothing"
         ? `You hold ${nearest.id}, which allows it.`
         : `Ask ${from} for a capability with ${wanted}.${nearest ? ` The nearest that you hold is ${nearest.id}; it lacks the ${nearest.lacks}.` : ""}`;
-  const reason = link ? `${link.id} ${REASONS[why]}` : "no capability that you hold includes it";
+  const found = denial.call === undefined ? REASONS[why] : callReason(denial.call);
+  const reason = link ? `${link.id} ${found}` : "no capability that you hold includes it";
   return new SoloError(code, `${wanted} was refused: ${reason}.`, {
     hint: better.hint ?? hint,
     denial: body,
@@ -127,6 +128,26 @@ const REASONS: Readonly<Record<ChainFault, string>> = {
   uses: "has no uses left",
   rate: "is over its rate",
 };
+
+/** Which rule of an attenuated service stands against the call. */
+export function callReason(refusal: CallRefusal): string {
+  if (refusal.why === "handler") {
+    return `allows only ${refusal.allowed.slice(0, 10).join(", ") || "nothing"}`;
+  }
+  const { handler, max_args } = refusal.rule;
+  return refusal.why === "max_args"
+    ? `allows ${handler} with at most ${max_args} arguments`
+    : `allows ${handler} only with ${constraintText(refusal.constraint)}`;
+}
+
+function constraintText({ index, path = [], ...test }: Constraint): string {
+  const where = [`argument ${index}`, ...path].join(".");
+  const { equals, one_of, min, max, prefix } = test;
+  if (equals !== undefined) return `${where} equal to ${JSON.stringify(equals)}`;
+  if (one_of !== undefined) return `${where} one of ${JSON.stringify(one_of.slice(0, 10))}`;
+  if (prefix !== undefined) return `${where} starting with ${JSON.stringify(prefix)}`;
+  return `${where} a number${min === undefined ? "" : ` from ${min}`}${max === undefined ? "" : ` to ${max}`}`;
+}
 
 /** Links above the one that took it away which could still pass it on. */
 function granters(link: Capability, ask: Ask, now: Now): CapabilityId[] {

@@ -2,6 +2,7 @@
 import type { CommandSpec } from "#cli/command-spec.ts";
 import { call, cast } from "#cli/commands/call.ts";
 import { deploy, update, validate } from "#cli/commands/deploy.ts";
+import { capabilities } from "#cli/commands/cap.ts";
 import { certs } from "#cli/commands/certs.ts";
 import { derived } from "#cli/commands/derived.ts";
 import { doctor } from "#cli/commands/doctor.ts";
@@ -29,6 +30,8 @@ export const commands: readonly CommandSpec[] = [
   derived("Restart", "Services:", ["solo restart counter"]),
   derived("Kill", "Services:", ["solo kill counter", "solo kill counter --force"]),
 
+  ...capabilities,
+
   setSecret,
   getSecret,
   derived("ListSecrets", "Secrets:", ["solo secrets list"]),
@@ -50,6 +53,7 @@ export const commands: readonly CommandSpec[] = [
 
 /** What the first words of two-word commands stand for. */
 export const parents: Readonly<Record<string, string>> = {
+  cap: "Capabilities: grant, attenuate, delegate, revoke, list, inspect, verify.",
   certs: "Certificates for TLS: init, issue, renew, revoke, list.",
   config: "The configuration: check.",
   secrets: "Secrets of the tenant: set, get, list, rotate, revoke; and the vault they are in.",

@@ -4,7 +4,7 @@ import type { RawInputOf } from "#api/catalogue.ts";
 import { operations } from "#client/operations.ts";
 import type { Source } from "#cli/source.ts";
 import { UsageError } from "#cli/usage-error.ts";
-import { integer, jsonOrWord, keyValue } from "#cli/values.ts";
+import { capabilityEntry, integer, jsonOrWord, keyValue } from "#cli/values.ts";
 
 type DeployInput = RawInputOf<"Deploy">;
 
@@ -32,6 +32,10 @@ export const specOptions = (): Option[] => [
   new Option("--mailbox <n>", "Messages that may wait for the instance.").argParser(integer),
   new Option("--env <KEY=VALUE>", `${about("env")} Repeatable.`).argParser(keyValue),
   new Option("--metadata <KEY=VALUE>", `${about("metadata")} Repeatable.`).argParser(keyValue),
+  new Option(
+    "--capability <entry>",
+    "A resource that the service may use, such as service:ledger or net:api.example.com, or an entry as JSON. Repeatable; none: nothing but its own.",
+  ).argParser(capabilityEntry),
   new Option("--arg <json>", about("args")).argParser(jsonOrWord),
 ];
 
@@ -52,6 +56,7 @@ export interface SpecFlags {
   readonly mailbox?: number;
   readonly env?: Record<string, string>;
   readonly metadata?: Record<string, string>;
+  readonly capability?: DeployInput["capabilities"];
   readonly arg?: DeployInput["args"];
 }
 
@@ -97,6 +102,7 @@ export function deployInput({ flags, spec, source }: DeployParts): DeployInput {
     isolation: flags.isolation,
     ingress: flags.ingress,
     instances: flags.instances,
+    capabilities: flags.capability,
     routing: flags.routing,
     limits: merged<object>(spec.limits, limits),
     env: merged(spec.env, flags.env),

@@ -9,7 +9,9 @@ const DURATION_UNITS: Readonly<Record<string, number>> = {
   m: 60_000,
   h: 3_600_000,
 };
-const MAX_DURATION_MS = 24 * 3_600_000;
+const DAY_MS = 24 * 3_600_000;
+const MAX_DURATION_MS = DAY_MS;
+const MAX_DAYS = 3650;
 
 export function integer(text: string): number {
   const value = Number(text);
@@ -29,6 +31,14 @@ export function duration(text: string): number {
   const ms = Math.round(Number(count) * (DURATION_UNITS[unit] ?? 1));
   if (ms >= 1 && ms <= MAX_DURATION_MS) return ms;
   throw new InvalidArgumentError("Expected a duration up to 24h, such as 500ms, 5s or 2m.");
+}
+
+/** As `duration`, and `30d`: lives, not waits. */
+export function longDuration(text: string): number {
+  const [, days] = /^(\d{1,4})d$/.exec(text) ?? [];
+  if (days === undefined) return duration(text);
+  if (Number(days) >= 1 && Number(days) <= MAX_DAYS) return Number(days) * DAY_MS;
+  throw new InvalidArgumentError(`Expected 1d to ${MAX_DAYS}d.`);
 }
 
 function parseJson(text: string, what: string): Json {
@@ -64,6 +74,13 @@ export function jsonObject(text: string, what: string): Record<string, Json> {
   const value = parseJson(text, what);
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   throw new UsageError(`${what} must hold a JSON object.`);
+}
+
+/** Collects what a service shall hold: `service:ledger`, a JSON entry, or `none`. */
+export function capabilityEntry(text: string, before: readonly Json[] = []): readonly Json[] {
+  if (text === "none") return before;
+  const entry = jsonOrWord(text);
+  return [...before, typeof entry === "string" ? { resources: [entry] } : entry];
 }
 
 /** Collects a repeatable `--option KEY=VALUE`. */

@@ -6,7 +6,7 @@
  *    `outcome_unknown`, never "unreachable": the caller must not repeat it blindly.
  */
 import { SoloError, isErrorCode } from "#base/errors.ts";
-import type { ErrorBody, ErrorCode } from "#base/errors.ts";
+import type { DenialBody, ErrorBody, ErrorCode } from "#base/errors.ts";
 
 const NOT_SOLO_HINT = "Is it a Solo kernel that listens there? See --url and SOLO_URL.";
 
@@ -35,6 +35,16 @@ const stringOr = <T>(value: unknown, other: T): string | T =>
   typeof value === "string" ? value : other;
 const listOr = <T>(...values: unknown[]): readonly T[] | undefined => values.find(Array.isArray);
 
+/** As far as it is shown: a kernel of another version may send other fields. */
+function isDenial(value: unknown): value is DenialBody {
+  if (typeof value !== "object" || value === null) return false;
+  const { permission, resource, why, grantable_by } = value as Partial<DenialBody>;
+  return (
+    [permission, resource, why].every((each) => typeof each === "string") &&
+    Array.isArray(grantable_by)
+  );
+}
+
 /** The error in a problem document, or undefined when the text is not one. */
 export function problemError(text: string): SoloError | undefined {
   const problem = parseObject(text);
@@ -57,6 +67,7 @@ export function problemError(text: string): SoloError | undefined {
     ...(typeof retryAfterMs === "number" && { retry_after_ms: retryAfterMs }),
     ...(stack !== undefined && { stack }),
     ...(serviceCode !== undefined && { service_code: serviceCode }),
+    ...(isDenial(problem["denial"]) && { denial: problem["denial"] }),
   });
 }
 

@@ -18,6 +18,7 @@ import { denialError, strangerDenial } from "#capability/denial.ts";
 import { sweepForever } from "#capability/sweep.ts";
 import { newToken as mintToken } from "#capability/token.ts";
 import type { CapabilityAudit } from "#kernel/capability-audit.ts";
+import { Lease } from "#kernel/lease.ts";
 import type { Kv } from "#storage/kv.ts";
 
 /** Nobody is undefined: allowed to ask for /health and for public services, nothing else. */
@@ -117,9 +118,23 @@ export class Authority {
   }
 
   /** Whether `authorize` would pass now; nothing is counted or recorded. */
-  allows(principal: Principal, ask: Omit<Ask, "presenter">): boolean {
+  allows(principal: Principal, ask: Presented): boolean {
     if (principal === undefined) return false;
-    return this.capabilities.foresee(principal, { ...ask, presenter: UNPROVED }).allowed;
+    return this.capabilities.foresee(principal, { presenter: UNPROVED, ...ask }).allowed;
+  }
+
+  /** Ends when the capability does; undefined for the owner's, which never ends. */
+  lease(principal: Principal, ask: Presented, client: AbortSignal): Lease | undefined {
+    if (principal === undefined || principal.parent === undefined) return undefined;
+    const { capabilities } = this;
+    const why = (): SoloError => {
+      const verdict = capabilities.foresee(principal, { presenter: UNPROVED, ...ask });
+      return verdict.allowed
+        ? new SoloError("permission_denied", `${principal.id} has ended.`)
+        : denialError(verdict.denial);
+    };
+    const { clock } = this.#options;
+    return new Lease({ capabilities, capability: principal, clock, client, why });
   }
 
   /** Holds a capability that is in force. */

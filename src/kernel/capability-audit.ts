@@ -58,6 +58,11 @@ export class CapabilityAudit {
     this.record(verifiedEvent(capability, ask));
   }
 
+  /** Somebody asked whether a token would do. */
+  asked(capability: Capability, ask: Ask): void {
+    this.record(verifiedEvent(capability, ask));
+  }
+
   record(event: NewEvent): void {
     const { events, log } = this.#options;
     try {

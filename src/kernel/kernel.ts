@@ -26,6 +26,7 @@ import { Compiler } from "#kernel/compiler.ts";
 import { cellMemoryBytes, pressureThresholds, specDefaults } from "#kernel/defaults.ts";
 import { Deployer } from "#kernel/deployer.ts";
 import { Metrics } from "#kernel/metrics.ts";
+import { capabilityHandlers } from "#kernel/operations/capabilities.ts";
 import { eventHandlers } from "#kernel/operations/events.ts";
 import { kernelHandlers } from "#kernel/operations/kernel.ts";
 import { messageHandlers } from "#kernel/operations/messages.ts";
@@ -217,6 +218,7 @@ export class Kernel implements AsyncDisposable {
         ...secretHandlers({ secrets }),
         ...messageHandlers({ tenants, logs }),
         ...eventHandlers({ events, store }),
+        ...capabilityHandlers({ authority, audit, tenants }),
         ...kernelHandlers({
           clock,
           version: options.version,

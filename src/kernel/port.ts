@@ -3,6 +3,7 @@
  *
  * 1. The order is fixed: who asks, may they, is the input right, then the work.
  * 2. What leaves is an answer or a SoloError; nothing unforeseen shows its text.
+ * 3. A stream and an open body end with the capability that they were opened with.
  */
 import type { z } from "zod";
 import { catalogue, type OperationName, type OutputOf } from "#api/catalogue.ts";
@@ -17,8 +18,9 @@ import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type FieldError } from "#base/errors.ts";
 import { isName, type ServiceId, type TenantId } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
-import type { Authority } from "#kernel/authority.ts";
+import type { Authority, Presented, Principal } from "#kernel/authority.ts";
 import { agree, held, notWholeKernel, presenterOf } from "#kernel/certificate-tenant.ts";
+import type { Lease } from "#kernel/lease.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { Handlers, Asked } from "#kernel/operations/handlers.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
@@ -46,8 +48,17 @@ export interface PortOptions {
 interface Entered {
   readonly checked: unknown;
   readonly asked: Asked;
+  readonly ask: Presented;
   /** What is to be on disk before the work begins. */
   readonly recorded: Promise<void> | undefined;
+}
+
+interface Entrance {
+  readonly service: Service;
+  /** Of a service that is not public. */
+  readonly principal?: Principal;
+  readonly ask?: Presented;
+  readonly recorded?: Promise<void> | undefined;
 }
 
 export class Port implements KernelPort {
@@ -88,11 +99,20 @@ export class Port implements KernelPort {
   ): AsyncGenerator<OutputOf<N>> {
     try {
       if (name !== "Health") await this.#opened();
-      const { checked, asked, recorded } = this.#enter(name, input, context);
+      const { checked, asked, ask, recorded } = this.#enter(name, input, context);
       if (recorded !== undefined) await recorded;
-      yield* (
-        this.#options.handlers[name] as (input: unknown, asked: Asked) => AsyncIterable<OutputOf<N>>
-      )(checked, asked);
+      const handler = this.#options.handlers[name] as (
+        input: unknown,
+        asked: Asked,
+      ) => AsyncIterable<OutputOf<N>>;
+      using lease = this.#options.authority.lease(asked.principal, ask, context.signal);
+      if (lease === undefined) return yield* handler(checked, asked);
+      const leased = { ...asked, context: { ...context, signal: lease.signal } };
+      for await (const item of handler(checked, leased)) {
+        if (lease.refusal !== undefined) break;
+        yield item;
+      }
+      if (lease.refusal !== undefined) throw lease.refusal;
     } catch (error) {
       throw this.#foresee(name, error);
     }
@@ -102,10 +122,12 @@ export class Port implements KernelPort {
     let service: Service | undefined;
     try {
       await this.#opened();
-      const target = this.#ingressTarget(request, context);
-      ({ service } = target);
-      if (target.recorded !== undefined) await target.recorded;
-      return await forward(service, request, context);
+      const entrance = this.#ingressTarget(request, context);
+      ({ service } = entrance);
+      const { principal, ask, recorded } = entrance;
+      if (recorded !== undefined) await recorded;
+      const lease = ask && this.#options.authority.lease(principal, ask, context.signal);
+      return await forward({ service, request, context, lease });
     } catch (error) {
       const known = this.#foresee("ingress", error);
       // What a public service threw is its owner's business, not its visitors'.
@@ -144,41 +166,43 @@ export class Port implements KernelPort {
       : context;
     const tenant = authority.tenantOf(own.credentials, named, principal);
     const asked = { principal, tenant, context: own };
-    if (!guarded) return { checked, asked, recorded: undefined };
-    const recorded = authority.authorize(principal, {
+    const ask = {
       permission,
       resource: operation.resource(checked),
       tenant: scope === "kernel" ? null : tenant,
       call: operation.call?.(checked),
       presenter: presenterOf(credentials),
-    });
-    return { checked, asked, recorded };
+    };
+    const recorded = guarded ? authority.authorize(principal, ask) : undefined;
+    return { checked, asked, ask, recorded };
   }
 
   /** The service, and what is to be on disk before it is asked. */
   #ingressTarget(
     { tenant, service, method, url }: IngressRequest,
     { credentials }: RequestContext,
-  ): { readonly service: Service; readonly recorded: Promise<void> | undefined } {
+  ): Entrance {
     const { authority, tenants } = this.#options;
     const named = isName(tenant) && isName(service);
     const key = { tenant: tenant as TenantId, service: service as ServiceId };
     const target = named ? tenants.find(key) : undefined;
-    let recorded: Promise<void> | undefined;
+    let entered: Omit<Entrance, "service"> = {};
     // A stranger learns nothing of what exists: who may ask is settled before "not found".
     if (target?.spec.ingress !== "public") {
       const resource = named ? `service:${service}` : "kernel";
       const principal = authority.identify(credentials, { permission: "invoke", resource });
       agree(credentials.certificateTenant, tenant);
       const call = { handler: `fetch.${method}`, args: [pathOf(url)] };
-      const ask = { permission: "invoke", resource, tenant: named ? key.tenant : null } as const;
-      recorded = authority.authorize(principal, {
-        ...ask,
+      const ask: Presented = {
+        permission: "invoke",
+        resource,
+        tenant: named ? key.tenant : null,
         call,
         presenter: presenterOf(credentials),
-      });
+      };
+      entered = { principal, ask, recorded: authority.authorize(principal, ask) };
     }
-    if (target !== undefined) return { service: target, recorded };
+    if (target !== undefined) return { ...entered, service: target };
     throw new SoloError("service_not_found", `There is no service ${tenant}/${service}.`, {
       hint: "The path is /s/{tenant}/{service}/…",
     });
@@ -208,11 +232,13 @@ export class Port implements KernelPort {
   }
 }
 
-function forward(
-  service: Service,
-  request: IngressRequest,
-  context: RequestContext,
-): Promise<IngressResponse> {
+async function forward(options: {
+  readonly service: Service;
+  readonly request: IngressRequest;
+  readonly context: RequestContext;
+  readonly lease: Lease | undefined;
+}): Promise<IngressResponse> {
+  const { service, request, context, lease } = options;
   const { method, url, headers, body } = request;
   const gone = () => dispatch.cancel(new SoloError("cancelled", "The client is gone."));
   const exchange = new Exchange({ body, abort: gone, signal: context.signal });
@@ -225,7 +251,30 @@ function forward(
     timeoutMs: context.timeoutMs,
     key: routingKey(headers),
   });
-  return exchange.response;
+  if (lease === undefined) return exchange.response;
+  const end = () => {
+    if (lease.refusal === undefined) return;
+    dispatch.cancel(lease.refusal);
+    exchange.fail(lease.refusal);
+  };
+  lease.signal.addEventListener("abort", end, { once: true });
+  if (lease.signal.aborted) end();
+  try {
+    const response = await exchange.response;
+    if (response.body === undefined) lease[Symbol.dispose]();
+    return { ...response, body: response.body && during(lease, response.body) };
+  } catch (error) {
+    lease[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function* during(lease: Lease, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  using _ = lease;
+  for await (const bytes of body) {
+    if (lease.refusal !== undefined) throw lease.refusal;
+    yield bytes;
+  }
 }
 
 /** What the client wants to be routed by. */

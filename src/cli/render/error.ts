@@ -1,5 +1,5 @@
 /** An error for people: what happened, where in the source, what to do next. */
-import type { Diagnostic, SoloError } from "#base/errors.ts";
+import type { DenialBody, Diagnostic, SoloError } from "#base/errors.ts";
 import { oneLine, printable } from "#cli/render/format.ts";
 import type { Paint } from "#cli/render/paint.ts";
 
@@ -27,11 +27,32 @@ export function renderDiagnostic(finding: Diagnostic, paint: Paint): string {
   ].join("\n");
 }
 
+/** What was missing, what took it away, what comes closest, who can give it. */
+function renderDenial(denial: DenialBody): string[] {
+  const { permission, resource, why, link, nearest, grantable_by } = denial;
+  const named = link && `${link.id}${link.label === "" ? "" : ` "${link.label}"`}`;
+  const lines = [
+    ["missing", `${permission} on ${resource}`],
+    ["why", named === null ? why : `${why}, at ${named} (level ${link?.level})`],
+    ...(nearest === null
+      ? []
+      : [
+          [
+            "nearest",
+            `${nearest.id} (${nearest.permissions.join(", ")} on ${nearest.resources.join(", ")}) lacks ${nearest.lacks === "nothing" ? "nothing" : `the ${nearest.lacks}`}`,
+          ],
+        ]),
+    ["can grant", grantable_by.join(", ")],
+  ];
+  return lines.map(([name, text]) => `  ${oneLine(`${name}: ${text}`)}`);
+}
+
 export function renderError(error: SoloError, paint: Paint): string {
-  const { hint, fields = [], diagnostics = [], stack, serviceCode } = error.options;
+  const { hint, fields = [], diagnostics = [], stack, serviceCode, denial } = error.options;
   return [
     `${paint("red", `error[${error.code}]`)}: ${printable(error.message)}`,
     ...(serviceCode === undefined ? [] : [`  code: ${oneLine(serviceCode)}`]),
+    ...(denial === undefined ? [] : renderDenial(denial)),
     ...fields.map(({ field, message }) => `  ${oneLine(field)}: ${oneLine(message)}`),
     ...diagnostics.map((finding) => indent(renderDiagnostic(finding, paint), "  ")),
     ...(stack === undefined ? [] : [paint("dim", indent(printable(stack), "  "))]),

@@ -7,7 +7,7 @@
  * 2. Trailing metadata stays below what clients accept: a long error is cut, never lost.
  */
 import type { OutgoingHttpHeaders } from "node:http2";
-import { ERRORS, type ErrorBody, type SoloError } from "#base/errors.ts";
+import { type DenialBody, ERRORS, type ErrorBody, type SoloError } from "#base/errors.ts";
 import {
   MAX_ERROR_DETAILS_BYTES,
   MAX_ERROR_JSON_BYTES,
@@ -36,6 +36,11 @@ const halfText = (text: string): string => text.slice(0, text.length >> 1).toWel
 /** The body with what is needed least cut: long lists and stacks first, the text last. */
 function shorter(body: ErrorBody): ErrorBody {
   const { diagnostics, stack, fields, service_code: _, ...rest } = body;
+  const { denial } = body;
+  if (denial !== undefined && denial.nearest !== null)
+    return { ...body, denial: { ...denial, nearest: null } };
+  if (denial !== undefined && denial.grantable_by.length > 1)
+    return { ...body, denial: { ...denial, grantable_by: half(denial.grantable_by) } };
   if (diagnostics !== undefined && diagnostics.length > 1)
     return { ...body, diagnostics: half(diagnostics) };
   if (stack !== undefined && stack.length > 400) return { ...body, stack: halfText(stack) };
@@ -43,6 +48,10 @@ function shorter(body: ErrorBody): ErrorBody {
   if (diagnostics !== undefined || stack !== undefined)
     return { ...rest, ...(fields !== undefined && { fields }) };
   if (fields !== undefined) return rest;
+  if (denial !== undefined) {
+    const { denial: __, ...others } = rest;
+    return others;
+  }
   const { hint, ...plain } = rest;
   if (hint !== undefined && hint.length > plain.detail.length) return plain;
   return { ...rest, detail: halfText(rest.detail) };
@@ -65,14 +74,24 @@ function messageOf(text: string): string {
   return encodeURI(fitted);
 }
 
+/** A denial for clients that read google.rpc.ErrorInfo. */
+const denialTexts = (denial: DenialBody): Record<string, string> => ({
+  permission: denial.permission,
+  resource: denial.resource,
+  why: denial.why,
+  ...(denial.link !== null && { link: denial.link.id }),
+  ...(denial.nearest !== null && { nearest: denial.nearest.id, lacks: denial.nearest.lacks }),
+  grantable_by: denial.grantable_by.join(" "),
+});
+
 /** google.rpc.Status with ErrorInfo and, where the error has them, BadRequest and RetryInfo. */
 function statusDetails(code: number, body: ErrorBody): Buffer {
   const any = (type: "ErrorInfo" | "BadRequest" | "RetryInfo", value: object) => ({
     type_url: `type.googleapis.com/google.rpc.${type}`,
     value: codecs[type].encode(value),
   });
-  const { detail, hint, fields, retry_after_ms: retry } = body;
-  const metadata = hint === undefined ? {} : { hint };
+  const { detail, hint, fields, retry_after_ms: retry, denial } = body;
+  const metadata = { ...(hint !== undefined && { hint }), ...(denial && denialTexts(denial)) };
   const details = [any("ErrorInfo", { reason: body.code, domain: ERROR_DOMAIN, metadata })];
   if (fields !== undefined) {
     const field_violations = fields.map(({ field, message }) => ({ field, description: message }));

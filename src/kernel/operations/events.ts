@@ -3,7 +3,7 @@ import type { OutputOf } from "#api/catalogue.ts";
 import type { Event } from "#events/event.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { Store } from "#kernel/store.ts";
-import type { Asked, Handlers } from "#kernel/operations/handlers.ts";
+import { type Asked, type Handlers, seesEveryTenant } from "#kernel/operations/handlers.ts";
 
 const DEFAULT_PAGE = 100;
 
@@ -19,17 +19,9 @@ interface Filter {
   readonly since_id?: number | undefined;
 }
 
-/** Who may act for any tenant sees every tenant unless one is named; others see their own. */
-function filterOf(
-  { tenant_id, service_id, event_type, since_id }: Filter,
-  { principal, tenant, context }: Asked,
-) {
-  const everything =
-    principal?.record.tenant === null &&
-    tenant_id === undefined &&
-    context.credentials.tenant === undefined;
+function filterOf({ tenant_id, service_id, event_type, since_id }: Filter, asked: Asked) {
   return {
-    ...(!everything && { tenantId: tenant }),
+    ...(!seesEveryTenant(tenant_id, asked) && { tenantId: asked.tenant }),
     serviceId: service_id,
     eventTypes: event_type?.split(",").map((type) => type.trim()),
     sinceId: since_id ?? 0,

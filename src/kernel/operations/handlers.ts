@@ -19,8 +19,20 @@ type Handler<N extends OperationName> = Catalogue[N]["streaming"] extends true
 
 export type Handlers = { readonly [N in OperationName]: Handler<N> };
 
+/** Who may act for any tenant sees every tenant unless one is named; others see their own. */
+export const seesEveryTenant = (
+  named: string | undefined,
+  { principal, context }: Pick<Asked, "principal" | "context">,
+): boolean =>
+  principal?.record.tenant === null &&
+  named === undefined &&
+  context.credentials.tenant === undefined;
+
 /** The service that a checked input names. */
-export const keyOf = (input: { readonly service_id: string }, { tenant }: Asked): ServiceKey => ({
-  tenant,
+export const keyOf = (
+  input: { readonly service_id: string },
+  asked: Pick<Asked, "tenant"> | TenantId,
+): ServiceKey => ({
+  tenant: typeof asked === "string" ? asked : asked.tenant,
   service: serviceId(input.service_id),
 });

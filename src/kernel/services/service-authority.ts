@@ -245,9 +245,12 @@ function servicesWithin({ record }: Capability): readonly string[] {
 }
 
 function adviceFor(
-  { why }: Denial,
+  { why, call: refused }: Denial,
   { permission, resource, call }: ServiceNeed,
 ): { hint?: string } {
+  if (refused !== undefined && refused.why !== "handler") {
+    return { hint: 'Change the rule in "calls" of the service\'s deploy, and update it.' };
+  }
   if (why === "narrowed") {
     const entry = JSON.stringify({
       resources: [resource],
