@@ -39,7 +39,6 @@ export const catalogue = {
   VerifyCapability: capabilities.verify,
   Health: kernel.health,
   Tree: kernel.tree,
-  BootReport: kernel.bootReport,
   Shutdown: kernel.shutdown,
 } as const satisfies Record<string, Operation>;
 

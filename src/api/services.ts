@@ -21,6 +21,7 @@ export const ISOLATION = ["shared", "dedicated"] as const;
 export const SECRET_USES = ["read", "inject"] as const;
 export const MAILBOX_POLICIES = ["reject", "drop_oldest", "kill"] as const;
 export const ROUTINGS = ["round_robin", "least_busy", "key"] as const;
+export const STATES_ON_ROLLBACK = ["restore_old", "keep_new", "downgrade"] as const;
 export const SERVICE_STATES = [
   "starting",
   "running",
@@ -32,9 +33,6 @@ export const SERVICE_STATES = [
   "deployment_failed",
   "hibernated",
 ] as const;
-
-/** A shorter idleness says nothing yet. */
-const MIN_IDLE_MS = 100;
 
 const restartLimits = z
   .strictObject({
@@ -70,6 +68,12 @@ const restartLimits = z
         .describe(
           "Time for terminate before the instance is killed; limits.shutdown_timeout_ms unless given.",
         ),
+    ),
+    code_change_timeout_ms: field(
+      5,
+      timeoutMs
+        .optional()
+        .describe("Time for codeChange, checkState and selfTest of an update; 5000 unless given."),
     ),
   })
   .describe("How often the service may crash, and how long it may take to start and stop.");
@@ -110,6 +114,67 @@ const limits = z
     ),
   })
   .describe("What one instance may use. Unset limits take the kernel's defaults.");
+
+const watchdog = z
+  .strictObject({
+    enabled: field(1, z.boolean().optional().describe("false: no probation. true unless given.")),
+    window_ms: field(
+      2,
+      z
+        .int32()
+        .min(100)
+        .max(3_600_000)
+        .optional()
+        .describe("How long the probation lasts; 30000 unless given."),
+    ),
+    max_messages: field(
+      3,
+      z
+        .int32()
+        .min(1)
+        .optional()
+        .describe("It ends after so many messages, too; 1000000 unless given."),
+    ),
+    max_crashes: field(
+      4,
+      z
+        .uint32()
+        .max(1000)
+        .optional()
+        .describe("Crashes beyond the old revision's in the same time; 0 unless given."),
+    ),
+    max_error_rate_increase: field(
+      5,
+      z
+        .number()
+        .min(0)
+        .max(1)
+        .optional()
+        .describe("Failed messages as a share, beyond the old revision's; 0.05 unless given."),
+    ),
+    max_latency_factor: field(
+      6,
+      z
+        .number()
+        .min(1)
+        .optional()
+        .describe("The 95th percentile against the old revision's; 3 unless given."),
+    ),
+    max_memory_factor: field(
+      7,
+      z.number().min(1).optional().describe("Heap against the old revision's; 3 unless given."),
+    ),
+    state_on_rollback: field(
+      8,
+      z
+        .enum(STATES_ON_ROLLBACK)
+        .optional()
+        .describe(
+          "Which state the old revision goes on with: the one from before the update (restore_old), the new one if its checkState takes it (keep_new), or what the new revision's downgrade makes of the new one (downgrade). restore_old unless given.",
+        ),
+    ),
+  })
+  .describe("The probation of a new revision, and what brings the old one back.");
 
 const held = z
   .strictObject({
@@ -252,6 +317,7 @@ const spec = {
         "Who may send HTTP requests to the service: holders of a token, or anyone who reaches the port. token unless given.",
       ),
   ),
+  watchdog: field(20, watchdog.optional()),
   routing: field(
     24,
     z
@@ -259,40 +325,6 @@ const spec = {
       .optional()
       .describe(
         "Which instance takes a message: each in turn (round_robin), the one with the shortest mailbox (least_busy), or always the same one for the same key (key; the key is the call's `key` or the request's x-solo-key header). round_robin unless given.",
-      ),
-  ),
-  hibernation: field(
-    25,
-    z
-      .strictObject({
-        after_idle_ms: field(
-          1,
-          z
-            .uint32()
-            .max(2_147_483_647)
-            .refine((ms) => ms === 0 || ms >= MIN_IDLE_MS, {
-              error: `must be 0 (never) or at least ${MIN_IDLE_MS}`,
-            })
-            .optional()
-            .describe(
-              "Evict an instance that has had nothing to do for so long, keep its state, and wake it for the next message or timer; 0: never.",
-            ),
-        ),
-      })
-      .optional()
-      .describe(
-        "When an idle instance sleeps. Unless given: limits.hibernate_after_idle_ms of the configuration for hybrid and durable services, never for others.",
-      ),
-  ),
-  priority: field(
-    27,
-    z
-      .int32()
-      .min(-1000)
-      .max(1000)
-      .optional()
-      .describe(
-        "Services with a higher one start first after the kernel's restart; 0 unless given.",
       ),
   ),
   persistence_exclude: field(
@@ -323,6 +355,23 @@ const spec = {
   ),
 };
 
+/** What only an update takes. */
+const change = {
+  message: field(
+    19,
+    z.string().max(500).optional().describe("Why; kept in the history of revisions."),
+  ),
+  self_test: field(
+    22,
+    z
+      .boolean()
+      .optional()
+      .describe(
+        "true: refuse a revision without selfTest; false: do not run it. Unless given it runs if there is one.",
+      ),
+  ),
+};
+
 const deployed = z.strictObject({
   tenant_id: field(1, z.string()),
   service_id: field(2, z.string()),
@@ -332,6 +381,18 @@ const deployed = z.strictObject({
   started_in_ms: field(
     6,
     z.number().describe("From the request's arrival to ready, milliseconds."),
+  ),
+});
+
+const updated = deployed.extend({
+  pause_ms: field(
+    7,
+    z.number().optional().describe("How long messages waited for the hand-over, milliseconds."),
+  ),
+  state_bytes: field(8, z.int().optional().describe("The state handed over, encoded.")),
+  probation_ms: field(
+    9,
+    z.int().optional().describe("How long the watchdog looks at the new revision from now on."),
   ),
 });
 
@@ -362,9 +423,9 @@ export const update = unary({
   name: "Update",
   summary: "Replace a running service's code and keep its state (hot swap).",
   description:
-    "The new revision starts beside the old one with `codeChange(oldState, from)`; only when it is ready does it take over. Any failure leaves the old revision serving.",
-  input: z.strictObject(spec),
-  output: deployed,
+    "The new revision starts beside the old one with `codeChange(oldState, from)`; only when it is ready does it take over. Any failure leaves the old revision serving. Afterwards it is on probation: a regression brings the old revision back.",
+  input: z.strictObject({ ...spec, ...change }),
+  output: updated,
   permission: "deploy",
   resource: (input) => `service:${input.service_id}`,
   errors: [

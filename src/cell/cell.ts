@@ -100,6 +100,8 @@ export class Cell {
         return void instance.drop();
       case TO_CELL.snapshot:
         return instance.post(IN.snapshot, id, payload.toString());
+      case TO_CELL.adopt:
+        return instance.adopt(payload.toString());
     }
   }
 

@@ -18,7 +18,13 @@ import {
 import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
 import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
 import { GuestTimers } from "#cell/timers.ts";
-import { FROM_CELL, type Down, type DownReason, type StartInstance } from "#wire/messages.ts";
+import {
+  FROM_CELL,
+  type Adoption,
+  type Down,
+  type DownReason,
+  type StartInstance,
+} from "#wire/messages.ts";
 
 /** A turn is never stopped before it has had this long. */
 const LEAST_TURN_MS = 1000;
@@ -156,6 +162,15 @@ export class Instance {
       },
       Math.max(CANCEL_GRACE_MS, LEAST_TURN_MS - ranMs),
     );
+  }
+
+  /** The guest takes a state over; one that does not get there in time is ended. */
+  adopt(text: string): void {
+    const { timeoutMs } = JSON.parse(text) as Adoption;
+    this.#startupTimer = setTimeout(() => {
+      this.#end("startup_timeout", undefined, `It did not take the state over in ${timeoutMs} ms.`);
+    }, timeoutMs);
+    this.post(IN.adopt, 0, text, "adopt");
   }
 
   stop(reason: string): void {
@@ -298,6 +313,11 @@ export class Instance {
         return send(FROM_CELL.state, rest);
       case OUT.unchanged:
         return send(FROM_CELL.unchanged, rest);
+      case OUT.shapes:
+        return send(FROM_CELL.shapes, rest);
+      case OUT.adopted:
+        clearTimeout(this.#startupTimer);
+        return send(FROM_CELL.adopted, rest);
       case OUT.started:
         this.#started = true;
         clearTimeout(this.#startupTimer);

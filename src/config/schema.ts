@@ -188,15 +188,14 @@ const limits = z.strictObject({
     runtime,
     is: "How many services may exist in all.",
   }),
+  revisions_kept: whole(1, 1000, {
+    default: 20,
+    is: "How many entries of a service's history of revisions are kept; what none of them names is forgotten.",
+  }),
   max_source_bytes: whole(1, 12 * MIB, {
     default: 4 * MIB,
     runtime,
     is: "The size of one deployment's source, all files together.",
-  }),
-  hibernate_after_idle_ms: whole(0, 2_147_483_647, {
-    default: 0,
-    runtime,
-    is: "An instance of a hybrid or durable service that has had nothing to do for so long is evicted; the next message or timer wakes it. 0: never, unless a deployment says so (hibernation).",
   }),
   max_body_bytes: whole(1024, GIB, {
     default: 16 * MIB,

@@ -7,7 +7,7 @@
  * 3. Records are JSON with a version of their form; one that cannot be read is reported, and
  *    the others are still brought back.
  */
-import { SoloError, type ErrorCode } from "#base/errors.ts";
+import { SoloError } from "#base/errors.ts";
 import {
   keyText,
   type RevisionId,
@@ -15,8 +15,10 @@ import {
   type ServiceKey,
   type TenantId,
 } from "#base/ids.ts";
-import type { ServiceSpec } from "#deploy/spec.ts";
+import { CODE_CHANGE_MS, type ServiceSpec } from "#deploy/spec.ts";
+import { WATCHDOG } from "#deploy/watchdog.ts";
 import type { Kv } from "#storage/kv.ts";
+import type { KvOp } from "#storage/protocol.ts";
 
 const NAMESPACE = "deployments";
 const FORM = 1;
@@ -25,8 +27,7 @@ const LATER_SETTINGS = {
   instances: 1,
   routing: "round_robin",
   persistenceExclude: [],
-  hibernateAfterMs: 0,
-  priority: 0,
+  watchdog: WATCHDOG,
 } as const;
 
 export interface Deployment {
@@ -38,17 +39,6 @@ export interface Deployment {
   readonly quarantined: boolean;
   /** Ids of the capabilities that it holds. */
   readonly capabilities: readonly string[];
-  /** Set while it could not be brought back after a start of the kernel. */
-  readonly trouble?: Trouble;
-}
-
-/** How often in a row the service did not come back, and why it did not the last time. */
-export interface Trouble {
-  readonly failures: number;
-  /** Wall clock. */
-  readonly lastAtMs: number;
-  readonly code: ErrorCode;
-  readonly detail: string;
 }
 
 interface Stored {
@@ -60,7 +50,6 @@ interface Stored {
   readonly deployed_at_ms: number;
   readonly quarantined: boolean;
   readonly capabilities: readonly string[];
-  readonly trouble?: Trouble;
 }
 
 interface Gone {
@@ -86,24 +75,13 @@ export class Deployments {
 
   /** Resolves when it is on disk: the service will not come back. */
   async markGone(key: ServiceKey): Promise<void> {
-    await this.#write(key, { form: FORM, tenant: key.tenant, service: key.service, gone: true });
+    const { tenant, service } = key;
+    await this.#kv.batch([write(key, { form: FORM, tenant, service, gone: true })]);
   }
 
-  /** Resolves when it is on disk. */
-  async put(deployment: Deployment): Promise<void> {
-    const { key, revision, spec, deployedAtMs, quarantined, capabilities, trouble } = deployment;
-    const stored: Stored = {
-      form: FORM,
-      tenant: key.tenant,
-      service: key.service,
-      revision,
-      spec,
-      deployed_at_ms: deployedAtMs,
-      quarantined,
-      capabilities,
-      ...(trouble !== undefined && { trouble }),
-    };
-    await this.#write(key, stored);
+  /** Resolves when it is on disk, together with `beside`: all of it or nothing. */
+  async put(deployment: Deployment, beside: readonly KvOp[] = []): Promise<void> {
+    await this.#kv.batch([deploymentOp(deployment), ...beside]);
   }
 
   async remove(key: ServiceKey): Promise<void> {
@@ -133,12 +111,29 @@ export class Deployments {
       after = page.at(-1)!.key;
     }
   }
-
-  async #write(key: ServiceKey, stored: Stored | Gone): Promise<void> {
-    const value = Buffer.from(JSON.stringify(stored));
-    await this.#kv.batch([{ op: "put", ns: NAMESPACE, key: keyText(key), value }]);
-  }
 }
+
+const write = (key: ServiceKey, stored: Stored | Gone): KvOp => ({
+  op: "put",
+  ns: NAMESPACE,
+  key: keyText(key),
+  value: Buffer.from(JSON.stringify(stored)),
+});
+
+/** For a write together with other things. */
+export const deploymentOp = (deployment: Deployment): KvOp => {
+  const { key, revision, spec, deployedAtMs, quarantined, capabilities } = deployment;
+  return write(key, {
+    form: FORM,
+    tenant: key.tenant,
+    service: key.service,
+    revision,
+    spec,
+    deployed_at_ms: deployedAtMs,
+    quarantined,
+    capabilities,
+  });
+};
 
 const keyFrom = ({ tenant, service }: Stored | Gone): ServiceKey => ({
   tenant: tenant as TenantId,
@@ -153,10 +148,16 @@ function fromStored(stored: Stored): Deployment {
     key: keyFrom(stored),
     revision: stored.revision as RevisionId,
     // Settings that did not exist when it was written have the value that means none.
-    spec: { ...LATER_SETTINGS, ...stored.spec },
+    spec: {
+      ...LATER_SETTINGS,
+      ...stored.spec,
+      restartLimits: {
+        ...stored.spec.restartLimits,
+        codeChangeTimeoutMs: stored.spec.restartLimits.codeChangeTimeoutMs ?? CODE_CHANGE_MS,
+      },
+    },
     deployedAtMs: stored.deployed_at_ms,
     quarantined: stored.quarantined,
     capabilities: stored.capabilities,
-    ...(stored.trouble !== undefined && { trouble: stored.trouble }),
   };
 }

@@ -69,6 +69,18 @@ export class Snapshots {
 
   /** Resolves when it is on disk, together with `beside`: all of it or nothing. */
   async save(key: StateKey, snapshot: Snapshot, beside: readonly KvOp[] = []): Promise<void> {
+    await this.saveAll([[key, snapshot]], beside);
+  }
+
+  async saveAll(
+    snapshots: readonly (readonly [StateKey, Snapshot])[],
+    beside: readonly KvOp[] = [],
+  ): Promise<void> {
+    const puts = await Promise.all(snapshots.map((each) => this.#put(...each)));
+    await this.#kv.batch([...puts, ...beside]);
+  }
+
+  async #put(key: StateKey, snapshot: Snapshot): Promise<KvOp> {
     const [first, second] = rowsOf(key);
     if (!this.#newest.has(first)) await this.#look(key);
     const row = this.#newest.get(first) === first ? second : first;
@@ -81,7 +93,7 @@ export class Snapshots {
       saved_at_ms: this.#wallMs(),
     };
     const value = withChecksum(Buffer.from(`${JSON.stringify(header)}\n${state}`));
-    await this.#kv.batch([{ op: "put", ns: NAMESPACE, key: row, value }, ...beside]);
+    return { op: "put", ns: NAMESPACE, key: row, value };
   }
 
   async load(key: StateKey): Promise<StoredSnapshot | undefined> {
@@ -101,23 +113,17 @@ export class Snapshots {
 
   /** Of one slot. */
   async clear(key: StateKey): Promise<void> {
-    await this.#kv.batch(this.removal(key));
-  }
-
-  /** What removes the slot's snapshots, to go with a batch. */
-  removal(key: StateKey): KvOp[] {
-    return this.#deletions(rowsOf(key));
+    await this.#delete(rowsOf(key));
   }
 
   /** Of all slots. */
   async remove(key: ServiceKey): Promise<void> {
-    const slots = await this.#slotRows(key);
-    await this.#kv.batch(this.#deletions([...rowsOf({ ...key, slot: 0 }), ...slots]));
+    await this.#delete([...rowsOf({ ...key, slot: 0 }), ...(await this.#slotRows(key))]);
   }
 
-  #deletions(rows: readonly string[]): KvOp[] {
+  async #delete(rows: readonly string[]): Promise<void> {
     for (const row of rows) this.#newest.delete(row);
-    return rows.map((key) => ({ op: "delete", ns: NAMESPACE, key }) as const);
+    await this.#kv.batch(rows.map((key) => ({ op: "delete", ns: NAMESPACE, key }) as const));
   }
 
   /** Both rows, the newest first; which of them is good decides where the next save goes. */

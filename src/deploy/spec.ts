@@ -14,6 +14,7 @@ import {
   resolveCapabilities,
 } from "#deploy/capability-spec.ts";
 import { resolveBindings, type SecretBinding, type SecretInput } from "#deploy/secret-bindings.ts";
+import { watchdogFrom, type Watchdog, type WatchdogInput } from "#deploy/watchdog.ts";
 
 export type Restart = "permanent" | "transient" | "temporary";
 export type Persistence = "stateless" | "hybrid" | "durable" | "external";
@@ -35,6 +36,8 @@ export interface RestartLimits {
   readonly maxSeconds: number;
   readonly startupTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** For codeChange, checkState and selfTest of an update. */
+  readonly codeChangeTimeoutMs: number;
 }
 
 /** Source and settings: what a revision is made of. */
@@ -47,10 +50,6 @@ export interface ServiceSpec {
   readonly persistence: Persistence;
   /** Patterns of the state's keys that are not stored. */
   readonly persistenceExclude: readonly string[];
-  /** An instance that is idle for so long is evicted; 0: never. */
-  readonly hibernateAfterMs: number;
-  /** Of two services, the one with the higher starts first after the kernel's restart. */
-  readonly priority: number;
   readonly isolation: Isolation;
   readonly ingress: IngressPolicy;
   readonly env: Readonly<Record<string, string>>;
@@ -62,6 +61,7 @@ export interface ServiceSpec {
   readonly capabilities: readonly CapabilitySpec[] | null;
   /** Left out when there are none. */
   readonly secrets?: readonly SecretBinding[];
+  readonly watchdog: Watchdog;
 }
 
 /** The fields of a deploy request that `resolveSpec` reads; see src/api/services.ts. */
@@ -77,6 +77,7 @@ export interface SpecInput {
         readonly max_seconds?: number | undefined;
         readonly startup_timeout_ms?: number | undefined;
         readonly shutdown_timeout_ms?: number | undefined;
+        readonly code_change_timeout_ms?: number | undefined;
       }
     | undefined;
   readonly limits?:
@@ -90,8 +91,6 @@ export interface SpecInput {
     | undefined;
   readonly persistence?: Persistence | undefined;
   readonly persistence_exclude?: readonly string[] | undefined;
-  readonly hibernation?: { readonly after_idle_ms?: number | undefined } | undefined;
-  readonly priority?: number | undefined;
   readonly isolation?: Isolation | undefined;
   readonly ingress?: IngressPolicy | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
@@ -101,20 +100,20 @@ export interface SpecInput {
   readonly routing?: Routing | undefined;
   readonly capabilities?: readonly CapabilityInput[] | undefined;
   readonly secrets?: readonly SecretInput[] | undefined;
+  readonly watchdog?: WatchdogInput | undefined;
 }
 
 export interface SpecDefaults {
   readonly limits: Limits;
-  readonly restartLimits: RestartLimits;
+  readonly restartLimits: Omit<RestartLimits, "codeChangeTimeoutMs">;
   readonly maxSourceBytes: number;
-  /** Of services that keep their state anyway; 0: never. */
-  readonly hibernateAfterMs: number;
   /** Of an update: settings that it does not name stay as they are. */
   readonly current?: ServiceSpec | undefined;
 }
 
 /** Of one service; src/api/services.ts refuses more. */
 export const MAX_INSTANCES = 64;
+export const CODE_CHANGE_MS = 5000;
 const MAX_FILES = 512;
 const MAX_PATH_CHARS = 256;
 const MAX_ENV_ENTRIES = 256;
@@ -147,8 +146,6 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
   const { current } = defaults;
   const otherLimits = current?.limits ?? defaults.limits;
   const otherRestarts = current?.restartLimits ?? defaults.restartLimits;
-  const persistence = input.persistence ?? current?.persistence ?? "stateless";
-  const keeps = persistence === "hybrid" || persistence === "durable";
   return Object.freeze({
     ...source,
     restart: input.restart ?? current?.restart ?? "permanent",
@@ -157,6 +154,10 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
       maxSeconds: restarts?.max_seconds ?? otherRestarts.maxSeconds,
       startupTimeoutMs: restarts?.startup_timeout_ms ?? otherRestarts.startupTimeoutMs,
       shutdownTimeoutMs: restarts?.shutdown_timeout_ms ?? otherRestarts.shutdownTimeoutMs,
+      codeChangeTimeoutMs:
+        restarts?.code_change_timeout_ms ??
+        current?.restartLimits.codeChangeTimeoutMs ??
+        CODE_CHANGE_MS,
     }),
     limits: Object.freeze({
       memoryMb: limits?.memory_mb ?? otherLimits.memoryMb,
@@ -165,15 +166,10 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
       mailboxPolicy: limits?.mailbox_policy ?? otherLimits.mailboxPolicy,
       stateBytes: limits?.state_bytes ?? otherLimits.stateBytes,
     }),
-    persistence,
+    persistence: input.persistence ?? current?.persistence ?? "stateless",
     persistenceExclude: Object.freeze([
       ...(input.persistence_exclude ?? current?.persistenceExclude ?? []),
     ]),
-    hibernateAfterMs:
-      input.hibernation?.after_idle_ms ??
-      current?.hibernateAfterMs ??
-      (keeps ? defaults.hibernateAfterMs : 0),
-    priority: input.priority ?? current?.priority ?? 0,
     isolation: input.isolation ?? current?.isolation ?? "shared",
     ingress: input.ingress ?? current?.ingress ?? "token",
     env: Object.freeze({ ...(input.env ?? current?.env) }),
@@ -183,6 +179,7 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
     routing: input.routing ?? current?.routing ?? "round_robin",
     capabilities: capabilities ?? current?.capabilities ?? null,
     ...(secrets !== undefined && secrets.length > 0 && { secrets: Object.freeze(secrets) }),
+    watchdog: watchdogFrom(input.watchdog, current?.watchdog),
   });
 }
 

@@ -18,6 +18,38 @@ export function compileError(diagnostics: readonly Diagnostic[]): SoloError | un
   });
 }
 
+/** What the agent hears when a new revision did not take the old one's state over. */
+export async function adoptionError(options: {
+  error: unknown;
+  revision: Revision;
+  powers: ServicePowers;
+}): Promise<unknown> {
+  const { error, revision, powers } = options;
+  if (!(error instanceof InstanceCrash)) return error;
+  const { reason, name, message } = error.down;
+  const { stack } = await describeCrash({ crash: error, revision, powers });
+  const { codeChangeTimeoutMs } = revision.spec.restartLimits;
+  const more = stack !== "" && { stack };
+  if (reason === "startup_timeout" || reason === "timeout") {
+    return new SoloError(
+      "startup_timeout",
+      `The new revision did not take the state over within ${codeChangeTimeoutMs} ms.`,
+      {
+        hint: "codeChange, checkState or selfTest does not end; look for loops, or raise restart_limits.code_change_timeout_ms.",
+        ...more,
+      },
+    );
+  }
+  return new SoloError(
+    "startup_failed",
+    `The new revision did not take the state over: ${name === "" ? "" : `${name}: `}${message}`,
+    {
+      hint: "The old revision serves on. Correct codeChange (or checkState, or selfTest) and update again.",
+      ...more,
+    },
+  );
+}
+
 /** What the agent hears when its service did not start: its own exception, in its own source. */
 export async function startError(options: {
   error: unknown;

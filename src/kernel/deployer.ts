@@ -11,8 +11,8 @@ import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { CompileCache } from "#deploy/compile-cache.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
-import type { Dormant } from "#deploy/dormants.ts";
-import { stateKeyText, type Snapshots } from "#deploy/snapshots.ts";
+import type { Revisions } from "#deploy/revisions.ts";
+import type { Snapshots } from "#deploy/snapshots.ts";
 import {
   resolveSpec,
   revisionOf,
@@ -30,23 +30,11 @@ import type { Secrets } from "#kernel/secrets.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
-import type { Replica } from "#kernel/services/replica.ts";
-import { newRevision, RevisionCode, type Revision } from "#kernel/services/revision.ts";
+import { newRevision, type Revision } from "#kernel/services/revision.ts";
 import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
-
-/** An update waits so long for the messages that the old revision has in hand. */
-const SWAP_IDLE_MS = 5000;
-const RETIRE_MS = 1000;
-const UPDATABLE: ReadonlySet<ServiceState> = new Set([
-  "running",
-  "hibernated",
-  "quarantined",
-  "stopped",
-]);
 
 export interface AdmissionLimits {
   /** Why nothing new is taken now, if so. */
@@ -62,6 +50,7 @@ export interface DeployerOptions {
   readonly compiler: Compiler;
   readonly cache: CompileCache;
   readonly deployments: Deployments;
+  readonly revisions: Revisions;
   readonly snapshots: Snapshots;
   readonly kv: ServiceKv;
   readonly secrets: Secrets;
@@ -93,86 +82,25 @@ export class Deployer {
   ): Promise<{ service: Service; startedInMs: number }> {
     const { clock, metrics } = this.#options;
     const begun = clock.now();
-    return this.#exclusively(key, async () => {
+    return this.exclusively(key, async () => {
       try {
         this.#admit(key);
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
-        this.#mustHaveSecrets({ key, spec, by });
+        this.mustHaveSecrets({ key, spec, by });
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
-        const done = await this.#withHandles({ key, spec, by }, async (minting) => {
-          const code = this.#code(spec, await this.#compile(spec, { fresh: true }));
-          const revision = newRevision({ spec, code, handles: await minting });
+        const done = await this.withHandles({ key, spec, by }, async (minting) => {
+          const modules = await this.compile(spec, { fresh: true });
+          const revision = newRevision({ spec, modules, handles: await minting });
           const service = this.#service({ key, revision, deployedAtMs: clock.wallMs() });
           await this.#start(service);
           const startedInMs = clock.now() - begun;
-          await this.#acknowledge(service, startedInMs);
+          await this.#acknowledge(service, { startedInMs, by });
           return { service, startedInMs };
         });
         metrics.deployed(done.startedInMs);
         return done;
       } catch (error) {
         this.#refused(key, error);
-        throw error;
-      }
-    });
-  }
-
-  /** Replaces a running service's code and keeps its state, its messages and its name. */
-  async update(
-    key: ServiceKey,
-    input: SpecInput,
-    by: Capability,
-  ): Promise<{ service: Service; startedInMs: number }> {
-    const { clock, tenants, events } = this.#options;
-    const begun = clock.now();
-    return this.#exclusively(key, async () => {
-      const service = tenants.get(key);
-      const defaults = this.#options.defaults(key.tenant);
-      const spec = resolveSpec(input, { ...defaults, current: service.spec });
-      if (!UPDATABLE.has(service.state)) {
-        throw new SoloError(
-          "conflict",
-          `${key.service} is ${service.state}, on its way to another state.`,
-          {
-            hint: "Update it when it has got there.",
-            retryAfterMs: 200,
-          },
-        );
-      }
-      if (input.secrets !== undefined) this.#mustHaveSecrets({ key, spec, by });
-      if (revisionOf(spec) === service.revision) {
-        await this.#renew(service, by);
-        if (service.state !== "running" && service.state !== "hibernated") {
-          await this.#startAgain(service);
-        }
-        return { service, startedInMs: clock.now() - begun };
-      }
-      const compiled = this.#code(spec, await this.#compile(spec, { fresh: true }));
-      const old = service.handles;
-      const told = { tenantId: key.tenant, subject: key.service };
-      const payload = { from_revision: service.revision, revision: revisionOf(spec) };
-      const causationId = events.emit({ ...told, type: "hot_swap_started", payload });
-      try {
-        await this.#withHandles({ key, spec, by }, async (minting) =>
-          this.#swap(service, newRevision({ spec, code: compiled, handles: await minting })),
-        );
-        await this.#discard(old);
-        await events.append({
-          ...told,
-          type: "hot_swap_succeeded",
-          causationId,
-          payload: { ...payload, took_ms: clock.now() - begun },
-        });
-        return { service, startedInMs: clock.now() - begun };
-      } catch (error) {
-        for (const replica of service.replicas) replica.release();
-        const { code, message } = toSoloError(error);
-        events.emit({
-          ...told,
-          type: "hot_swap_rolled_back",
-          causationId,
-          payload: { ...payload, code, detail: message.slice(0, 2000) },
-        });
         throw error;
       }
     });
@@ -195,7 +123,7 @@ export class Deployer {
       problems.push(`${field} ${message}`);
     }
     try {
-      this.#mustHaveSecrets({ key, spec, by });
+      this.mustHaveSecrets({ key, spec, by });
     } catch (error) {
       problems.push(toSoloError(error).message);
     }
@@ -212,7 +140,7 @@ export class Deployer {
   ): Promise<{ forced: boolean }> {
     const { tenants, deployments, events, metrics } = this.#options;
     const { force } = options;
-    return this.#exclusively(key, async () => {
+    return this.exclusively(key, async () => {
       const service = tenants.get(key);
       // First what is durable: a kernel that dies now must not bring the service back.
       await deployments.markGone(key);
@@ -234,13 +162,13 @@ export class Deployer {
 
   /** What a killed service kept. Until it is gone, nothing else may have the name. */
   async forget(key: ServiceKey): Promise<void> {
-    const { deployments, snapshots, powers, kv, logs, authority } = this.#options;
+    const { deployments, snapshots, kv, logs, revisions, authority } = this.#options;
     this.#leftovers.add(keyText(key));
     await Promise.all([
       snapshots.remove(key),
-      powers.dormants.removeAll(key),
       kv.clear(key),
       logs.remove(key),
+      revisions.remove(key),
       authority.release(key),
     ]);
     await deployments.remove(key);
@@ -250,14 +178,14 @@ export class Deployer {
   async restart(key: ServiceKey): Promise<{ service: Service; startedInMs: number }> {
     const { tenants, clock } = this.#options;
     const begun = clock.now();
-    return this.#exclusively(key, async () => {
+    return this.exclusively(key, async () => {
       const service = tenants.get(key);
-      await this.#startAgain(service);
+      await this.startAgain(service);
       return { service, startedInMs: clock.now() - begun };
     });
   }
 
-  async #startAgain(service: Service): Promise<void> {
+  async startAgain(service: Service): Promise<void> {
     const { tenants, deployments } = this.#options;
     const timeoutMs = service.spec.restartLimits.shutdownTimeoutMs;
     if (service.state !== "quarantined") await service.stop({ force: false, timeoutMs });
@@ -271,35 +199,24 @@ export class Deployer {
     await deployments.put(deploymentOf(service));
   }
 
-  /** Brings a recorded service back after the kernel was started; who slept sleeps on. */
-  async revive(deployment: Deployment, dormants: ReadonlyMap<string, Dormant>): Promise<Service> {
+  /** Brings a recorded service back after the kernel was started. */
+  async revive(deployment: Deployment): Promise<Service> {
     const { key, spec, deployedAtMs } = deployment;
-    const handles = await this.#options.authority.revive(key, deployment.capabilities);
-    const revision = newRevision({ spec, code: this.#code(spec), handles });
+    const [modules, handles] = await Promise.all([
+      this.compile(spec, { fresh: false }),
+      this.#options.authority.revive(key, deployment.capabilities),
+    ]);
+    const revision = newRevision({ spec, modules, handles });
     const service = this.#service({ key, revision, deployedAtMs });
-    if (deployment.quarantined) {
-      this.#keepQuarantined(service);
-      return service;
-    }
-    for (const replica of service.replicas) {
-      const dormant = dormants.get(stateKeyText({ ...key, slot: replica.slot }));
-      if (dormant?.sourceHash === revision.sourceHash) replica.resumeSleep(dormant);
-    }
     try {
-      await this.#start(service);
-      return service;
+      if (!deployment.quarantined) await this.#start(service);
     } catch (error) {
       service.replicas[0]!.record.startFailed(error);
       this.#keepQuarantined(service);
       throw error;
     }
-  }
-
-  /** Holds the place of a recorded service that is not to be started now. */
-  async keep({ key, spec, deployedAtMs, capabilities }: Deployment): Promise<void> {
-    const handles = await this.#options.authority.revive(key, capabilities);
-    const revision = newRevision({ spec, code: this.#code(spec), handles });
-    this.#keepQuarantined(this.#service({ key, revision, deployedAtMs }));
+    if (deployment.quarantined) this.#keepQuarantined(service);
+    return service;
   }
 
   /** It keeps its name, so that it can be looked at, started again or killed. */
@@ -337,15 +254,8 @@ export class Deployer {
     }
   }
 
-  #mustHaveSecrets({
-    key,
-    spec,
-    by,
-  }: {
-    key: ServiceKey;
-    spec: ServiceSpec;
-    by: Capability;
-  }): void {
+  /** Refuses a spec that binds secrets which are not there. */
+  mustHaveSecrets({ key, spec, by }: { key: ServiceKey; spec: ServiceSpec; by: Capability }): void {
     const { secrets = [] } = spec;
     // Whoever may not have them is not told which there are: minting the handles refuses it.
     if (secrets.length === 0 || this.#options.authority.problems(spec, by).length > 0) return;
@@ -354,7 +264,7 @@ export class Deployer {
   }
 
   /** `fresh`: hardly compiled before, so that looking on the disk costs more than compiling. */
-  async #compile(
+  async compile(
     spec: ServiceSpec,
     { fresh }: { fresh: boolean },
   ): Promise<readonly CompiledModule[]> {
@@ -372,7 +282,7 @@ export class Deployer {
   }
 
   /** The handles are made while `act` begins, and are gone when it fails. */
-  async #withHandles<T>(
+  async withHandles<T>(
     { key, spec, by }: { key: ServiceKey; spec: ServiceSpec; by: Capability },
     act: (minting: Promise<readonly Capability[]>) => Promise<T>,
   ): Promise<T> {
@@ -382,13 +292,13 @@ export class Deployer {
     try {
       return await act(minting);
     } catch (error) {
-      await this.#discard(await minting.catch(() => []));
+      await this.discard(await minting.catch(() => []));
       throw error;
     }
   }
 
   /** Of no use any more. What storage does not forget now has no deployment that names it. */
-  async #discard(handles: readonly Capability[]): Promise<void> {
+  async discard(handles: readonly Capability[]): Promise<void> {
     const { authority, powers } = this.#options;
     await authority.withdraw(handles).catch((error: unknown) => {
       powers.log.warn("capabilities not forgotten", { error: String(error) });
@@ -396,18 +306,14 @@ export class Deployer {
   }
 
   /** New handles for the same code, when what it was deployed with is over. */
-  async #renew(service: Service, by: Capability): Promise<void> {
+  async renew(service: Service, by: Capability): Promise<void> {
     const { authority, deployments } = this.#options;
     if (!authority.isAnyOver(service.handles)) return;
     const { key, spec, revision } = service;
     const old = service.handles;
     service.current.handles = await authority.mint({ key, spec, revision, by });
     await deployments.put(deploymentOf(service));
-    await this.#discard(old);
-  }
-
-  #code(spec: ServiceSpec, modules?: readonly CompiledModule[]): RevisionCode {
-    return new RevisionCode({ modules, load: () => this.#compile(spec, { fresh: false }) });
+    await this.discard(old);
   }
 
   #service(facts: Pick<ServiceOptions, "key" | "revision" | "deployedAtMs">): Service {
@@ -424,54 +330,6 @@ export class Deployer {
     return startError({ error, revision, powers: this.#options.powers });
   }
 
-  /** Nothing of the old replicas has changed when this rejects. */
-  async #swap(service: Service, revision: Revision): Promise<void> {
-    const { tenants, deployments } = this.#options;
-    const old = service.replicas;
-    const successors = await Promise.all(
-      Array.from({ length: revision.spec.instances }, async (_, slot) => {
-        const replica = old[slot];
-        if (replica === undefined) return service.newReplica(slot, revision);
-        // One that does not run has its state on disk, as after any end.
-        const up = replica.state === "running" || replica.state === "hibernated";
-        const state = up ? await replica.hold(SWAP_IDLE_MS) : undefined;
-        return service.newReplica(slot, revision, { replica, state });
-      }),
-    );
-    try {
-      await tenants.startReplicas(successors);
-    } catch (error) {
-      throw await this.#startError(revision, error);
-    }
-    try {
-      const { key, deployedAtMs } = service;
-      await deployments.put({
-        key,
-        deployedAtMs,
-        revision: revision.id,
-        spec: revision.spec,
-        quarantined: false,
-        capabilities: revision.handles.map(({ id }) => id),
-      });
-    } catch (error) {
-      await Promise.all(successors.map((replica) => replica.retire()));
-      throw error;
-    }
-    service.replace(successors, revision);
-    for (const replica of successors) replica.takeOver(old[replica.slot]);
-    await Promise.all(old.map((replica) => this.#end(replica, service)));
-  }
-
-  /** What becomes of a replica that is not the service's any more. */
-  async #end(replica: Replica, service: Service): Promise<void> {
-    const { shutdownTimeoutMs } = replica.spec.restartLimits;
-    // Its slot is gone; the state stays on disk for the day the slot comes back.
-    if (replica.slot >= service.replicas.length) {
-      await replica.stop({ force: false, timeoutMs: shutdownTimeoutMs });
-    } else if (replica.isHeld) await replica.retire();
-    else await replica.stop({ force: true, timeoutMs: RETIRE_MS });
-  }
-
   async #start(service: Service): Promise<void> {
     try {
       await this.#options.tenants.start(service);
@@ -480,13 +338,16 @@ export class Deployer {
     }
   }
 
-  async #acknowledge(service: Service, startedInMs: number): Promise<void> {
+  async #acknowledge(
+    service: Service,
+    { startedInMs, by }: { startedInMs: number; by: Capability },
+  ): Promise<void> {
     const { deployments, events, tenants } = this.#options;
     const { key, revision } = service;
     const instance_id = service.instances[0]?.id ?? "";
     try {
       await Promise.all([
-        deployments.put(deploymentOf(service)),
+        this.#record(service, by),
         events.append({
           type: "service_deployed",
           tenantId: key.tenant,
@@ -501,6 +362,20 @@ export class Deployer {
       await deployments.remove(key).catch(() => {});
       throw error;
     }
+  }
+
+  /** The deployment, and the first entry of its history. */
+  async #record(service: Service, by: Capability): Promise<void> {
+    const { deployments, revisions, clock } = this.#options;
+    const { key, revision, spec } = service;
+    const entry = {
+      revision,
+      atMs: clock.wallMs(),
+      by: by.id,
+      action: "deploy",
+      message: undefined,
+    } as const;
+    await deployments.put(deploymentOf(service), revisions.began(key, entry, spec));
   }
 
   /** It is left alone after a restart of the kernel too. */
@@ -529,7 +404,7 @@ export class Deployer {
     }
   }
 
-  async #exclusively<T>(key: ServiceKey, act: () => Promise<T>): Promise<T> {
+  async exclusively<T>(key: ServiceKey, act: () => Promise<T>): Promise<T> {
     const name = keyText(key);
     if (this.#busy.has(name)) {
       throw new SoloError("conflict", `Another deploy, restart or kill of ${name} is under way.`, {

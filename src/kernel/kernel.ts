@@ -11,7 +11,7 @@ import type { Logger } from "#base/log.ts";
 import type { Config } from "#config/schema.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
-import { Dormants } from "#deploy/dormants.ts";
+import { Revisions } from "#deploy/revisions.ts";
 import { Snapshots } from "#deploy/snapshots.ts";
 import type { Egress } from "#egress/egress.ts";
 import { EventLog } from "#events/event-log.ts";
@@ -19,7 +19,7 @@ import { ServiceLogs } from "#events/service-logs.ts";
 import { auditTree } from "#kernel/audit.ts";
 import { Authority } from "#kernel/authority.ts";
 import { CapabilityAudit } from "#kernel/capability-audit.ts";
-import { BootLoader, type BootReport } from "#kernel/boot.ts";
+import { boot, type BootReport } from "#kernel/boot.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { CellPool } from "#kernel/cells/pool.ts";
 import { Compiler } from "#kernel/compiler.ts";
@@ -47,7 +47,6 @@ import { Port } from "#kernel/port.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
 import { openEgress, Outbound } from "#kernel/services/outbound.ts";
 import { ServiceAuthority } from "#kernel/services/service-authority.ts";
-import { WakeGate } from "#kernel/services/wake-gate.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
@@ -55,6 +54,8 @@ import { Store } from "#kernel/store.ts";
 import { Tenants } from "#kernel/tenants.ts";
 import { startTree } from "#kernel/tree.ts";
 import { flushAll } from "#kernel/upkeep.ts";
+import { noFaults, type Faults } from "#kernel/upgrades/faults.ts";
+import { Upgrades } from "#kernel/upgrades/upgrades.ts";
 import type { TreeNode } from "#supervisor/child.ts";
 import type { Supervisor } from "#supervisor/supervisor.ts";
 
@@ -71,6 +72,8 @@ export interface KernelOptions {
   readonly compilerVersion: string;
   /** Started in this order, after everything they serve. */
   readonly gateways: readonly GatewayPart[];
+  /** What happens between the steps of a swap; nothing unless given. */
+  readonly faults?: Faults;
   /** Somebody asked for the end through the API. */
   readonly onShutdown: (drainMs: number | undefined) => void;
 }
@@ -83,12 +86,13 @@ export class Kernel implements AsyncDisposable {
   readonly port: KernelPort;
   readonly tenants: Tenants;
   readonly events: EventLog;
+  readonly bootReport: BootReport;
   readonly #options: KernelOptions;
   readonly #root: Supervisor;
+  readonly #upgrades: Upgrades;
   readonly #egress: Egress;
   readonly #state: { phase: Phase };
   readonly #startedAt: number;
-  readonly #loader: BootLoader;
   #stopping: Promise<void> | undefined;
 
   private constructor(parts: {
@@ -97,20 +101,22 @@ export class Kernel implements AsyncDisposable {
     tenants: Tenants;
     events: EventLog;
     root: Supervisor;
+    upgrades: Upgrades;
     egress: Egress;
     state: { phase: Phase };
     startedAt: number;
-    loader: BootLoader;
+    bootReport: BootReport;
   }) {
     this.#options = parts.options;
     this.port = parts.port;
     this.tenants = parts.tenants;
     this.events = parts.events;
+    this.bootReport = parts.bootReport;
     this.#root = parts.root;
+    this.#upgrades = parts.upgrades;
     this.#egress = parts.egress;
     this.#state = parts.state;
     this.#startedAt = parts.startedAt;
-    this.#loader = parts.loader;
   }
 
   static async start(
@@ -144,8 +150,6 @@ export class Kernel implements AsyncDisposable {
     });
     const compiler = new Compiler({ launch, log });
     const snapshots = new Snapshots({ kv: store.kv, wallMs: () => clock.wallMs() });
-    const dormants = new Dormants({ kv: store.kv, snapshots });
-    const wakes = new WakeGate();
     const deployments = new Deployments(store.kv);
     const kv = new ServiceKv(store.kv);
     const egress = openEgress(config);
@@ -165,35 +169,27 @@ export class Kernel implements AsyncDisposable {
     });
     const services = new ServiceAuthority({ capabilities: () => authority.capabilities, audit });
     const secrets = new Secrets({ store, events, clock, log, keys: options.masterKeys });
-    const powers = {
-      clock,
-      log,
+    const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics, secrets };
+    const revisions = new Revisions({ kv: store.kv, keep: config.limits.revisions_kept });
+    const defaults = (tenant: string) => specDefaults(config, tenant);
+    const hostApi = new HostApi({
+      find: (key) => tenants.find(key),
+      kv,
       events,
-      cells,
-      compiler,
-      snapshots,
-      dormants,
-      wakes,
-      logs,
-      metrics,
-      secrets,
-    };
+      outbound: new Outbound({ egress, metrics, authority: services }),
+      authority: services,
+    });
     const deployer = new Deployer({
       ...powers,
       tenants,
       deployments,
+      revisions,
       kv,
       powers,
       cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
       authority: services,
-      hostApi: new HostApi({
-        find: (key) => tenants.find(key),
-        kv,
-        events,
-        outbound: new Outbound({ egress, metrics, authority: services }),
-        authority: services,
-      }),
-      defaults: (tenant) => specDefaults(config, tenant),
+      hostApi,
+      defaults,
       admission: {
         refusal: () => monitor.refusal(),
         maxTenants: config.solo.max_tenants,
@@ -202,7 +198,16 @@ export class Kernel implements AsyncDisposable {
           config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
       },
     });
-    const loader = new BootLoader({ deployments, dormants, deployer, tenants, events, clock, log });
+    const upgrades = new Upgrades({
+      tenants,
+      deployer,
+      snapshots,
+      revisions,
+      powers,
+      hostApi,
+      defaults,
+      faults: options.faults ?? noFaults,
+    });
     let root: Supervisor | undefined;
     const tree = (): TreeNode => root!.tree();
     const port = new Port({
@@ -214,7 +219,7 @@ export class Kernel implements AsyncDisposable {
       opened: opened.promise,
       isOpen: () => state.phase === "open",
       handlers: {
-        ...serviceHandlers({ clock, tenants, deployer }),
+        ...serviceHandlers({ clock, tenants, deployer, upgrades }),
         ...secretHandlers({ secrets }),
         ...messageHandlers({ tenants, logs }),
         ...eventHandlers({ events, store }),
@@ -230,7 +235,6 @@ export class Kernel implements AsyncDisposable {
           pressure: () => monitor.high,
           tree,
           isKnown: (principal) => authority.isKnown(principal),
-          bootReport: () => loader.report,
           shutdown: options.onShutdown,
         }),
       },
@@ -253,13 +257,14 @@ export class Kernel implements AsyncDisposable {
         runtimeMonitorSpec(monitor),
         vaultSpec(secrets),
         compilerSpec(compiler),
-        upkeepSpec({ tenants, clock, log, loader }),
+        upkeepSpec({ tenants, clock, log }),
         ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),
       ],
       tenants: tenants.spec(),
     });
+    let bootReport: BootReport;
     try {
-      await loader.boot();
+      bootReport = await boot({ deployments, deployer, events, log });
       // Its cells have been starting beside all this: the first deploy shall find one.
       await cells.warm();
     } catch (error) {
@@ -280,6 +285,7 @@ export class Kernel implements AsyncDisposable {
       },
     });
     return new Kernel({
+      upgrades,
       options,
       port,
       tenants,
@@ -288,13 +294,8 @@ export class Kernel implements AsyncDisposable {
       egress,
       state,
       startedAt,
-      loader,
+      bootReport,
     });
-  }
-
-  /** What came back at its start. */
-  get bootReport(): BootReport {
-    return this.#loader.report!;
   }
 
   /** Resolves when the kernel has ended by itself: its supervisor gave up. */
@@ -315,6 +316,7 @@ export class Kernel implements AsyncDisposable {
   }): Promise<void> {
     const { config, clock, log } = this.#options;
     this.#state.phase = "stopping";
+    this.#upgrades.close();
     const deadline = clock.now() + (drainMs ?? config.limits.drain_ms);
     while (this.#inFlight() > 0 && clock.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -335,6 +337,7 @@ export class Kernel implements AsyncDisposable {
 
   /** At once: nothing is drained, flushed or recorded. */
   kill(): void {
+    this.#upgrades.close();
     this.#root.kill();
     this.#egress.close();
   }

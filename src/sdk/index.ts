@@ -128,7 +128,17 @@ export interface ServiceDefinition<State = any> {
   /** Timers, monitors, subscriptions. */
   info?(solo: Solo<State>, message: any): unknown;
   fetch?(request: Request, solo: Solo<State>, ctx: FetchContext): MaybePromise<Response>;
+  /** Makes this version's state of a copy of another version's, at an update. */
   codeChange?(oldState: any, from: string | undefined): MaybePromise<State>;
+  /** Makes the state that the older version `to` can use of this version's, at a rollback that
+   *  asks for it (`watchdog.state_on_rollback`). */
+  downgrade?(state: State, to: string | undefined): unknown;
+  /** Looks at a state that is about to be taken over; false or an exception refuses it. */
+  checkState?(state: State): MaybePromise<boolean | void>;
+  /** Runs before an update takes over, in a copy that is thrown away afterwards: `solo.kv` can
+   *  be read, everything else that reaches outside is refused. False or an exception refuses
+   *  the update. */
+  selfTest?(solo: Solo<State>): MaybePromise<boolean | void>;
   terminate?(solo: Solo<State>, reason: string): unknown;
 }
 

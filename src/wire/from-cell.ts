@@ -11,6 +11,8 @@ import {
   type LogLine,
   type ResponseHead,
   type Started,
+  type StateShape,
+  type StateShapes,
 } from "#wire/messages.ts";
 
 export interface GuestRequest {
@@ -18,13 +20,32 @@ export interface GuestRequest {
   readonly args: unknown[];
 }
 
+const MAX_SHAPES_CHARS = 256 * 1024;
 const LOG_LEVELS: ReadonlySet<unknown> = new Set<LogLevel>(["debug", "info", "warn", "error"]);
 
 export function readStarted(text: string): Started {
-  const { handlers, version } = object(text);
+  const { handlers, version, traits } = object(text);
   must(Array.isArray(handlers) && handlers.every(isText));
   must(version === undefined || isText(version));
-  return { handlers, ...(version !== undefined && { version }) };
+  must(traits === undefined || (Array.isArray(traits) && traits.every(isText)));
+  return {
+    handlers,
+    ...(version !== undefined && { version }),
+    ...(traits !== undefined && { traits }),
+  };
+}
+
+export function readShapes(text: string): StateShapes {
+  must(text.length <= MAX_SHAPES_CHARS);
+  const { before, after } = object(text);
+  return { before: shapeFrom(before), after: shapeFrom(after) };
+}
+
+function shapeFrom(value: unknown): StateShape {
+  must(typeof value === "object" && value !== null);
+  const entries = Object.entries(value);
+  must(entries.every(([, type]) => isText(type)));
+  return Object.fromEntries(entries) as StateShape;
 }
 
 export function readDown(text: string): Down {

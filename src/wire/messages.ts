@@ -33,6 +33,8 @@ export const TO_CELL = {
   drop: 12,
   /** Send the encoded state. Payload: SnapshotWish; the answer has the same id. */
   snapshot: 13,
+  /** Take this state over, for an instance that was started for it. Payload: Adoption. */
+  adopt: 14,
 } as const;
 
 /** Cell → kernel. */
@@ -68,6 +70,10 @@ export const FROM_CELL = {
   /** The guest took bytes of the body of answer `id`: payload is their number. -1: it wants
    *  neither the answer nor the rest of its body any more. */
   answerCredit: 15,
+  /** The state that an adoption has led to, encoded. */
+  adopted: 16,
+  /** Before `adopted`, when it was asked for. Payload: StateShapes. */
+  shapes: 17,
 } as const;
 
 export const SNAPSHOT_WISHES = [
@@ -93,10 +99,32 @@ export type StateSource =
       readonly migrate: boolean;
       readonly version?: string;
     }
-  /** It goes on with this state: `init` does not run. */
-  | { readonly from: "asleep"; readonly state: string }
   /** `codeChange` migrates this state; `init` does not run. */
-  | { readonly from: "revision"; readonly state: string; readonly version?: string };
+  | { readonly from: "revision"; readonly state: string; readonly version?: string }
+  /** The module is loaded and nothing of it runs until the state comes with `adopt`. */
+  | { readonly from: "handover" };
+
+/** A state that a loaded instance takes over. */
+export interface Adoption {
+  readonly state: string;
+  /** `downgrade` runs in the newer code and makes a state for the older. */
+  readonly via: "codeChange" | "downgrade" | "as_it_is";
+  /** What the service calls the version that the state is from or, to downgrade, for. */
+  readonly version?: string;
+  readonly shapes?: boolean;
+  readonly selfTest?: boolean;
+  /** Tell the state with the keys that are not stored. */
+  readonly whole?: boolean;
+  readonly timeoutMs: number;
+}
+
+/** From path to type. */
+export type StateShape = Readonly<Record<string, string>>;
+
+export interface StateShapes {
+  readonly before: StateShape;
+  readonly after: StateShape;
+}
 
 /** Key and nonce of ChaCha20. */
 export const SEED_BYTES = 44;
@@ -129,6 +157,8 @@ export interface StartInstance {
 export interface Started {
   readonly version?: string;
   readonly handlers: readonly string[];
+  /** Which of codeChange, downgrade, checkState, selfTest and concurrent it declares. */
+  readonly traits?: readonly string[];
 }
 
 export interface FetchHead {

@@ -40,7 +40,6 @@ const INPUTS: { readonly [N in OperationName]: RawInputOf<N> } = {
   VerifyCapability: { token: "t", permission: "invoke", resource: "service:a", args: [1] },
   Health: {},
   Tree: {},
-  BootReport: {},
   Shutdown: { drain_ms: 0 },
 };
 

@@ -40,9 +40,8 @@ async function run(options: { onCell?: (cell: PlayedCell, n: number) => Promise<
       },
       current: (instance) => void moves.current.push(instance),
       relocated: (crash) => void moves.relocated.push(crash),
+      stop: (instance, how) => instance.stop(how),
       now: () => moves.now,
-      turn: async () => () => {},
-      wakeFailed: () => {},
     },
     never,
   );

@@ -102,6 +102,7 @@ export function startInstance(
         log: nothing,
         state: async () => {},
         room: nothing,
+        settled: nothing,
         handBack: nothing,
         redact: (said) => said,
         ...options.events,

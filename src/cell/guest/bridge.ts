@@ -12,16 +12,21 @@ import type { GuestHost, LogLevel } from "../prelude/host.ts";
 import { createHttp } from "./http.ts";
 import { ADOPT_GLOBAL, IN, OUT, splitLine, type GuestSetup } from "./lines.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
+import { runSelfTest, takeOver } from "./handover.ts";
 import { createOutbox } from "./outbox.ts";
 import { createRequests } from "./requests.ts";
 import { createSolo, type Holder } from "./solo.ts";
 import { decodeState } from "./state.ts";
+import type { Adoption } from "../../wire/messages.ts";
 import { describeThrown } from "./thrown.ts";
 import { createTimers } from "./timers.ts";
 import { createTold, type Told } from "./told.ts";
 
 const { stringify: toJson, parse: fromJson } = JSON;
 const MAX_LOG_CHARS = 16 * 1024;
+/** What only counts when a service is upgraded. */
+const UPGRADE_PARTS = ["codeChange", "downgrade", "checkState", "selfTest"] as const;
+const FUNCTIONS = ["init", "info", "fetch", "terminate", ...UPGRADE_PARTS] as const;
 const PARTS = ["init", "calls", "casts", "info", "fetch", "codeChange", "terminate"] as const;
 
 export interface GuestApi {
@@ -101,28 +106,47 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       service.codeChange ? service.codeChange(old, from) : old;
     if (state.from === "revision") {
       holder.state = await migrated(decodeState(state.state), state.version);
-    } else if (state.from === "asleep") {
-      holder.state = decodeState(state.state);
-      tells.knows(state.state);
-    } else {
+    } else if (state.from !== "handover") {
       holder.restored = state.from === "stored";
       const made = service.init ? await service.init(solo, args) : undefined;
       if (made !== undefined) holder.state = made;
     }
     if (state.from === "stored") {
       const stored = decodeState(state.state);
-      const restored = state.migrate ? await migrated(stored, state.version) : stored;
-      holder.state = tells.completed(restored, holder.state);
+      holder.state = state.migrate ? await migrated(stored, state.version) : stored;
       if (!state.migrate) tells.knows(state.state);
     }
-    if (durable) tells.tell();
+    if (durable && state.from !== "handover") tells.tell();
     told = tells;
     definition = service;
     const started = {
       ...(typeof service.version === "string" && { version: service.version.slice(0, 64) }),
       handlers: handlersOf(service),
+      traits: [...UPGRADE_PARTS, "concurrent" as const].filter((part) => service[part]),
     };
     outbox.add(OUT.started, 0, toJson(started));
+  }
+
+  async function adoptState(adoption: Adoption): Promise<void> {
+    const { state, shapes } = await takeOver(definition!, adoption);
+    holder.state = state;
+    const text = told!.took(adoption.whole === true);
+    if (adoption.selfTest === true) await runSelfTest(definition!, solo!);
+    if (shapes !== undefined) outbox.add(OUT.shapes, 0, toJson(shapes));
+    if (outbox.add(OUT.adopted, 0, text)) return;
+    throw new RangeError(`The state is ${text.length} characters encoded: more than one line.`);
+  }
+
+  /** Work of the service's own outside any message; an exception is the end of the instance. */
+  function runApart(work: Promise<void>): void {
+    busy += 1;
+    work.then(
+      () => void (busy -= 1),
+      (error: unknown) => {
+        busy -= 1;
+        outbox.add(OUT.crashed, 0, toJson(describeThrown(error)));
+      },
+    );
   }
 
   const isMessage = (op: string): boolean =>
@@ -156,6 +180,8 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
         return timers.fire(id);
       case IN.snapshot:
         return told?.answer(id, rest as SnapshotWish);
+      case IN.adopt:
+        return runApart(adoptState(fromJson(rest) as Adoption));
       case IN.terminate:
         return void terminate(fromJson(rest) as string);
     }
@@ -208,15 +234,7 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
 
   /** Called once, by the entry module, with the service's namespace. */
   function adopt(namespace: { default?: unknown }): void {
-    const service = check(namespace);
-    busy += 1;
-    start(service).then(
-      () => void (busy -= 1),
-      (error: unknown) => {
-        busy -= 1;
-        outbox.add(OUT.crashed, 0, toJson(describeThrown(error)));
-      },
-    );
+    runApart(start(check(namespace)));
   }
   Object.defineProperty(globalThis, ADOPT_GLOBAL, {
     configurable: true,
@@ -247,7 +265,7 @@ function check(namespace: { default?: unknown }): ServiceDefinition {
       `The default export has none of ${PARTS.join(", ")}: there is nothing to run.`,
     );
   }
-  for (const part of ["init", "info", "fetch", "codeChange", "terminate"] as const) {
+  for (const part of FUNCTIONS) {
     const value = definition[part];
     if (value !== undefined && typeof value !== "function") {
       throw new TypeError(`${part} must be a function; it is a ${typeof value}.`);

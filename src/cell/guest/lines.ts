@@ -26,6 +26,7 @@ export const IN = {
   answerEnd: "D",
   timer: "t",
   snapshot: "p", // rest: SnapshotWish
+  adopt: "o", // rest: Adoption
   /** Nothing: a turn that only collects what was said since. */
   idle: "n",
   terminate: "q", // rest: JSON string, the reason
@@ -48,6 +49,8 @@ export const OUT = {
   stopTimer: "U",
   state: "s", // id of the request for it or 0; rest: encoded state
   unchanged: "u", // id of the request; rest: nothing, or ErrorBody
+  adopted: "A", // rest: encoded state
+  shapes: "B", // rest: StateShapes
   crashed: "C", // id: the dispatch at hand or 0; rest: Thrown
   unstarted: "w", // a dispatch that the crash kept from beginning
   terminated: "z",

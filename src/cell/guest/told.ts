@@ -8,7 +8,7 @@ import type { SnapshotWish } from "../../wire/messages.ts";
 import { OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
 import { matcher } from "./patterns.ts";
-import { encodeState, utf8Bytes, withOnly, without } from "./state.ts";
+import { encodeState, utf8Bytes, without } from "./state.ts";
 import { describeThrown } from "./thrown.ts";
 
 const MAX_BYTES_PER_CHAR = 3;
@@ -20,8 +20,8 @@ export interface Told {
   answer(id: number, wish: SnapshotWish): void;
   /** The host has this state already. */
   knows(text: string): void;
-  /** A stored state with those keys of a new one that are never stored. */
-  completed(stored: unknown, made: unknown): unknown;
+  /** The state has been taken over and is told now: as it is stored, or whole. */
+  took(whole: boolean): string;
 }
 
 export function createTold(options: {
@@ -81,6 +81,9 @@ export function createTold(options: {
     knows(text) {
       last = text;
     },
-    completed: (stored, made) => (leftOut === undefined ? stored : withOnly(stored, made, leftOut)),
+    took(whole) {
+      last = encoded(kept());
+      return whole && leftOut !== undefined ? encoded(state()) : last;
+    },
   };
 }

@@ -7,6 +7,7 @@ import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
+import type { Changed, Upgrades } from "#kernel/upgrades/upgrades.ts";
 
 const DEFAULT_PAGE = 100;
 
@@ -14,6 +15,7 @@ export interface ServiceParts {
   readonly clock: Clock;
   readonly tenants: Tenants;
   readonly deployer: Deployer;
+  readonly upgrades: Upgrades;
 }
 
 type ServiceHandlers = Pick<
@@ -21,11 +23,18 @@ type ServiceHandlers = Pick<
   "Deploy" | "Update" | "Validate" | "Kill" | "Restart" | "Status" | "List"
 >;
 
-export const serviceHandlers = ({ clock, tenants, deployer }: ServiceParts): ServiceHandlers => ({
+export const serviceHandlers = ({
+  clock,
+  tenants,
+  deployer,
+  upgrades,
+}: ServiceParts): ServiceHandlers => ({
   Deploy: async (input, asked) =>
     deployed(await deployer.deploy(keyOf(input, asked), input, asked.principal!)),
-  Update: async (input, asked) =>
-    deployed(await deployer.update(keyOf(input, asked), input, asked.principal!)),
+  Update: async ({ message, self_test: selfTest, ...input }, asked) =>
+    updated(
+      await upgrades.update(keyOf(input, asked), input, asked.principal!, { message, selfTest }),
+    ),
   Validate: async (input, asked) => {
     const { revision, diagnostics, problems } = await deployer.validate(
       keyOf(input, asked),
@@ -53,6 +62,15 @@ export const serviceHandlers = ({ clock, tenants, deployer }: ServiceParts): Ser
       ...(rest.length > page.length && { next: page.at(-1)!.key.service }),
     };
   },
+});
+
+export const updated = ({ swapped, probationMs, ...rest }: Changed): OutputOf<"Update"> => ({
+  ...deployed(rest),
+  ...(swapped !== undefined && {
+    pause_ms: Math.round(swapped.pauseMs * 1000) / 1000,
+    state_bytes: swapped.stateBytes,
+  }),
+  ...(probationMs !== undefined && { probation_ms: probationMs }),
 });
 
 function deployed({
@@ -110,7 +128,7 @@ function statusOf(service: Service, clock: Clock): OutputOf<"Status"> {
       ...(replica.instance !== undefined && { instance_id: replica.instance.id }),
       revision: replica.revision.id,
       uptime_ms: uptimeMs(replica, clock),
-      restarts: replica.record.restarts,
+      restarts: replica.record.counts.restarts,
       memory_bytes: replica.instance?.heapBytes ?? 0,
       mailbox_length: replica.mailboxLength,
     })),

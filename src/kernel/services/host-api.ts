@@ -21,6 +21,8 @@ import type { FetchHead } from "#wire/messages.ts";
 
 export interface HostRequest extends ReplicaRequest {
   readonly service: Service;
+  /** From a copy of the service that will be thrown away. */
+  readonly onlyReads?: boolean;
 }
 
 export interface HostApiOptions {
@@ -32,6 +34,8 @@ export interface HostApiOptions {
 }
 
 const NOTHING = "null";
+/** What changes nothing outside the service. */
+const READS: ReadonlySet<string> = new Set(["kv.get", "kv.list"]);
 
 /** The answer as JSON text; undefined when the method has answered by itself. */
 type Run = (from: HostRequest) => Promise<string | undefined> | string;
@@ -82,6 +86,7 @@ export class HostApi {
     const method = Object.hasOwn(this.methods, from.method) ? this.methods[from.method] : undefined;
     Promise.try(() => {
       if (method === undefined) throw denied(from.method);
+      if (from.onlyReads === true && !READS.has(from.method)) throw rehearsing(from.method);
       const { needs, run } = method;
       if (typeof needs === "function") this.#options.authority.authorize(from.replica, needs(from));
       return run(from);
@@ -237,6 +242,15 @@ const invokes = (
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
+
+const rehearsing = (method: string): SoloError =>
+  new SoloError(
+    "permission_denied",
+    `A copy of the service that only tests may not ask for ${method}.`,
+    {
+      hint: "A selfTest may use solo.state and read solo.kv.",
+    },
+  );
 
 function denied(method: string): SoloError {
   return new SoloError("permission_denied", `This service was not granted ${method.slice(0, 80)}.`);

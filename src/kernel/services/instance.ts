@@ -11,6 +11,7 @@ import { SoloError } from "#base/errors.ts";
 import type { InstanceId } from "#base/ids.ts";
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
 import type { Blame } from "#kernel/cells/blame.ts";
+import { settledWithin } from "#supervisor/effort.ts";
 import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
 import { Answers } from "#kernel/services/answers.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
@@ -23,16 +24,25 @@ import {
   outcomeOf,
   refusalFrom,
 } from "#kernel/services/outcomes.ts";
-import { readDown, readHead, readLogLine, readRequest, readStarted } from "#wire/from-cell.ts";
+import {
+  readDown,
+  readHead,
+  readLogLine,
+  readRequest,
+  readShapes,
+  readStarted,
+} from "#wire/from-cell.ts";
 import {
   FROM_CELL,
   TO_CELL,
+  type Adoption,
   type Down,
   type LogLine,
   type ResponseHead,
   type SnapshotWish,
   type StartInstance,
   type Started,
+  type StateShapes,
 } from "#wire/messages.ts";
 
 export interface InstanceEvents {
@@ -44,6 +54,8 @@ export interface InstanceEvents {
   readonly state: (instance: Instance, state: string) => Promise<void>;
   /** Room for another dispatch. */
   readonly room: (instance: Instance) => void;
+  /** A message that it had in hand has ended. `failed`: not as its sender hoped. */
+  readonly settled: (instance: Instance, tookMs: number, failed: boolean) => void;
   /** These had not begun when the instance ended. */
   readonly handBack: (instance: Instance, dispatches: readonly Dispatch[]) => void;
 }
@@ -99,10 +111,15 @@ export class Instance implements Child, SlotHandler {
   /** Requests for the state, by id. */
   readonly #asked = new Map<number, Asked>();
   #lastAsked = 0;
+  readonly #adopting = Promise.withResolvers<string>();
+  #shapes: StateShapes | undefined;
+  #quiet: PromiseWithResolvers<void> | undefined;
   /** The last state that the guest sent by itself, on its way to disk. */
   #barrier: Promise<void> | undefined;
   /** A state that could not be stored: nothing is acknowledged before it is. */
   #unsaved: string | undefined;
+  /** What the readers of responses hear that do not end before the instance. */
+  #cutOff = new SoloError("service_crashed", "The service ended before its response did.");
   #nextId = 1;
   #ready = false;
   #ended = false;
@@ -153,11 +170,6 @@ export class Instance implements Child, SlotHandler {
     return this.#overdue !== undefined;
   }
 
-  /** Nothing is at hand, and no response's body flows. */
-  get idle(): boolean {
-    return !this.busy && !this.#ended && this.#stopping === undefined && this.#streaming.size === 0;
-  }
-
   get openCount(): number {
     return this.#open.size;
   }
@@ -166,6 +178,23 @@ export class Instance implements Child, SlotHandler {
   get oldestWaiting(): Dispatch | undefined {
     const [, ...waiting] = this.#open.values();
     return waiting.find(({ kind, settled }) => !settled && (kind === "cast" || kind === "info"));
+  }
+
+  /** Nothing is in hand, not even the rest of a response. */
+  get isQuiet(): boolean {
+    return this.#open.size === 0 && this.#streaming.size === 0;
+  }
+
+  /** Calls and casts that are in hand: what is not a request for a response. */
+  get openMessages(): number {
+    let count = 0;
+    for (const { kind } of this.#open.values()) if (kind !== "fetch") count += 1;
+    return count;
+  }
+
+  /** What it said about the states of an adoption that asked for it. */
+  get shapes(): StateShapes | undefined {
+    return this.#shapes;
   }
 
   get hasRoom(): boolean {
@@ -213,6 +242,44 @@ export class Instance implements Child, SlotHandler {
     });
   }
 
+  /** Has an instance that was started for it take a state over; resolves with what it made of it. */
+  async adopt(adoption: Adoption): Promise<string> {
+    if (this.#ended) throw gone();
+    this.#send(TO_CELL.adopt, 0, JSON.stringify(adoption));
+    this.cell.flush();
+    try {
+      // The cell keeps the time limit; this one is for a cell that does not.
+      return await within(this.#adopting.promise, {
+        ms: adoption.timeoutMs + STARTUP_GRACE_MS,
+        what: "the state to be taken over",
+        code: "startup_timeout",
+      });
+    } catch (error) {
+      if (error instanceof SoloError) this.cell.kill("a hand-over in it did not end");
+      throw error;
+    }
+  }
+
+  /** Resolves when something in hand has ended, or the instance has. */
+  headway(): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    this.#quiet ??= Promise.withResolvers();
+    return this.#quiet.promise;
+  }
+
+  /** Lets what is in hand end for so long; what is still open then is cut off with `why`. */
+  async finish(timeoutMs: number, why: SoloError): Promise<void> {
+    this.#stopping ??= "kill";
+    this.#cutOff = why;
+    const deadline = this.#options.now() + timeoutMs;
+    while (!this.#ended && !this.isQuiet) {
+      const left = deadline - this.#options.now();
+      if (left <= 0) break;
+      await settledWithin([this.headway()], left);
+    }
+    this.kill();
+  }
+
   async stop({ timeoutMs }: StopOptions): Promise<void> {
     if (this.#stopping === undefined && !this.#ended) {
       this.#stopping = "stop";
@@ -255,18 +322,23 @@ export class Instance implements Child, SlotHandler {
   frame(kind: number, id: number, payload: Buffer): void {
     switch (kind) {
       case FROM_CELL.reply:
-        return this.#settle(id, (dispatch, text) => dispatch.reply(text), payload.toString());
+        return this.#settle(id, (dispatch, text) => replied(dispatch, text), payload.toString());
       case FROM_CELL.failed:
         return this.#settle(
           id,
-          (dispatch, text) => dispatch.fail(refusalFrom(text, this.#options.events.redact)),
+          (dispatch, text) => {
+            dispatch.fail(refusalFrom(text, this.#options.events.redact));
+            return false;
+          },
           payload.toString(),
         );
       case FROM_CELL.head: {
         const dispatch = this.#open.get(id);
         if (dispatch !== undefined) this.#streaming.set(id, dispatch);
-        const answered = (each: Dispatch, text: string) => {
-          if (!responded(each, text)) this.#streaming.delete(id);
+        const answered = (each: Dispatch, text: string): boolean => {
+          const head = responded(each, text);
+          if (head?.body !== true) this.#streaming.delete(id);
+          return (head?.status ?? 500) < 500;
         };
         return this.#settle(id, answered, payload.toString());
       }
@@ -274,13 +346,15 @@ export class Instance implements Child, SlotHandler {
         const dispatch = this.#streaming.get(id);
         if (payload.length > 0) return dispatch?.bodies?.chunk(Buffer.from(payload));
         this.#streaming.delete(id);
+        this.#tellHeadway();
         return dispatch?.bodies?.ended();
       }
       case FROM_CELL.bodyFailed:
         this.#streaming
           .get(id)
           ?.bodies?.broke(new SoloError("service_error", "The service's response broke off."));
-        return void this.#streaming.delete(id);
+        this.#streaming.delete(id);
+        return this.#tellHeadway();
       case FROM_CELL.credit: {
         const dispatch = this.#open.get(id) ?? this.#streaming.get(id);
         return dispatch?.bodies?.credit(Number(payload.toString()) || 0);
@@ -298,6 +372,11 @@ export class Instance implements Child, SlotHandler {
         if (payload.length === 0) return asked?.resolve(undefined);
         return asked?.reject(refusalFrom(payload.toString(), this.#options.events.redact));
       }
+      case FROM_CELL.adopted:
+        if (payload.length > this.#options.start.stateBytes) {
+          return this.cell.kill("it sent more state than it may keep");
+        }
+        return this.#adopting.resolve(payload.toString());
       default:
         return this.#untrusted(kind, id, payload.toString());
     }
@@ -335,6 +414,10 @@ export class Instance implements Child, SlotHandler {
           this.#starting.resolve(started);
         };
       }
+      case FROM_CELL.shapes: {
+        const shapes = readShapes(text);
+        return () => void (this.#shapes = shapes);
+      }
       case FROM_CELL.down: {
         const told = readDown(text);
         const { name, message, stack } = told;
@@ -350,7 +433,8 @@ export class Instance implements Child, SlotHandler {
     if (!this.#ended) this.cell.send(kind, this.#slot, id, payload);
   }
 
-  #settle(id: number, act: (dispatch: Dispatch, text: string) => void, text: string): void {
+  /** `act`: ends the dispatch; says whether it went as its sender hoped. */
+  #settle(id: number, act: (dispatch: Dispatch, text: string) => boolean, text: string): void {
     const dispatch = this.#open.get(id);
     if (dispatch === undefined) return;
     if (this.#unsaved !== undefined && this.durable) this.#store(this.#unsaved);
@@ -359,14 +443,16 @@ export class Instance implements Child, SlotHandler {
       // A message that was given up while it waited is no headway of the one at hand.
       const [atHand] = this.#open.keys();
       if (id === atHand || !dispatch.settled) this.progressAt = this.#options.now();
-      this.#close(id, dispatch);
-      act(dispatch, text);
+      // One that was given up before it ended was too slow for somebody.
+      const inTime = !dispatch.settled;
+      const well = act(dispatch, text);
+      this.#close(id, dispatch, well && inTime);
       this.#options.events.room(this);
     };
     if (barrier === undefined) done();
     else {
       barrier.then(done, (error: unknown) => {
-        this.#close(id, dispatch);
+        this.#close(id, dispatch, false);
         this.#streaming.delete(id);
         dispatch.fail(
           error instanceof SoloError
@@ -378,8 +464,17 @@ export class Instance implements Child, SlotHandler {
     }
   }
 
-  #close(id: number, { payload }: Dispatch): void {
-    if (this.#open.delete(id)) this.#openChars -= payload.length;
+  #close(id: number, { payload, sentAt }: Dispatch, well: boolean): void {
+    if (!this.#open.delete(id)) return;
+    this.#openChars -= payload.length;
+    const { events, now } = this.#options;
+    events.settled(this, now() - sentAt, !well);
+    this.#tellHeadway();
+  }
+
+  #tellHeadway(): void {
+    this.#quiet?.resolve();
+    this.#quiet = undefined;
   }
 
   /** A state that was not asked for is sent because it must be stored. In durable mode the
@@ -431,7 +526,7 @@ export class Instance implements Child, SlotHandler {
     }
     this.#open.clear();
     for (const { bodies } of this.#streaming.values()) {
-      bodies?.broke(new SoloError("service_crashed", "The service ended before its response did."));
+      bodies?.broke(this.#cutOff);
     }
     this.#streaming.clear();
     this.answers.end(gone());
@@ -440,6 +535,9 @@ export class Instance implements Child, SlotHandler {
     const crash = new InstanceCrash(ended, { ...fault, handlers });
     this.#starting.promise.catch(() => {});
     this.#starting.reject(crash);
+    this.#adopting.promise.catch(() => {});
+    this.#adopting.reject(crash);
+    this.#tellHeadway();
     this.#options.events.handBack(this, back);
     const exit = () => this.#exit.resolve(exitOf(ended.reason, crash));
     // The state it sent last is part of its end: nobody may start from an older one.
@@ -448,16 +546,21 @@ export class Instance implements Child, SlotHandler {
   }
 }
 
-/** Passes the head on; false when no body follows it. */
-function responded(dispatch: Dispatch, text: string): boolean {
+function replied(dispatch: Dispatch, text: string): boolean {
+  dispatch.reply(text);
+  return true;
+}
+
+/** Passes the head on; undefined when it is none. */
+function responded(dispatch: Dispatch, text: string): ResponseHead | undefined {
   let head: ResponseHead;
   try {
     head = readHead(text);
   } catch {
     dispatch.fail(new SoloError("service_error", "The service's response is malformed."));
-    return false;
+    return undefined;
   }
   dispatch.bodies?.responded(head);
   dispatch.reply("");
-  return head.body;
+  return head;
 }

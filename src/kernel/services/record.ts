@@ -5,7 +5,6 @@
  *    led to it, and names it as its cause.
  */
 import type { ServiceKey } from "#base/ids.ts";
-import type { Dormant } from "#deploy/dormants.ts";
 import type { EventType } from "#events/types.ts";
 import { describeCrash, type CrashReport } from "#kernel/services/crash-report.ts";
 import type { Instance } from "#kernel/services/instance.ts";
@@ -24,9 +23,8 @@ export interface RecordOptions {
 
 export class ReplicaRecord {
   readonly #options: RecordOptions;
-  restarts = 0;
-  messages = 0;
-  errors = 0;
+  /** Of all replicas that the slot has had. */
+  readonly counts: { restarts: number; messages: number; errors: number };
   lastCrash: CrashReport | undefined;
   /** The last instance's handlers; undefined before the first has started. */
   handlers: ReadonlySet<string> | undefined;
@@ -34,6 +32,8 @@ export class ReplicaRecord {
   startedAt = 0;
   /** CPU time of instances that are gone, ms. */
   #spentCpuMs = 0;
+  /** Until the first instance of this one has started. */
+  #before: ReplicaRecord | undefined;
   #instance: Instance | undefined;
   #cause: number | undefined;
   /** Events are recorded one after the other, though a crash report takes a moment. */
@@ -42,12 +42,9 @@ export class ReplicaRecord {
   constructor(options: RecordOptions) {
     this.#options = options;
     const { before } = options;
-    if (before === undefined) return;
-    this.restarts = before.restarts;
-    this.messages = before.messages;
-    this.errors = before.errors;
-    this.lastCrash = before.lastCrash;
-    this.#spentCpuMs = before.cpuMs;
+    this.#before = before;
+    this.counts = before?.counts ?? { restarts: 0, messages: 0, errors: 0 };
+    this.lastCrash = before?.lastCrash;
   }
 
   get cpuMs(): number {
@@ -55,58 +52,26 @@ export class ReplicaRecord {
   }
 
   started(instance: Instance): void {
-    this.#spentCpuMs = this.cpuMs;
+    this.#spentCpuMs = this.#before?.cpuMs ?? this.cpuMs;
+    this.#before = undefined;
     const again = this.#instance !== undefined;
     this.#instance = instance;
     this.handlers = new Set(instance.started.handlers);
     this.version = instance.started.version;
     this.startedAt = this.#options.powers.clock.now();
-    if (again) this.restarts += 1;
+    if (again) this.counts.restarts += 1;
     const payload = {
       instance_id: instance.id,
-      ...(again && { restarts: this.restarts }),
+      ...(again && { restarts: this.counts.restarts }),
     };
     this.#record(again ? "service_restarted" : "service_started", payload);
-  }
-
-  /** An instance that goes on where a sleeping one stopped: nothing was restarted. */
-  woken(
-    instance: Instance,
-    payload: { readonly slept_ms: number; readonly took_ms: number },
-  ): void {
-    this.#spentCpuMs = this.cpuMs;
-    this.#instance = instance;
-    this.handlers = new Set(instance.started.handlers);
-    this.version = instance.started.version;
-    this.startedAt = this.#options.powers.clock.now();
-    this.#record("service_woken", { instance_id: instance.id, ...payload });
-  }
-
-  hibernated(
-    instance: Instance,
-    payload: { readonly idle_ms: number; readonly state_bytes: number },
-  ): void {
-    this.#record("service_hibernated", { instance_id: instance.id, ...payload });
-  }
-
-  /** As it was when an earlier kernel ended. */
-  asleep({ handlers, version }: Dormant): void {
-    this.handlers = new Set(handlers);
-    this.version = version;
-  }
-
-  /** The newest stored state was damaged; it starts with the one before it. */
-  fellBack(savedAtMs: number | undefined): void {
-    this.#record("state_recovered", {
-      ...(savedAtMs !== undefined && { saved_at: new Date(savedAtMs).toISOString() }),
-    });
   }
 
   crashed(crash: InstanceCrash): void {
     const { powers, revision } = this.#options;
     const instance_id = this.#instance?.id ?? "";
     const memory_bytes = this.#instance?.heapBytes ?? 0;
-    const restarts = this.restarts;
+    const { restarts } = this.counts;
     powers.metrics.crashed(this.#options.key);
     this.#then(async () => {
       const report = await describeCrash({ crash, revision, powers });
@@ -133,7 +98,7 @@ export class ReplicaRecord {
       const id = this.#emit("service_crashed", {
         ...report,
         instance_id: "",
-        restarts: this.restarts,
+        restarts: this.counts.restarts,
       });
       this.#cause = id;
       this.lastCrash = { at, ...report, ...(id !== undefined && { event_id: id }) };
@@ -146,7 +111,7 @@ export class ReplicaRecord {
       instance_id: this.#instance?.id ?? "",
       reason: crash.down.reason,
       message: crash.message,
-      restarts: this.restarts,
+      restarts: this.counts.restarts,
       innocent: true,
       ...(crash.blame === "suspect" && { suspect: true, last_messages: crash.handlers }),
     });

@@ -21,6 +21,17 @@ export function notUp(service: ServiceId, state: ServiceState): SoloError {
   });
 }
 
+/** For a response that outlasts the revision that gives it. */
+export const replaced = (): SoloError =>
+  new SoloError(
+    "unavailable",
+    "The service was updated, and its old revision did not finish this response in time.",
+    {
+      hint: "Send the request again: the new revision answers.",
+      retryAfterMs: 100,
+    },
+  );
+
 /** For a handler that the service does not have; `handler` is `calls.get`, `casts.reset` or `fetch`. */
 export function noHandler(
   service: ServiceId,

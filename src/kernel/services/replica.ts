@@ -10,7 +10,6 @@
 import { within } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
 import { keyText, newInstanceId, type ServiceKey } from "#base/ids.ts";
-import type { Dormant } from "#deploy/dormants.ts";
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
 import type { Capability } from "#capability/capability.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
@@ -20,7 +19,6 @@ import {
   type DispatchKind,
   type Outcome,
 } from "#kernel/services/dispatch.ts";
-import { Dormancy } from "#kernel/services/dormancy.ts";
 import { Instance } from "#kernel/services/instance.ts";
 import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
 import { Mailbox } from "#kernel/services/mailbox.ts";
@@ -28,23 +26,27 @@ import { MessageTimers } from "#kernel/services/message-timers.ts";
 import { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { ReplicaRecord } from "#kernel/services/record.ts";
-import { noHandler, notUp } from "#kernel/services/refusals.ts";
+import { noHandler, notUp, replaced } from "#kernel/services/refusals.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import { Runner } from "#kernel/services/runner.ts";
 import { ReplicaSecrets } from "#kernel/services/replica-secrets.ts";
 import { keepsState, startMessage } from "#kernel/services/start-message.ts";
+import { Vitals } from "#kernel/services/vitals.ts";
 import { isOrderly, type ChildSpec, type ExitReason } from "#supervisor/child.ts";
+import { settledWithin } from "#supervisor/effort.ts";
 import type { SupervisorEvent } from "#supervisor/events.ts";
 import { Supervisor } from "#supervisor/supervisor.ts";
-import type { SnapshotWish, StateSource } from "#wire/messages.ts";
+import type { Adoption, StateSource } from "#wire/messages.ts";
 
 const BACKOFF = { baseMs: 50, factor: 2, maxMs: 5000 };
 /** Beyond its own time limit a message has this long before the instance is stopped. */
 const OVERDUE_GRACE_MS = 75;
 /** What may have ended a shared cell starts in a cell of its own for so long. */
 const APART_MS = 600_000;
-/** A guest that does not tell its state in time is not idle. */
-const IDLE_ANSWER_MS = 2000;
+/** At a hand-over a concurrent service has so long before its requests are left behind. */
+const CONCURRENT_GRACE_MS = 250;
+const RETIRE_MS = 1000;
+const RESTART_POLL_MS = 5;
 
 export interface ReplicaOptions {
   readonly key: ServiceKey;
@@ -53,11 +55,15 @@ export interface ReplicaOptions {
   readonly powers: ServicePowers;
   /** Answers what the guest asks for. */
   readonly asked: (request: ReplicaRequest) => void;
+  readonly crashed: () => void;
   /** It crashed too often and is left alone from now on. */
   readonly quarantined: () => void;
-  /** The replica that this one replaces in its slot: held and idle, with its state; or one
-   *  that does not run, whose state is on disk. */
-  readonly predecessor?: { readonly replica: Replica; readonly state: string | undefined };
+  /** The replica that this one replaces in its slot. */
+  readonly predecessor?: {
+    readonly replica: Replica;
+    /** It runs: this one is loaded beside it and serves once it has adopted its state. */
+    readonly hot: boolean;
+  };
 }
 
 /** A request of the guest, from this replica's instance. */
@@ -86,20 +92,16 @@ export class Replica {
   readonly slot: number;
   readonly revision: Revision;
   readonly record: ReplicaRecord;
+  readonly vitals: Vitals;
   readonly timers: MessageTimers;
   readonly secrets: ReplicaSecrets;
   /** How many replicas the slot has had before this one. */
   readonly generation: number;
-  readonly #options: ReplicaOptions;
+  readonly #options: Omit<ReplicaOptions, "predecessor">;
   readonly #powers: ServicePowers;
   readonly #stateKey: StateKey;
   readonly #mailbox: Mailbox;
   readonly #lifecycle: Lifecycle;
-  readonly #dormancy: Dormancy;
-  #runner: Runner | undefined;
-  /** Under way; whether it slept in the end. */
-  #fallingAsleep: Promise<boolean> | undefined;
-  #waking: { readonly since: number; readonly done: PromiseWithResolvers<void> } | undefined;
   #supervisor: Supervisor | undefined;
   #instance: Instance | undefined;
   #fastLane = true;
@@ -107,9 +109,19 @@ export class Replica {
   #blamedAt: number | undefined;
   /** Messages wait in the mailbox although the instance runs: its successor is being made. */
   #held = false;
-  #sleepsAtStart = false;
-  /** When it was last asked whether it is idle; monotonic. */
-  #stirredAt = 0;
+  /** Messages come here. Until then nothing of it is told. */
+  #serving: boolean;
+  readonly #isHot: boolean;
+  /** A successor serves in the slot: nothing of this one is stored any more. */
+  #retired = false;
+  /** It has been given the state that it shall begin with. */
+  #adopted = false;
+  /** Until this one serves. */
+  #predecessor: Replica | undefined;
+  /** Its supervisor gave up before it served. */
+  #gaveUp: SupervisorEvent | undefined;
+  /** A retired instance has so long for what it has in hand. */
+  #lingerMs = 0;
   #flushing: Promise<unknown> | undefined;
   /** The guest has told a state that is not on disk. */
   #unsaved = false;
@@ -120,15 +132,16 @@ export class Replica {
     this.key = key;
     this.slot = slot;
     this.revision = revision;
-    this.#options = options;
+    // A successor must not hold on to those before it.
+    const { predecessor: _predecessor, ...rest } = options;
+    this.#options = rest;
     this.#powers = powers;
     this.#stateKey = { ...key, slot };
-    this.#dormancy = new Dormancy({
-      dormants: powers.dormants,
-      key: this.#stateKey,
-      stateless: !keepsState(spec),
-    });
     const predecessor = options.predecessor?.replica;
+    this.#predecessor = predecessor;
+    this.#isHot = options.predecessor?.hot === true;
+    this.#serving = !this.#isHot;
+    this.vitals = new Vitals(() => powers.clock.now());
     this.generation = predecessor === undefined ? 0 : predecessor.generation + 1;
     this.record = new ReplicaRecord({ key, slot, revision, powers, before: predecessor?.record });
     this.secrets = new ReplicaSecrets({
@@ -148,9 +161,8 @@ export class Replica {
       },
       overflow: () => this.#instance?.endOverdue("Its mailbox was full and its policy is kill."),
     });
-    const inherited = options.predecessor?.state === undefined ? undefined : predecessor?.timers;
-    this.timers =
-      inherited ?? new MessageTimers({ clock: powers.clock, deliver: (json) => this.#info(json) });
+    const inherited = this.#serving ? undefined : predecessor?.timers;
+    this.timers = inherited ?? new MessageTimers((json) => this.#info(json));
   }
 
   get state(): ServiceState {
@@ -161,14 +173,13 @@ export class Replica {
     return this.#instance;
   }
 
-  /** The instance runs, will soon, or sleeps: messages are taken. */
+  /** The instance runs or will soon: messages are taken. */
   get isUp(): boolean {
     return (
       this.state === "running" ||
       this.state === "restarting" ||
       this.state === "starting" ||
-      this.state === "crashed" ||
-      this.state === "hibernated"
+      this.state === "crashed"
     );
   }
 
@@ -192,12 +203,12 @@ export class Replica {
   /** Starts the supervisor of the instance; rejects when the first start fails. */
   async start(signal?: AbortSignal): Promise<Supervisor> {
     if (this.state !== "starting") this.#lifecycle.move("starting");
-    if (!this.#sleepsAtStart) await this.#dormancy.end();
     const { restartLimits, restart } = this.spec;
     const child: ChildSpec = {
       id: "instance",
       restart,
-      shutdown: restartLimits.shutdownTimeoutMs,
+      // A retired one may finish what it has in hand; whoever stops the supervisor has a limit.
+      shutdown: "infinity",
       type: "worker",
       start: (abort) => this.#startRunner(abort),
     };
@@ -222,8 +233,11 @@ export class Replica {
   }
 
   send(message: Message): Dispatch {
-    this.record.messages += 1;
-    const dispatch = new Dispatch({ ...message, failed: () => void (this.record.errors += 1) });
+    this.record.counts.messages += 1;
+    const dispatch = new Dispatch({
+      ...message,
+      failed: () => void (this.record.counts.errors += 1),
+    });
     const refusal = this.#refusalOf(message);
     if (refusal !== undefined) {
       dispatch.fail(refusal);
@@ -243,32 +257,26 @@ export class Replica {
     ) {
       instance.dispatch(dispatch);
     } else this.#mailbox.push(dispatch, instance?.openCount ?? 0);
-    if (this.state === "hibernated") this.#wake();
     return dispatch;
   }
 
   /** Hybrid state to disk, if something may have changed it. */
   async flush(): Promise<void> {
-    await this.#dormancy.clean();
     const instance = this.#instance;
     if (this.spec.persistence !== "hybrid" || !instance?.dirty) return;
-    this.#flushing ??= this.#snapshot(instance, "changed").finally(() => {
+    this.#flushing ??= this.#store(instance).finally(() => {
       this.#flushing = undefined;
     });
     await this.#flushing;
   }
 
-  /** The state, on disk by then if it is kept: the guest tells a state only once, so one that
-   *  could not be stored is asked for again. */
-  async #snapshot(instance: Instance, wish: SnapshotWish): Promise<string | undefined> {
+  /** The changed state to disk: the guest tells a state only once, so one that could not be
+   *  stored is asked for again. */
+  async #store(instance: Instance): Promise<void> {
     try {
-      const state = await instance.snapshot(this.#unsaved && wish === "changed" ? "present" : wish);
-      if (wish === "whole") return state;
-      if (state !== undefined && this.spec.persistence === "hybrid") {
-        await this.#save(instance, state);
-      }
+      const state = await instance.snapshot(this.#unsaved ? "present" : "changed");
+      if (state !== undefined) await this.#save(instance, state);
       this.#unsaved = false;
-      return state;
     } catch (error) {
       this.#unsaved = true;
       instance.dirty = true;
@@ -276,37 +284,9 @@ export class Replica {
     }
   }
 
-  /**
-   * Stops giving messages to the instance, waits until it has handled what it has, and
-   * returns its state. Messages that arrive wait, until `release` or a successor's `takeOver`.
-   */
-  async hold(timeoutMs: number): Promise<string> {
-    const deadline = this.#powers.clock.now() + timeoutMs;
-    await this.awake(timeoutMs);
+  /** From now on messages wait, until `release` or a successor's `takeOver`. */
+  hold(): void {
     this.#held = true;
-    while ((this.#instance?.openCount ?? 1) > 0) {
-      if (this.#powers.clock.now() >= deadline) {
-        throw new SoloError(
-          "conflict",
-          `${this.key.service} did not finish its messages within ${timeoutMs} ms.`,
-          {
-            hint: "Update it when it is less busy.",
-            retryAfterMs: 1000,
-          },
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    const state = await within(this.#snapshot(this.#instance!, "whole"), {
-      ms: Math.max(1, deadline - this.#powers.clock.now()),
-      what: `${this.key.service} to tell its state`,
-      code: "conflict",
-    });
-    return state!;
-  }
-
-  get isHeld(): boolean {
-    return this.#held;
   }
 
   release(): void {
@@ -314,20 +294,109 @@ export class Replica {
     this.#pump();
   }
 
-  /** Serves in the predecessor's place: its waiting messages and timers are this one's now. */
-  takeOver(predecessor: Replica | undefined): void {
-    if (predecessor === undefined) return;
-    this.timers.redirect((json) => this.#info(json));
-    this.#mailbox.unshift(predecessor.#mailbox.takeAll());
-    if (this.#instance !== undefined) this.#instance.dirty = true;
-    this.#pump();
+  /**
+   * Resolves when nothing is in hand that could change the state. Requests that a concurrent
+   * service still answers after CONCURRENT_GRACE_MS are left to it.
+   */
+  async drained(timeoutMs: number): Promise<void> {
+    const { clock } = this.#powers;
+    const begun = clock.now();
+    for (;;) {
+      const instance = this.#instance;
+      const left = begun + timeoutMs - clock.now();
+      if (instance?.openCount === 0) return;
+      const graceLeft = begun + CONCURRENT_GRACE_MS - clock.now();
+      const onlyRequests =
+        instance?.started.traits?.includes("concurrent") === true && instance.openMessages === 0;
+      if (onlyRequests && graceLeft <= 0) return;
+      if (left <= 0) throw this.#stillBusy(timeoutMs);
+      const patience = onlyRequests ? Math.min(left, graceLeft) : left;
+      if (instance === undefined) await pause(Math.min(RESTART_POLL_MS, left));
+      else await settledWithin([instance.headway()], patience);
+    }
   }
 
-  /** Ends a replica whose successor has taken over: nothing of it is told or stored. */
-  async retire(): Promise<void> {
+  #stillBusy(timeoutMs: number): SoloError {
+    return new SoloError(
+      "conflict",
+      `${this.key.service} did not finish its messages within ${timeoutMs} ms.`,
+      { hint: "Update it when it is less busy.", retryAfterMs: 1000 },
+    );
+  }
+
+  /** The state as it is now, encoded; the instance is idle or does not mind. */
+  async peek(timeoutMs: number): Promise<string> {
+    const instance = this.#instance;
+    if (instance === undefined) throw notUp(this.key.service, this.state);
+    const state = await within(instance.snapshot("whole"), {
+      ms: timeoutMs,
+      what: `${this.key.service} to tell its state`,
+      code: "conflict",
+    });
+    return state!;
+  }
+
+  /** It is loaded beside a replica that serves, and has yet to adopt its state. */
+  get isHot(): boolean {
+    return this.#isHot;
+  }
+
+  /** At once, whatever it has in hand. */
+  kill(): void {
+    this.#supervisor?.kill();
+  }
+
+  /** Gives a loaded replica the state to begin with; resolves with what it made of it. */
+  async adopt(adoption: Adoption): Promise<string> {
+    const instance = this.#instance;
+    if (instance === undefined) throw notUp(this.key.service, this.state);
+    const state = await instance.adopt(adoption);
+    this.#adopted = true;
+    return state;
+  }
+
+  /** Serves in the predecessor's place: its waiting messages and timers are this one's now. */
+  takeOver(): void {
+    const predecessor = this.#predecessor;
+    this.#predecessor = undefined;
+    if (predecessor === undefined) return;
+    predecessor.#retired = true;
+    predecessor.#held = true;
+    this.timers.redirect((json) => this.#info(json));
+    this.#mailbox.unshift(predecessor.#mailbox.takeAll());
+    if (this.#serving) return;
+    this.#serving = true;
+    if (this.#instance !== undefined) this.#runs(this.#instance);
+    else this.#lifecycle.move("crashed");
+    if (this.#gaveUp !== undefined) this.#supervised(this.#gaveUp);
+  }
+
+  /** How the kernel keeps the state of this slot in one write with other things. */
+  snapshotOf(state: string): Snapshot {
+    return { state, version: this.version, sourceHash: this.revision.sourceHash };
+  }
+
+  get stateKey(): StateKey {
+    return this.#stateKey;
+  }
+
+  /** What the service calls the version that runs here. */
+  get version(): string | undefined {
+    return this.#instance?.started.version ?? this.record.version;
+  }
+
+  /**
+   * Ends a replica whose successor has taken over, or that never served: nothing of it is
+   * told or stored. What it has in hand may end within `lingerMs`.
+   */
+  async retire(lingerMs = 0): Promise<void> {
+    this.#retired = true;
+    this.#held = true;
+    this.#predecessor = undefined;
+    this.#lingerMs = lingerMs;
+    if (!this.#lifecycle.can("draining")) return;
     this.#lifecycle.move("draining");
-    this.#instance?.kill();
-    await this.#supervisor?.stop({ timeoutMs: 1000 });
+    await this.#supervisor?.stop({ timeoutMs: lingerMs + RETIRE_MS });
     this.#lifecycle.move("stopped");
   }
 
@@ -386,49 +455,38 @@ export class Replica {
   }
 
   async #startRunner(signal: AbortSignal): Promise<Runner> {
-    const options = {
-      start: (abort: AbortSignal) => this.#startInstance(abort),
-      current: (instance: Instance | undefined) => this.#currentChanged(instance),
-      now: () => this.#powers.clock.now(),
-      relocated: (crash: InstanceCrash) => {
-        this.#noteBlame(crash);
-        this.record.relocated(crash);
+    if (this.#serving && this.#lifecycle.can("restarting")) this.#lifecycle.move("restarting");
+    const runner = await Runner.start(
+      {
+        start: (abort) => this.#startInstance(abort),
+        current: (instance) => this.#currentChanged(instance),
+        now: () => this.#powers.clock.now(),
+        relocated: (crash) => {
+          this.#noteBlame(crash);
+          if (this.#serving) this.record.relocated(crash);
+        },
+        stop: (instance, options) =>
+          this.#retired ? instance.finish(this.#lingerMs, replaced()) : instance.stop(options),
       },
-      turn: () => this.#powers.wakes.enter(),
-      wakeFailed: () => {
-        this.#lifecycle.move("crashed");
-        this.#awoke();
-      },
-    };
-    if (this.#sleepsAtStart) {
-      this.#sleepsAtStart = false;
-      this.#lifecycle.move("hibernated");
-      this.#runner = Runner.asleep(options);
-    } else {
-      if (this.#lifecycle.can("restarting")) this.#lifecycle.move("restarting");
-      this.#runner = await Runner.start(options, signal);
-    }
-    return this.#runner;
+      signal,
+    );
+    return runner;
   }
 
   async #startInstance(signal: AbortSignal): Promise<Instance> {
     const { spec, key } = this;
     const { cells, snapshots, clock } = this.#powers;
     const id = newInstanceId();
-    const [modules, cell, snapshot] = await Promise.all([
-      this.revision.code.modules(),
+    const [cell, snapshot] = await Promise.all([
       this.#alone ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
-      keepsState(spec) || this.#dormancy.dormant !== undefined
-        ? snapshots.load(this.#stateKey)
-        : undefined,
+      keepsState(spec) ? snapshots.load(this.#stateKey) : undefined,
       this.secrets.prepare(),
     ]);
-    if (snapshot?.fellBack === true) this.record.fellBack(snapshot.savedAtMs);
     const start = startMessage({
       key,
       id,
       spec,
-      modules,
+      modules: this.revision.modules,
       state: this.#stateSource(snapshot),
       fastLane: this.#fastLane,
     });
@@ -445,6 +503,7 @@ export class Replica {
           redact: this.secrets.redact,
           state: (from, text) => this.#save(from, text),
           room: () => this.#pump(),
+          settled: (_, tookMs, failed) => this.vitals.ended(tookMs, failed),
           handBack: (_, dispatches) => this.#mailbox.unshift(dispatches),
         },
       },
@@ -455,135 +514,32 @@ export class Replica {
   }
 
   #stateSource(snapshot: Snapshot | undefined): StateSource {
-    const { predecessor } = this.#options;
-    const versionOf = (version: string | undefined) => (version === undefined ? {} : { version });
-    if (predecessor?.state !== undefined && this.record.handlers === undefined) {
-      return {
-        from: "revision",
-        state: predecessor.state,
-        ...versionOf(predecessor.replica.record.version),
-      };
-    }
+    if (this.isHot && !this.#adopted) return { from: "handover" };
     if (snapshot === undefined) return { from: "init" };
-    if (this.#dormancy.dormant !== undefined) return { from: "asleep", state: snapshot.state };
-    const migrate = snapshot.sourceHash !== this.revision.sourceHash;
-    return { from: "stored", state: snapshot.state, migrate, ...versionOf(snapshot.version) };
+    const { state, version, sourceHash } = snapshot;
+    const migrate = sourceHash !== this.revision.sourceHash;
+    return { from: "stored", state, migrate, ...(version !== undefined && { version }) };
   }
 
-  #save(instance: Instance, state: string): Promise<void> {
+  async #save(instance: Instance, state: string): Promise<void> {
+    if (this.#retired) return;
     const { version } = instance.started;
     const { sourceHash } = this.revision;
-    const snapshot = { state, version, sourceHash };
-    return this.#powers.snapshots.save(this.#stateKey, snapshot, this.#dormancy.beside);
+    await this.#powers.snapshots.save(this.#stateKey, { state, version, sourceHash });
   }
 
   #currentChanged(instance: Instance | undefined): void {
     this.#instance = instance;
     if (instance === undefined) {
-      // A retired replica's timers belong to its successor.
-      if (!this.#held) this.timers.clear();
-      return;
-    }
+      // Timers of one that was held may be its successor's by now.
+      if (!this.#held && this.#serving) this.timers.clear();
+    } else if (this.#serving) this.#runs(instance);
+  }
+
+  #runs(instance: Instance): void {
     if (this.#lifecycle.can("running")) this.#lifecycle.move("running");
-    this.#noteStart(instance);
+    this.record.started(instance);
     this.#pump();
-  }
-
-  #noteStart(instance: Instance): void {
-    const { dormant } = this.#dormancy;
-    if (dormant === undefined) return this.record.started(instance);
-    const { clock, log } = this.#powers;
-    const slept_ms = clock.wallMs() - dormant.sinceMs;
-    const took_ms = Math.round((clock.now() - (this.#waking?.since ?? clock.now())) * 1000) / 1000;
-    this.record.woken(instance, { slept_ms, took_ms });
-    this.#dormancy.end().catch((error: unknown) => {
-      log.warn("sleep not ended on disk", { service: keyText(this.key), error: String(error) });
-    });
-    this.#awoke();
-  }
-
-  #wake(): void {
-    this.#lifecycle.move("starting");
-    this.#waking = { since: this.#powers.clock.now(), done: Promise.withResolvers() };
-    this.#runner?.wake();
-  }
-
-  #awoke(): void {
-    this.#waking?.done.resolve();
-    this.#waking = undefined;
-  }
-
-  /** Resolves when it does not sleep and is not about to. */
-  async awake(timeoutMs: number): Promise<void> {
-    await this.#fallingAsleep;
-    if (this.state === "hibernated") this.#wake();
-    if (this.#waking === undefined) return;
-    const what = `${this.key.service} to wake`;
-    await within(this.#waking.done.promise, { ms: timeoutMs, what, code: "conflict" });
-  }
-
-  /** Starts asleep, as an earlier kernel left it; before `start`. */
-  resumeSleep(dormant: Dormant): void {
-    this.#sleepsAtStart = true;
-    this.#dormancy.resume(dormant);
-    this.record.asleep(dormant);
-    this.timers.revive(dormant.timers);
-  }
-
-  /** How long it has had nothing to do, ms; 0 when it has. */
-  idleMs(now: number): number {
-    const instance = this.#instance;
-    const quiet = this.state === "running" && instance?.idle === true && this.#mailbox.length === 0;
-    return quiet && !this.#held ? now - Math.max(instance.progressAt, this.#stirredAt) : 0;
-  }
-
-  /** Evicts the instance if it is idle, and keeps its state; false when it was not. */
-  hibernate(): Promise<boolean> {
-    this.#fallingAsleep ??= this.#hibernate().finally(() => (this.#fallingAsleep = undefined));
-    return this.#fallingAsleep;
-  }
-
-  async #hibernate(): Promise<boolean> {
-    const { clock } = this.#powers;
-    const idle_ms = Math.round(this.idleMs(clock.now()));
-    const instance = this.#instance;
-    if (idle_ms === 0 || instance === undefined) return false;
-    // Whoever is not idle after all is asked again when as much time has passed.
-    this.#stirredAt = clock.now();
-    this.#held = true;
-    const still = () =>
-      this.state === "running" && this.#instance === instance && this.#mailbox.length === 0;
-    try {
-      const what = `${this.key.service} to tell its state`;
-      const state = await within(instance.snapshot("idle"), { ms: IDLE_ANSWER_MS, what });
-      if (state === undefined || !still()) return false;
-      const { version } = instance.started;
-      const { sourceHash } = this.revision;
-      await this.#dormancy.begin(
-        {
-          sourceHash,
-          version,
-          handlers: instance.started.handlers,
-          timers: this.timers.dormant(),
-          sinceMs: clock.wallMs(),
-        },
-        { state, version, sourceHash },
-      );
-      if (!still()) {
-        await this.#dormancy.end();
-        return false;
-      }
-      this.#instance = undefined;
-      this.#lifecycle.move("hibernated");
-      this.#runner!.sleep();
-      this.revision.code.forget();
-      this.record.hibernated(instance, { idle_ms, state_bytes: state.length });
-      return true;
-    } finally {
-      this.#held = false;
-      if (this.state === "hibernated" && this.#mailbox.length > 0) this.#wake();
-      else this.#pump();
-    }
   }
 
   #pump(): void {
@@ -617,11 +573,15 @@ export class Replica {
   }
 
   #supervised(event: SupervisorEvent): void {
+    if (this.#retired) return;
+    if (!this.#serving) {
+      if (event.kind === "gave_up") this.#gaveUp = event;
+      return;
+    }
     if (event.kind === "child_exited" && !event.asked) this.#exited(event.reason);
     else if (event.kind === "child_start_failed") this.#crashed(event.error);
     else if (event.kind === "gave_up") {
       if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
-      this.timers.clear();
       this.#mailbox.failAll(notUp(this.key.service, this.state));
       this.record.quarantined(event.failures);
       this.#options.quarantined();
@@ -642,9 +602,13 @@ export class Replica {
     // A first start that fails is the deployer's news; the service was never there.
     if (this.state === "starting") return;
     if (this.#lifecycle.can("crashed")) this.#lifecycle.move("crashed");
+    this.vitals.crashed();
+    queueMicrotask(this.#options.crashed);
     if (!(error instanceof InstanceCrash)) return this.record.startFailed(error);
     if (error.down.fastLane) this.#fastLane = false;
     this.#noteBlame(error);
     this.record.crashed(error);
   }
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -18,6 +18,9 @@ import { Replica, type Message, type ReplicaOptions } from "#kernel/services/rep
 import type { Revision } from "#kernel/services/revision.ts";
 import { Router } from "#kernel/services/router.ts";
 
+/** More revisions than this do not finish their last responses side by side. */
+const MAX_LEAVING = 8;
+
 export interface ServiceOptions {
   readonly key: ServiceKey;
   readonly revision: Revision;
@@ -41,11 +44,15 @@ export interface ServiceTotals {
 export class Service {
   readonly key: ServiceKey;
   readonly deployedAtMs: number;
+  /** Told of every crash of a replica. */
+  watch: (() => void) | undefined;
   readonly #options: ServiceOptions;
   readonly #router = new Router();
   #revision: Revision;
   /** By slot. */
   #replicas: readonly Replica[];
+  /** Replaced ones that still have something in hand. */
+  readonly #leaving = new Set<Replica>();
   /** The only replica, when there is one: no choice to make. */
   #only: Replica | undefined;
 
@@ -109,9 +116,9 @@ export class Service {
       this.#replicas.reduce((total, replica) => total + read(replica), 0);
     const crashes = this.#replicas.flatMap(({ record }) => record.lastCrash ?? []);
     return {
-      restarts: sum(({ record }) => record.restarts),
-      messages: sum(({ record }) => record.messages),
-      errors: sum(({ record }) => record.errors),
+      restarts: sum(({ record }) => record.counts.restarts),
+      messages: sum(({ record }) => record.counts.messages),
+      errors: sum(({ record }) => record.counts.errors),
       cpuMs: sum(({ record }) => record.cpuMs),
       memoryBytes: sum(({ instance }) => instance?.heapBytes ?? 0),
       lastCrash: crashes.toSorted((a, b) => (a.at < b.at ? -1 : 1)).at(-1),
@@ -137,7 +144,9 @@ export class Service {
       revision,
       powers,
       asked: (request) => hostApi.handle({ service: this, ...request }),
+      crashed: () => this.watch?.(),
       quarantined: () => {
+        this.watch?.();
         if (this.state === "quarantined") this.#options.quarantined(this);
       },
       ...(predecessor !== undefined && { predecessor }),
@@ -149,6 +158,18 @@ export class Service {
     this.#replicas = replicas;
     this.#only = replicas.length === 1 ? replicas[0] : undefined;
     this.#revision = revision;
+  }
+
+  /** Lets a replica that has been replaced end what it has in hand. */
+  async letGo(replica: Replica, lingerMs: number): Promise<void> {
+    const [oldest] = this.#leaving;
+    if (oldest !== undefined && this.#leaving.size >= MAX_LEAVING) oldest.kill();
+    this.#leaving.add(replica);
+    try {
+      await replica.retire(lingerMs);
+    } finally {
+      this.#leaving.delete(replica);
+    }
   }
 
   holdInQuarantine(): void {
@@ -166,6 +187,7 @@ export class Service {
 
   /** Orderly end of all replicas: what is in flight is finished, `terminate` runs. */
   async stop(options: { force: boolean; timeoutMs: number }): Promise<{ forced: boolean }> {
+    for (const replica of this.#leaving) replica.kill();
     const ends = await Promise.all(this.#replicas.map((replica) => replica.stop(options)));
     return { forced: ends.some(({ forced }) => forced) };
   }

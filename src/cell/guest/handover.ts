@@ -1,0 +1,34 @@
+/**
+ * How a revision takes over a state: migrated, checked and encoded, before it serves.
+ *
+ * 1. Code of the service sees a copy; what it returns is encoded and decoded again, so that
+ *    what lives is what can be kept.
+ */
+import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
+import type { Adoption, StateShapes } from "../../wire/messages.ts";
+import { shapeOf } from "./shape.ts";
+import { decodeState, encodeState } from "./state.ts";
+
+export interface Adopted {
+  readonly state: unknown;
+  readonly shapes: StateShapes | undefined;
+}
+
+export async function takeOver(
+  service: ServiceDefinition,
+  { state: oldText, via, version, shapes }: Adoption,
+): Promise<Adopted> {
+  const old = decodeState(oldText);
+  const before = shapes === true ? shapeOf(old) : undefined;
+  const migrate = via === "as_it_is" ? undefined : service[via];
+  const next = migrate === undefined ? old : await migrate.call(service, old, version);
+  if (service.checkState !== undefined && (await service.checkState(next)) === false) {
+    throw new TypeError("checkState refused the state.");
+  }
+  const state = decodeState(encodeState(next));
+  return { state, shapes: before && { before, after: shapeOf(state) } };
+}
+
+export async function runSelfTest(service: ServiceDefinition, solo: Solo): Promise<void> {
+  if ((await service.selfTest?.(solo)) === false) throw new TypeError("selfTest returned false.");
+}

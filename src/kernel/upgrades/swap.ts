@@ -1,0 +1,134 @@
+/**
+ * The hand-over of a service from one revision to another.
+ *
+ * 1. Until everything is on disk the old revision is untouched: any failure lets it go on.
+ * 2. Which revision is current is decided by one durable write, with the states it begins with.
+ * 3. Messages that come while the old replicas are held wait, and are the new ones' first.
+ */
+import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
+import { adoptionError, startError } from "#kernel/deploy-errors.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { Replica } from "#kernel/services/replica.ts";
+import type { Revision } from "#kernel/services/revision.ts";
+import type { Service } from "#kernel/services/service.ts";
+import { keepsState } from "#kernel/services/start-message.ts";
+import type { Tenants } from "#kernel/tenants.ts";
+import type { Faults } from "#kernel/upgrades/faults.ts";
+import type { Adoption } from "#wire/messages.ts";
+
+/** A swap waits so long for the messages that the old revision has in hand. */
+export const DRAIN_MS = 5000;
+/** The old revision has so long for responses that are still under way after the hand-over. */
+export const LINGER_MS = 10_000;
+const RETIRE_MS = 1000;
+
+/** A state on its way from one revision to another. */
+export type Handed = Pick<Adoption, "state" | "via" | "version">;
+
+export interface SwapOptions {
+  readonly service: Service;
+  readonly revision: Revision;
+  readonly tenants: Tenants;
+  readonly powers: ServicePowers;
+  readonly faults: Faults;
+  /** What a held replica's successor is to begin with. */
+  readonly stateOf: (replica: Replica) => Promise<Handed>;
+  /** Wait until nothing is in hand that could still change the state. */
+  readonly drain: boolean;
+  /** Take over from replicas that do not run, too. */
+  readonly evenIfDown: boolean;
+  /** Runs once the new revision is loaded, before anybody has to wait. */
+  readonly rehearse?: (successor: Replica) => Promise<void>;
+  /** The one durable write. */
+  readonly record: (snapshots: readonly (readonly [StateKey, Snapshot])[]) => Promise<void>;
+}
+
+export interface Swapped {
+  /** How long messages had to wait. */
+  readonly pauseMs: number;
+  /** Of all slots together, encoded. */
+  readonly stateBytes: number;
+  /** What each slot had handed over. */
+  readonly handed: ReadonlyMap<number, Handed>;
+  /** The old replicas have let go of what they had in hand. */
+  readonly left: Promise<void>;
+}
+
+interface Pair {
+  readonly old: Replica;
+  readonly successor: Replica;
+}
+
+export async function swap(options: SwapOptions): Promise<Swapped> {
+  const { service, revision, tenants, faults, powers } = options;
+  const old = service.replicas;
+  const successors = Array.from({ length: revision.spec.instances }, (_, slot) =>
+    successorOf(old[slot], slot, options),
+  );
+  const pairs: Pair[] = successors
+    .filter(({ isHot }) => isHot)
+    .map((successor) => ({ successor, old: old[successor.slot]! }));
+  let pausedAt = 0;
+  let handed: readonly Handed[];
+  let states: readonly string[];
+  try {
+    await tenants.startReplicas(successors).catch(async (error: unknown) => {
+      throw await startError({ error, revision, powers });
+    });
+    await faults("warmed");
+    for (const { successor } of pairs.slice(0, 1)) await options.rehearse?.(successor);
+    pausedAt = powers.clock.now();
+    for (const pair of pairs) pair.old.hold();
+    if (options.drain) await Promise.all(pairs.map((pair) => pair.old.drained(DRAIN_MS)));
+    await faults("held");
+    handed = await Promise.all(pairs.map((pair) => options.stateOf(pair.old)));
+    await faults("told");
+    const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
+    states = await Promise.all(
+      pairs.map(({ successor }, at) => successor.adopt({ ...handed[at]!, timeoutMs })),
+    ).catch(async (error: unknown) => {
+      throw await adoptionError({ error, revision, powers });
+    });
+    await faults("adopted");
+    const snapshots = pairs.map(
+      ({ successor }, at) => [successor.stateKey, successor.snapshotOf(states[at]!)] as const,
+    );
+    await options.record(keepsState(revision.spec) ? snapshots : []);
+  } catch (error) {
+    await Promise.all(successors.map((replica) => replica.retire()));
+    for (const pair of pairs) pair.old.release();
+    throw error;
+  }
+  await faults("recorded");
+  service.replace(successors, revision);
+  for (const successor of successors) successor.takeOver();
+  const pauseMs = powers.clock.now() - pausedAt;
+  await faults("switched");
+  return {
+    pauseMs,
+    stateBytes: states.reduce((total, state) => total + Buffer.byteLength(state), 0),
+    handed: new Map(pairs.map(({ successor }, at) => [successor.slot, handed[at]!])),
+    left: Promise.all(old.map((replica) => leave(replica, service))).then(() => {}),
+  };
+}
+
+function successorOf(
+  replica: Replica | undefined,
+  slot: number,
+  { service, revision, evenIfDown }: SwapOptions,
+): Replica {
+  if (replica === undefined) return service.newReplica(slot, revision);
+  // One that does not run has its state on disk, as after any end.
+  const hot = evenIfDown || replica.state === "running";
+  return service.newReplica(slot, revision, { replica, hot });
+}
+
+/** What becomes of a replica that is not the service's any more. */
+async function leave(replica: Replica, service: Service): Promise<void> {
+  const { shutdownTimeoutMs } = replica.spec.restartLimits;
+  // Its slot is gone; the state stays on disk for the day the slot comes back.
+  if (replica.slot >= service.replicas.length) {
+    await replica.stop({ force: false, timeoutMs: shutdownTimeoutMs });
+  } else if (replica.instance !== undefined) await service.letGo(replica, LINGER_MS);
+  else await replica.stop({ force: true, timeoutMs: RETIRE_MS });
+}

@@ -1,0 +1,459 @@
+/**
+ * Changes of running services: update, probation, rollback, and what they leave behind.
+ *
+ * 1. Every change of a revision is one swap, one entry of the history and a chain of events:
+ *    started → succeeded → rolled back, each naming the one before it as its cause.
+ * 2. What the watchdog decides is done under the same lock as what people ask for.
+ */
+import type { Capability } from "#capability/capability.ts";
+import { SoloError, toSoloError } from "#base/errors.ts";
+import { keyText, type ServiceKey } from "#base/ids.ts";
+import { deploymentOp } from "#deploy/deployments.ts";
+import type { Revisions, RevisionAction } from "#deploy/revisions.ts";
+import type { Snapshots } from "#deploy/snapshots.ts";
+import {
+  resolveSpec,
+  revisionOf,
+  type ServiceSpec,
+  type SpecDefaults,
+  type SpecInput,
+} from "#deploy/spec.ts";
+import type { Deployer } from "#kernel/deployer.ts";
+import type { HostApi } from "#kernel/services/host-api.ts";
+import type { ServiceState } from "#kernel/services/lifecycle.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { Replica } from "#kernel/services/replica.ts";
+import { newRevision, type Revision } from "#kernel/services/revision.ts";
+import type { Service } from "#kernel/services/service.ts";
+import type { Tenants } from "#kernel/tenants.ts";
+import type { Faults } from "#kernel/upgrades/faults.ts";
+import type { Performance, Regression } from "#kernel/upgrades/probation.ts";
+import { rehearse } from "#kernel/upgrades/rehearsal.ts";
+import { DRAIN_MS, swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
+import { performanceOf, Probation } from "#kernel/upgrades/watchdog.ts";
+import type { KvOp } from "#storage/protocol.ts";
+
+const UPDATABLE: ReadonlySet<ServiceState> = new Set(["running", "quarantined", "stopped"]);
+const MAX_DETAIL_CHARS = 2000;
+
+export interface UpgradesOptions {
+  readonly tenants: Tenants;
+  readonly deployer: Deployer;
+  readonly snapshots: Snapshots;
+  readonly revisions: Revisions;
+  readonly powers: ServicePowers;
+  readonly hostApi: HostApi;
+  readonly defaults: (tenant: string) => SpecDefaults;
+  readonly faults: Faults;
+}
+
+/** What a change is asked with, beside what it changes to. */
+export interface Wish {
+  readonly message?: string | undefined;
+  /** Undefined: runs it if there is one. */
+  readonly selfTest?: boolean | undefined;
+}
+
+export interface Changed {
+  readonly service: Service;
+  readonly startedInMs: number;
+  /** Undefined when nothing was swapped. */
+  readonly swapped?: Pick<Swapped, "pauseMs" | "stateBytes">;
+  /** How long the new revision is watched from now on. */
+  readonly probationMs?: number;
+}
+
+interface Change extends Wish {
+  readonly action: RevisionAction;
+  readonly by: Capability;
+  readonly begun: number;
+}
+
+export class Upgrades {
+  readonly #options: UpgradesOptions;
+  readonly #probations = new Map<string, Probation>();
+
+  constructor(options: UpgradesOptions) {
+    this.#options = options;
+  }
+
+  /** Replaces a running service's code and keeps its state, its messages and its name. */
+  update(key: ServiceKey, input: SpecInput, by: Capability, wish: Wish = {}): Promise<Changed> {
+    const { deployer, tenants, defaults, powers } = this.#options;
+    const begun = powers.clock.now();
+    return deployer.exclusively(key, async () => {
+      const service = tenants.get(key);
+      const spec = resolveSpec(input, { ...defaults(key.tenant), current: service.spec });
+      if (input.secrets !== undefined) deployer.mustHaveSecrets({ key, spec, by });
+      return this.#change(service, spec, { ...wish, action: "update", by, begun });
+    });
+  }
+
+  /** Makes an earlier revision current again; the one before the current unless it is named. */
+  rollback(
+    key: ServiceKey,
+    revision: string | undefined,
+    by: Capability,
+    wish: Wish = {},
+  ): Promise<Changed> {
+    const { deployer, tenants, powers } = this.#options;
+    const begun = powers.clock.now();
+    return deployer.exclusively(key, async () => {
+      const service = tenants.get(key);
+      const spec = await this.earlier(service, revision);
+      return this.#change(service, spec, { ...wish, action: "rollback", by, begun });
+    });
+  }
+
+  /** What an earlier revision was made of. */
+  async earlier(service: Service, revision: string | undefined): Promise<ServiceSpec> {
+    const { revisions } = this.#options;
+    const { key } = service;
+    if (revision !== undefined) return revisions.get(key, revision);
+    const [current] = await revisions.history(key);
+    if (current?.parent !== undefined) return revisions.get(key, current.parent);
+    throw new SoloError("conflict", `${key.service} has no revision before the current one.`, {
+      hint: `See GET /services/${key.service}/revisions for those there are.`,
+    });
+  }
+
+  /** Milliseconds until the current revision is trusted; undefined when it is. */
+  probationMs(service: Service): number | undefined {
+    return this.#probations.get(keyText(service.key))?.endsInMs;
+  }
+
+  /** Watches nothing any more. */
+  close(): void {
+    for (const probation of this.#probations.values()) probation.end();
+  }
+
+  /** A copy of `revision` takes the replica's present state over; nothing of it stays. */
+  async rehearse(
+    service: Service,
+    revision: Revision,
+    wish: { readonly shapes?: boolean; readonly selfTest: boolean },
+  ) {
+    const { powers, hostApi } = this.#options;
+    const [replica] = service.replicas;
+    const handed = await present(replica!, "codeChange");
+    const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
+    const adoption = { ...handed, ...wish, whole: true, timeoutMs };
+    return rehearse({ service, replica: replica!, revision, adoption, powers, hostApi });
+  }
+
+  async #change(service: Service, spec: ServiceSpec, change: Change): Promise<Changed> {
+    const { deployer, powers } = this.#options;
+    const { key } = service;
+    if (!UPDATABLE.has(service.state)) throw onItsWay(service);
+    if (revisionOf(spec) === service.revision) {
+      await deployer.renew(service, change.by);
+      if (service.state !== "running") await deployer.startAgain(service);
+      return { service, startedInMs: powers.clock.now() - change.begun };
+    }
+    const modules = await deployer.compile(spec, { fresh: true });
+    const previous = service.current;
+    const baseline = performanceOf(service);
+    const payload = {
+      from_revision: previous.id,
+      revision: revisionOf(spec),
+      action: change.action,
+      by: change.by.id,
+      ...(change.message !== undefined && { message: change.message }),
+    };
+    const startedId = this.#tell("hot_swap_started", key, payload);
+    let swapped: Swapped;
+    try {
+      swapped = await deployer.withHandles({ key, spec, by: change.by }, async (minting) =>
+        this.#swapTo(service, newRevision({ spec, modules, handles: await minting }), change),
+      );
+    } catch (error) {
+      const { code, message } = toSoloError(error);
+      const detail = message.slice(0, MAX_DETAIL_CHARS);
+      this.#tell("hot_swap_rolled_back", key, { ...payload, code, detail }, startedId);
+      throw error;
+    }
+    const startedInMs = powers.clock.now() - change.begun;
+    const { pauseMs, stateBytes } = swapped;
+    const figures = {
+      pause_ms: round(pauseMs),
+      state_bytes: stateBytes,
+      took_ms: round(startedInMs),
+    };
+    const event = {
+      type: "hot_swap_succeeded",
+      tenantId: key.tenant,
+      subject: key.service,
+    } as const;
+    const causationId = await powers.events.append({
+      ...event,
+      payload: { ...payload, ...figures },
+      causationId: startedId,
+    });
+    const probationMs = this.#begin({ service, previous, baseline, swapped, causationId }, change);
+    return {
+      service,
+      startedInMs,
+      swapped: { pauseMs, stateBytes },
+      ...(probationMs !== undefined && { probationMs }),
+    };
+  }
+
+  /** A swap forward, as people ask for it. */
+  #swapTo(service: Service, revision: Revision, change: Change): Promise<Swapped> {
+    const { tenants, powers, faults } = this.#options;
+    return swap({
+      service,
+      revision,
+      tenants,
+      powers,
+      faults,
+      drain: true,
+      evenIfDown: false,
+      rehearse: async (successor) => {
+        const has = successor.instance?.started.traits?.includes("selfTest") === true;
+        if (change.selfTest === true && !has) throw noSelfTest();
+        if (has && change.selfTest !== false) {
+          await this.rehearse(service, revision, { selfTest: true });
+        }
+      },
+      stateOf: (replica) =>
+        change.action === "rollback"
+          ? this.#back(service, replica)
+          : present(replica, "codeChange"),
+      record: (snapshots) => this.#record(service, revision, snapshots, change),
+    });
+  }
+
+  /** On the way back the newer code makes the older one's state, if it knows how. */
+  async #back(service: Service, replica: Replica): Promise<Handed> {
+    const traits = replica.instance?.started.traits ?? [];
+    const handed = await present(replica, "codeChange");
+    return traits.includes("downgrade") ? this.#downgraded(service, replica, handed) : handed;
+  }
+
+  async #downgraded(service: Service, replica: Replica, handed: Handed): Promise<Handed> {
+    const { powers, hostApi } = this.#options;
+    const { revision } = replica;
+    const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
+    const adoption = { ...handed, via: "downgrade", whole: true, timeoutMs } as const;
+    const { state } = await rehearse({ service, replica, revision, adoption, powers, hostApi });
+    return { state, via: "as_it_is" };
+  }
+
+  async #record(
+    service: Service,
+    revision: Revision,
+    snapshots: Parameters<Snapshots["saveAll"]>[0],
+    why: {
+      readonly action: RevisionAction;
+      readonly by: string | Capability;
+      message?: string | undefined;
+    },
+  ): Promise<void> {
+    const { key, deployedAtMs } = service;
+    const deployment = deploymentOp({
+      key,
+      deployedAtMs,
+      revision: revision.id,
+      spec: revision.spec,
+      quarantined: false,
+      capabilities: revision.handles.map(({ id }) => id),
+    });
+    const history = await this.#options.revisions.became(
+      key,
+      {
+        revision: revision.id,
+        atMs: this.#options.powers.clock.wallMs(),
+        by: typeof why.by === "string" ? why.by : why.by.id,
+        action: why.action,
+        message: why.message,
+      },
+      revision.spec,
+    );
+    await this.#options.snapshots.saveAll(snapshots, [deployment, ...history] satisfies KvOp[]);
+  }
+
+  /** Watches the new revision, if there is a measure and a way back. */
+  #begin(
+    facts: {
+      readonly service: Service;
+      readonly previous: Revision;
+      readonly baseline: Performance;
+      readonly swapped: Swapped;
+      readonly causationId: number | undefined;
+    },
+    change: Change,
+  ): number | undefined {
+    const { deployer, powers } = this.#options;
+    const { service, previous, baseline, swapped, causationId } = facts;
+    const name = keyText(service.key);
+    this.#probations.get(name)?.end();
+    const { watchdog } = service.spec;
+    const wasRunning = service.replicas.every(
+      ({ slot, isHot }) => isHot || slot >= previous.spec.instances,
+    );
+    const forget = () => void swapped.left.then(() => deployer.discard(previous.handles));
+    if (!watchdog.enabled || change.action === "rollback" || !wasRunning) {
+      forget();
+      return undefined;
+    }
+    const probation = new Probation({
+      service,
+      previous,
+      baseline,
+      causationId,
+      handed: swapped.handed,
+      clock: powers.clock,
+      rollBack: (mine, regressions) => this.#rollBack(mine, regressions),
+      over: (mine) => {
+        if (this.#probations.get(name) === mine) this.#probations.delete(name);
+        // After a rollback they are in use again.
+        if (service.current !== previous) forget();
+      },
+    });
+    this.#probations.set(name, probation);
+    return watchdog.windowMs;
+  }
+
+  async #rollBack(
+    probation: Probation,
+    regressions: readonly Regression[],
+  ): Promise<"done" | "again"> {
+    const { deployer, powers } = this.#options;
+    const { service } = probation.options;
+    const { key } = service;
+    try {
+      await deployer.exclusively(key, async () => {
+        if (service.current !== probation.revision) return;
+        await this.#restore(probation, regressions);
+      });
+      return "done";
+    } catch (error) {
+      const { code, message } = toSoloError(error);
+      // Somebody else is at it; what they do may end the probation.
+      if (code === "conflict") return "again";
+      powers.log.error("a regression could not be rolled back", {
+        service: keyText(key),
+        code,
+        detail: message.slice(0, MAX_DETAIL_CHARS),
+      });
+      return "done";
+    }
+  }
+
+  async #restore(probation: Probation, regressions: readonly Regression[]): Promise<void> {
+    const { deployer, powers } = this.#options;
+    const { service, previous, causationId } = probation.options;
+    const { stateOnRollback } = probation.revision.spec.watchdog;
+    const begun = powers.clock.now();
+    const bad = probation.revision;
+    let state: string = stateOnRollback;
+    let swapped: Swapped;
+    try {
+      swapped = await this.#swapBack(probation, stateOnRollback, regressions);
+    } catch (error) {
+      if (stateOnRollback === "restore_old") throw error;
+      // The old code, or what is left of the new one, does not take the new state.
+      state = "restore_old";
+      swapped = await this.#swapBack(probation, "restore_old", regressions);
+    }
+    const { pauseMs, stateBytes } = swapped;
+    const payload = {
+      from_revision: bad.id,
+      revision: previous.id,
+      reason: "regression",
+      regressions,
+      state,
+      pause_ms: round(pauseMs),
+      state_bytes: stateBytes,
+      took_ms: round(powers.clock.now() - begun),
+    };
+    this.#tell("hot_swap_rolled_back", service.key, payload, causationId);
+    void swapped.left.then(() => deployer.discard(bad.handles));
+  }
+
+  #swapBack(
+    probation: Probation,
+    policy: ServiceSpec["watchdog"]["stateOnRollback"],
+    regressions: readonly Regression[],
+  ): Promise<Swapped> {
+    const { tenants, powers, faults } = this.#options;
+    const { service, previous, handed } = probation.options;
+    const old = (slot: number): Handed => {
+      const state = handed.get(slot)?.state;
+      if (state === undefined) throw new SoloError("conflict", "No state of the slot was kept.");
+      return { state, via: "as_it_is" };
+    };
+    const stateOf = async (replica: Replica): Promise<Handed> => {
+      if (policy === "restore_old") return old(replica.slot);
+      const newest =
+        replica.instance === undefined
+          ? await this.#stored(replica)
+          : (await present(replica, "as_it_is")).state;
+      if (newest === undefined) return old(replica.slot);
+      if (policy === "keep_new") return { state: newest, via: "as_it_is" };
+      const version = handed.get(replica.slot)?.version;
+      const from: Handed = {
+        state: newest,
+        via: "downgrade",
+        ...(version !== undefined && { version }),
+      };
+      return this.#downgraded(service, replica, from);
+    };
+    const message = `Regression: ${regressions.map(({ what }) => what).join(", ")}`;
+    return swap({
+      service,
+      revision: previous,
+      tenants,
+      powers,
+      faults,
+      drain: policy !== "restore_old",
+      evenIfDown: true,
+      stateOf,
+      record: (snapshots) =>
+        this.#record(service, previous, snapshots, { action: "rollback", by: "watchdog", message }),
+    });
+  }
+
+  /** What the new revision has stored itself. */
+  async #stored(replica: Replica): Promise<string | undefined> {
+    const stored = await this.#options.snapshots.load(replica.stateKey);
+    return stored?.sourceHash === replica.revision.sourceHash ? stored.state : undefined;
+  }
+
+  #tell(
+    type: "hot_swap_started" | "hot_swap_rolled_back",
+    key: ServiceKey,
+    payload: object,
+    causationId?: number,
+  ): number {
+    const { events } = this.#options.powers;
+    return events.emit({
+      type,
+      tenantId: key.tenant,
+      subject: key.service,
+      payload,
+      ...(causationId !== undefined && { causationId }),
+    });
+  }
+}
+
+async function present(replica: Replica, via: Handed["via"]): Promise<Handed> {
+  const { version } = replica;
+  const state = await replica.peek(DRAIN_MS);
+  return { state, via, ...(version !== undefined && { version }) };
+}
+
+const round = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+const onItsWay = ({ key, state }: Service): SoloError =>
+  new SoloError("conflict", `${key.service} is ${state}, on its way to another state.`, {
+    hint: "Update it when it has got there.",
+    retryAfterMs: 200,
+  });
+
+const noSelfTest = (): SoloError =>
+  new SoloError("invalid_argument", "The new revision exports no selfTest.", {
+    fields: [{ field: "self_test", message: "asks for a selfTest that is not there" }],
+    hint: "Add selfTest(solo) to the service, or leave self_test out.",
+  });
