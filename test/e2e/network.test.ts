@@ -11,6 +11,7 @@ const BIG = Buffer.alloc(3 * MIB, "0123456789abcdef");
 const held: { end: () => void }[] = [];
 let dripped = 0;
 let closed = 0;
+const elsewhere = await world();
 const server = await world((request, response) => {
   const { pathname } = new URL(request.url!, "http://x");
   if (pathname === "/mirror") {
@@ -25,6 +26,7 @@ const server = await world((request, response) => {
     response.end(gzipSync("unpacked"));
   } else if (pathname === "/empty") response.writeHead(204).end();
   else if (pathname === "/away") response.writeHead(302, { location: "/mirror" }).end();
+  else if (pathname === "/leave") response.writeHead(302, { location: `${elsewhere.url}/` }).end();
   else if (pathname === "/inside") {
     response.writeHead(302, { location: `http://127.0.0.2:${server.port}/` }).end();
   } else if (pathname === "/drip") {
@@ -46,6 +48,7 @@ const kernel = await startKernel({
 afterAll(async () => {
   await kernel[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
+  await elsewhere[Symbol.asyncDispose]();
 });
 
 /** Runs the source of a function body with `fetch` and `url` (the server's) at hand. */
@@ -269,6 +272,58 @@ describe("fetch in a service", () => {
       expect([expression, name]).toEqual([expression, "TypeError"]);
       expect(detail).toContain(reason);
     }
+  });
+});
+
+describe("a secret that the service cannot read", () => {
+  const VALUE = "sk-0123456789-not-for-services";
+
+  test("is filled in for the host that was named, and nothing of it comes back", async () => {
+    await tenant.request("POST", "/secrets", { name: "api_key", value: VALUE });
+    await tenant.deploy({
+      service_id: "user",
+      code,
+      capabilities: connect(`127.0.0.1:${server.port}`, `127.0.0.1:${elsewhere.port}`),
+      secrets: [{ name: "api_key", use: "inject", hosts: [`http://127.0.0.1:${server.port}`] }],
+    });
+    const headers = `{ headers: { authorization: "Bearer {{secret:api_key}}" } }`;
+    const seen = await tenant.call(
+      "user",
+      "run",
+      `const response = await fetch(url + "/mirror", ${headers});
+       return [await response.json(), await solo.secrets.get("api_key").catch((e) => e.code)];`,
+    );
+    expect(server.seen.at(-1)!.headers.authorization).toBe(`Bearer ${VALUE}`);
+    expect(seen[0].headers.authorization).toBe("Bearer [secret:api_key]");
+    expect(seen[1]).toBe("permission_denied");
+
+    const other = await tenant.call(
+      "user",
+      "try",
+      `return (await fetch("${elsewhere.url}/", ${headers})).status`,
+    );
+    expect(other).toMatchObject({ code: "permission_denied" });
+    expect(elsewhere.seen).toEqual([]);
+    await tenant.call("user", "run", `await (await fetch(url + "/leave", ${headers})).text()`);
+    expect(elsewhere.seen.map((each) => each.headers.authorization)).toEqual([undefined]);
+
+    await tenant.ask("user", "run", [
+      `console.log(await (await fetch(url + "/mirror", ${headers})).text())`,
+    ]);
+    const told = [kernel.stdout, kernel.stderr, await tenant.events(), await tenant.logs("user")];
+    expect(JSON.stringify(told)).not.toContain(VALUE);
+    expect(JSON.stringify(told)).toContain("secret_accessed");
+  });
+
+  test("that is not the service's to use is refused, and nothing is sent", async () => {
+    const before = server.seen.length;
+    const refused = await tenant.call(
+      "net",
+      "try",
+      `return (await fetch(url, { headers: { "x-key": "{{secret:api_key}}" } })).status`,
+    );
+    expect(refused).toMatchObject({ code: "permission_denied" });
+    expect(server.seen).toHaveLength(before);
   });
 });
 

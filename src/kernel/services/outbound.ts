@@ -15,6 +15,7 @@ import type { Hop, RedirectMode } from "#egress/redirect.ts";
 import { targetOf } from "#egress/target.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { HostRequest } from "#kernel/services/host-api.ts";
+import { fillHeaders } from "#kernel/services/secret-headers.ts";
 import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 
 export interface OutboundOptions {
@@ -56,7 +57,7 @@ export class Outbound {
       );
   }
 
-  #leave({ replica }: HostRequest): Leave {
+  #leave({ replica, instance }: HostRequest): Leave {
     const { authority } = this.#options;
     return {
       connect({ host, port }) {
@@ -65,7 +66,7 @@ export class Outbound {
         const capability = authority.authorize(replica, need);
         return { named, onEnd: (listener) => authority.onEnd(capability, listener) };
       },
-      fill: async (_, headers) => ({ headers, echo: undefined }),
+      fill: (url, headers) => fillHeaders({ authority, replica, instance }, url, headers),
     };
   }
 }
