@@ -27,7 +27,7 @@ const { source } = unseenSource("adder");
 
 async function embeddedKernel(): Promise<Target> {
   const dataDir = await mkdtemp(join(tmpdir(), "solo-bench-"));
-  const { config } = loadConfig({
+  const loaded = loadConfig({
     argvFlags: { "data-dir": dataDir },
     env: {},
     cwd: dataDir,
@@ -35,14 +35,18 @@ async function embeddedKernel(): Promise<Target> {
   });
   const token = newToken();
   const kernel = await Kernel.start({
-    config,
+    loaded,
     clock: systemClock,
     log: silentLogger,
     version: "bench",
     ownerToken: token,
-    masterKeys: { file: join(config.database.vault_db, "master-key") },
+    masterKeys: { file: join(loaded.config.database.vault_db, "master-key") },
     launch: launchPlain({ node: process.execPath, programs: await prepareCellPrograms() }),
-    cellArgs: [await prepareImage({ cacheDir: CACHE_DIR }), "2", String(config.limits.memory_mb)],
+    cellArgs: [
+      await prepareImage({ cacheDir: CACHE_DIR }),
+      "2",
+      String(loaded.config.limits.memory_mb),
+    ],
     compilerVersion: "bench",
     gateways: [],
     onShutdown: () => {},

@@ -1,10 +1,12 @@
 /** Every operation there is, by the name of its rpc. Gateways, CLI and client read this list. */
 import * as capabilities from "#api/capabilities.ts";
+import * as config from "#api/config.ts";
 import * as events from "#api/events.ts";
 import * as kernel from "#api/kernel.ts";
 import type { Input, Operation, Output, RawInput } from "#api/operation.ts";
 import * as secrets from "#api/secrets.ts";
 import * as services from "#api/services.ts";
+import * as tenants from "#api/tenants.ts";
 
 export const catalogue = {
   Deploy: services.deploy,
@@ -37,6 +39,13 @@ export const catalogue = {
   ListCapabilities: capabilities.listCapabilities,
   InspectCapability: capabilities.inspect,
   VerifyCapability: capabilities.verify,
+  CreateTenant: tenants.createTenant,
+  ListTenants: tenants.listTenants,
+  GetTenant: tenants.getTenant,
+  SetTenantLimits: tenants.setTenantLimits,
+  DeleteTenant: tenants.deleteTenant,
+  GetConfig: config.getConfig,
+  SetConfig: config.setConfig,
   Health: kernel.health,
   Tree: kernel.tree,
   Shutdown: kernel.shutdown,

@@ -5,6 +5,7 @@ import { field, json } from "#api/operation.ts";
 
 const named = (what: string) => z.string().refine(isName, { error: NAME_RULE }).describe(what);
 
+export const tenantName = named("The tenant's name.");
 export const tenantId = named(
   "The tenant to act for; the token's own tenant unless given. Only the owner may name another.",
 ).optional();

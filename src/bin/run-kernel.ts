@@ -14,7 +14,7 @@ import { announce, ownerToken, prepareDataDir, withdraw } from "#bin/data-dir.ts
 import type { KernelPort } from "#api/kernel-port.ts";
 import { systemClock } from "#base/clock.ts";
 import { ERRORS, EXIT, SoloError, toSoloError } from "#base/errors.ts";
-import { loadConfig } from "#config/load.ts";
+import { loadConfig, type LoadedConfig } from "#config/load.ts";
 import type { Config } from "#config/schema.ts";
 import { GrpcGateway } from "#gateway/grpc/gateway.ts";
 import { MetricsServer } from "#gateway/metrics/server.ts";
@@ -35,17 +35,18 @@ export interface RunOptions {
 }
 
 export async function runKernel({ flags, version }: RunOptions): Promise<number> {
-  let config: Config;
+  let loaded: LoadedConfig;
   try {
-    ({ config } = loadConfig({
+    loaded = loadConfig({
       argvFlags: { ...flags },
       env: process.env,
       cwd: process.cwd(),
       readFile: (path) => readFileSync(path, "utf8"),
-    }));
+    });
   } catch (error) {
     return report(error, EXIT.USAGE);
   }
+  const { config } = loaded;
   const log = createLogger({
     level: config.solo.log_level,
     format: config.telemetry.log_format,
@@ -60,7 +61,7 @@ export async function runKernel({ flags, version }: RunOptions): Promise<number>
   let kernel: Kernel;
   try {
     kernel = await start({
-      config,
+      loaded,
       version,
       log,
       onShutdown: (drainMs) => stop.resolve({ reason: "shutdown", drainMs }),
@@ -86,13 +87,14 @@ export async function runKernel({ flags, version }: RunOptions): Promise<number>
 }
 
 async function start(options: {
-  config: Config;
+  loaded: LoadedConfig;
   version: string;
   log: ProcessLogger;
   onShutdown: (drainMs: number | undefined) => void;
   signal: AbortSignal;
 }): Promise<Kernel> {
-  const { config, version, log, onShutdown, signal } = options;
+  const { loaded, version, log, onShutdown, signal } = options;
+  const { config } = loaded;
   const { data_dir: dataDir, host, http_port, listen_port, metrics_port } = config.solo;
   const begun = performance.now();
   prepareDataDir(dataDir);
@@ -166,7 +168,8 @@ async function start(options: {
   const { launch, image } = await cellHost;
   const kernel = await Kernel.start(
     {
-      config,
+      loaded,
+      onConfig: ({ solo }) => log.setLevel(solo.log_level),
       clock: systemClock,
       log,
       version,

@@ -2,7 +2,14 @@
 import type { Option } from "commander";
 import type { Session } from "#cli/session.ts";
 
-export type Heading = "Kernel:" | "Services:" | "Authority:" | "Secrets:" | "Events:" | "Setup:";
+export type Heading =
+  | "Kernel:"
+  | "Services:"
+  | "Tenants:"
+  | "Authority:"
+  | "Secrets:"
+  | "Events:"
+  | "Setup:";
 
 /** What was typed: positional arguments in order, options by their camelCase names. */
 export interface Given {

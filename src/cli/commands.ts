@@ -1,6 +1,7 @@
 /** Every command, in the order of the help. To add one, write its file and list it here. */
 import type { CommandSpec } from "#cli/command-spec.ts";
 import { call, cast } from "#cli/commands/call.ts";
+import { config } from "#cli/commands/config.ts";
 import { deploy, update, validate } from "#cli/commands/deploy.ts";
 import { capabilities } from "#cli/commands/cap.ts";
 import { certs } from "#cli/commands/certs.ts";
@@ -11,12 +12,15 @@ import { configCheck, token } from "#cli/commands/local.ts";
 import { logs } from "#cli/commands/logs.ts";
 import { getSecret, revokeSecret, rotateSecret, setSecret } from "#cli/commands/secrets.ts";
 import { start } from "#cli/commands/start.ts";
+import { tenants } from "#cli/commands/tenants.ts";
 
 export const commands: readonly CommandSpec[] = [
   start,
   derived("Health", "Kernel:", ["solo health"]),
   derived("Tree", "Kernel:", ["solo tree"]),
   derived("Shutdown", "Kernel:", ["solo shutdown --drain-ms 5000"]),
+
+  ...config,
 
   deploy,
   update,
@@ -41,6 +45,8 @@ export const commands: readonly CommandSpec[] = [
   derived("ResumeRotation", "Secrets:", ["solo secrets resume-rotation"]),
   derived("AcceptVault", "Secrets:", ["solo secrets accept"]),
 
+  ...tenants,
+
   events,
   derived("VerifyEvents", "Events:", ["solo verify"]),
 
@@ -54,6 +60,7 @@ export const commands: readonly CommandSpec[] = [
 export const parents: Readonly<Record<string, string>> = {
   cap: "Capabilities: grant, attenuate, delegate, revoke, list, inspect, verify.",
   certs: "Certificates for TLS: init, issue, renew, revoke, list.",
-  config: "The configuration: check.",
   secrets: "Secrets of the tenant: set, get, list, rotate, revoke; and the vault they are in.",
+  config: "The configuration: check, get, set, unset.",
+  tenants: "Tenants and their limits: create, list, show, limits, delete.",
 };

@@ -122,7 +122,8 @@ export function resolve(settings: readonly Setting[], cwd: string): Resolved {
   const winners = new Map<string, Winner>(
     KEYS.map((key) => [key.path, { value: key.defaultValue, source: { layer: "default" } }]),
   );
-  const tenants: Record<string, Record<string, unknown>> = {};
+  // Without a prototype: a tenant may be called toString.
+  const tenants: Record<string, Record<string, unknown>> = Object.create(null);
   const problems = new Map<string, Problem>();
 
   for (const setting of settings) {

@@ -119,6 +119,11 @@ const solo = z.strictObject({
     is: "The directory of everything that must survive: events, state, the owner's token. Relative to the working directory.",
   }),
   max_tenants: whole(1, 100_000, { default: 100, runtime, is: "How many tenants may exist." }),
+  open_tenants: boolean({
+    default: true,
+    runtime,
+    is: "Whether a deploy may bring a tenant into being; otherwise tenants are created first.",
+  }),
   log_level: choice(LOG_LEVELS, {
     default: "info",
     runtime,
@@ -291,7 +296,6 @@ const security = z.strictObject({
   }),
   rate_limit_per_capability: whole(1, 100_000_000, {
     default: 1000,
-    runtime,
     is: "How many uses a minute a capability has that says nothing itself. Uses of what was derived from it count as well.",
   }),
   audit_verified_every: whole(0, 1_000_000_000, {

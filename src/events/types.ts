@@ -12,6 +12,8 @@ export const EVENT_TYPES = {
   runtime_pressure_high:
     "The kernel's own memory, loop delay, descriptors or disk passed a threshold.",
   config_changed: "A setting was changed at runtime.",
+  tenant_created: "A tenant was made known by name.",
+  tenant_deleted: "A tenant was forgotten, with its limits, capabilities and services.",
   // A service's life
   service_deployed:
     "A service was accepted, started and recorded: it will be brought back after any crash.",

@@ -8,7 +8,7 @@
 import type { Capability } from "#capability/capability.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
-import { keyText, type ServiceKey } from "#base/ids.ts";
+import { keyText, type ServiceKey, type TenantId } from "#base/ids.ts";
 import type { CompileCache } from "#deploy/compile-cache.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Revisions } from "#deploy/revisions.ts";
@@ -38,8 +38,7 @@ import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
 
 export interface AdmissionLimits {
   /** Why nothing new is taken now, if so. */
-  readonly refusal: () => SoloError | undefined;
-  readonly maxTenants: number;
+  readonly refusal: (tenant: TenantId) => SoloError | undefined;
   readonly maxTotal: number;
   readonly maxPerTenant: (tenant: string) => number;
 }
@@ -232,17 +231,10 @@ export class Deployer {
         hint: "Kill services that are no longer needed, or raise the limit in the configuration.",
       });
     if (tenants.find({ tenant, service }) !== undefined) return;
-    const refusal = admission.refusal();
+    const refusal = admission.refusal(tenant);
     if (refusal !== undefined) throw refusal;
     if (tenants.total >= admission.maxTotal) {
       throw full(`There are ${tenants.total} services`, admission.maxTotal, "limits.max_total");
-    }
-    if (!tenants.has(tenant) && tenants.tenantCount >= admission.maxTenants) {
-      throw full(
-        `There are ${tenants.tenantCount} tenants`,
-        admission.maxTenants,
-        "solo.max_tenants",
-      );
     }
     const perTenant = admission.maxPerTenant(tenant);
     if (tenants.count(tenant) >= perTenant) {

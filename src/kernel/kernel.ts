@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto";
 import type { KernelPort } from "#api/kernel-port.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/log.ts";
+import type { LoadedConfig } from "#config/load.ts";
 import type { Config } from "#config/schema.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
@@ -27,17 +28,20 @@ import { cellMemoryBytes, pressureThresholds, specDefaults } from "#kernel/defau
 import { Deployer } from "#kernel/deployer.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { capabilityHandlers } from "#kernel/operations/capabilities.ts";
+import { configHandlers } from "#kernel/operations/config.ts";
 import { eventHandlers } from "#kernel/operations/events.ts";
 import { kernelHandlers } from "#kernel/operations/kernel.ts";
 import { messageHandlers } from "#kernel/operations/messages.ts";
 import { secretHandlers } from "#kernel/operations/secrets.ts";
 import { serviceHandlers } from "#kernel/operations/services.ts";
+import { tenantHandlers } from "#kernel/operations/tenants.ts";
 import {
   authoritySpec,
   cellsSpec,
   compilerSpec,
   eventStoreSpec,
   gatewaySpec,
+  settingsSpec,
   runtimeMonitorSpec,
   upkeepSpec,
   vaultSpec,
@@ -50,7 +54,9 @@ import { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
+import { Settings } from "#kernel/settings.ts";
 import { Store } from "#kernel/store.ts";
+import { TenantRegister } from "#kernel/tenant-register.ts";
 import { Tenants } from "#kernel/tenants.ts";
 import { startTree } from "#kernel/tree.ts";
 import { flushAll } from "#kernel/upkeep.ts";
@@ -60,7 +66,7 @@ import type { TreeNode } from "#supervisor/child.ts";
 import type { Supervisor } from "#supervisor/supervisor.ts";
 
 export interface KernelOptions {
-  readonly config: Config;
+  readonly loaded: LoadedConfig;
   readonly clock: Clock;
   readonly log: Logger;
   readonly version: string;
@@ -74,6 +80,8 @@ export interface KernelOptions {
   readonly gateways: readonly GatewayPart[];
   /** What happens between the steps of a swap; nothing unless given. */
   readonly faults?: Faults;
+  /** Called with every configuration that comes into force. */
+  readonly onConfig?: (config: Config) => void;
   /** Somebody asked for the end through the API. */
   readonly onShutdown: (drainMs: number | undefined) => void;
 }
@@ -93,6 +101,7 @@ export class Kernel implements AsyncDisposable {
   readonly #egress: Egress;
   readonly #state: { phase: Phase };
   readonly #startedAt: number;
+  readonly #config: Config;
   #stopping: Promise<void> | undefined;
 
   private constructor(parts: {
@@ -106,7 +115,9 @@ export class Kernel implements AsyncDisposable {
     state: { phase: Phase };
     startedAt: number;
     bootReport: BootReport;
+    config: Config;
   }) {
+    this.#config = parts.config;
     this.#options = parts.options;
     this.port = parts.port;
     this.tenants = parts.tenants;
@@ -123,15 +134,18 @@ export class Kernel implements AsyncDisposable {
     options: KernelOptions,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<Kernel> {
-    const { config, clock, log, launch } = options;
+    const { loaded, clock, log, launch, onConfig } = options;
     const startedAt = clock.now();
     const state: { phase: Phase } = { phase: "starting" };
     const opened = Promise.withResolvers<void>();
     const store = new Store();
     const events = new EventLog({ clock, bootId: randomUUID() });
+    const settings = new Settings({ loaded, kv: store.kv, events, log, onChange: onConfig });
+    const config = settings.live;
     const logs = new ServiceLogs({ clock });
     const metrics = new Metrics();
     const tenants = new Tenants({ clock, log });
+    const register = new TenantRegister({ kv: store.kv, clock, tenants, config });
     const cells = new CellPool({
       launch,
       clock,
@@ -191,9 +205,10 @@ export class Kernel implements AsyncDisposable {
       hostApi,
       defaults,
       admission: {
-        refusal: () => monitor.refusal(),
-        maxTenants: config.solo.max_tenants,
-        maxTotal: config.limits.max_total,
+        refusal: (tenant) => monitor.refusal() ?? register.refusal(tenant),
+        get maxTotal() {
+          return config.limits.max_total;
+        },
         maxPerTenant: (tenant) =>
           config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
       },
@@ -224,6 +239,8 @@ export class Kernel implements AsyncDisposable {
         ...messageHandlers({ tenants, logs }),
         ...eventHandlers({ events, store }),
         ...capabilityHandlers({ authority, audit, tenants }),
+        ...tenantHandlers({ register, settings, tenants, deployer, authority, events }),
+        ...configHandlers(settings),
         ...kernelHandlers({
           clock,
           version: options.version,
@@ -253,6 +270,7 @@ export class Kernel implements AsyncDisposable {
       cells: cellsSpec(cells),
       system: [
         eventStoreSpec({ config, clock, store, events, logs }),
+        settingsSpec({ settings, register }),
         authoritySpec(authority),
         runtimeMonitorSpec(monitor),
         vaultSpec(secrets),
@@ -295,6 +313,7 @@ export class Kernel implements AsyncDisposable {
       state,
       startedAt,
       bootReport,
+      config,
     });
   }
 
@@ -314,7 +333,8 @@ export class Kernel implements AsyncDisposable {
     reason: string;
     drainMs?: number | undefined;
   }): Promise<void> {
-    const { config, clock, log } = this.#options;
+    const { clock, log } = this.#options;
+    const config = this.#config;
     this.#state.phase = "stopping";
     this.#upgrades.close();
     const deadline = clock.now() + (drainMs ?? config.limits.drain_ms);

@@ -9,7 +9,9 @@ import type { CellPool } from "#kernel/cells/pool.ts";
 import type { Compiler } from "#kernel/compiler.ts";
 import type { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import type { Secrets } from "#kernel/secrets.ts";
+import type { Settings } from "#kernel/settings.ts";
 import type { Store } from "#kernel/store.ts";
+import type { TenantRegister } from "#kernel/tenant-register.ts";
 import { upkeep, type UpkeepOptions } from "#kernel/upkeep.ts";
 import { openStorage } from "#storage/storage.ts";
 import type { ChildSpec } from "#supervisor/child.ts";
@@ -90,6 +92,16 @@ export const runtimeMonitorSpec = (monitor: RuntimeMonitor): ChildSpec =>
   worker("runtime_monitor", async () => task((signal) => monitor.run(signal)));
 
 /** What was granted, read once from the storage before it; then what is over is forgotten. */
+/** What was changed while the kernel ran, before anything follows it. */
+export const settingsSpec = (parts: {
+  readonly settings: Settings;
+  readonly register: TenantRegister;
+}): ChildSpec =>
+  worker("settings", async () => {
+    await Promise.all([parts.settings.open(), parts.register.open()]);
+    return part({ close: () => Promise.resolve() });
+  });
+
 export const authoritySpec = (authority: Authority): ChildSpec =>
   worker("authority", async () => {
     await authority.open();

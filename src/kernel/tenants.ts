@@ -62,10 +62,8 @@ export class Tenants {
   }
 
   /** Of tenants that have services. */
-  get tenantCount(): number {
-    let count = 0;
-    for (const { services } of this.#tenants.values()) if (services.size > 0) count += 1;
-    return count;
+  *ids(): Generator<TenantId> {
+    for (const [id, { services }] of this.#tenants) if (services.size > 0) yield id;
   }
 
   count(tenant: TenantId): number {

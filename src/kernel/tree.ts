@@ -6,6 +6,7 @@
  *   ├── cells              processes that run services
  *   ├── system (rest_for_one)
  *   │   ├── event_store    storage thread, event log, service logs
+ *   │   ├── settings       what was changed at run time, tenants known by name
  *   │   ├── authority      capabilities; forgets those that are over
  *   │   ├── runtime_monitor  heap, loop delay, descriptors, disk: sheds deploys
  *   │   ├── vault          the tenants' secrets

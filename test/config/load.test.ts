@@ -47,6 +47,7 @@ describe("defaults", () => {
       metrics_port: 9090,
       data_dir: "/srv/solo/data",
       max_tenants: 100,
+      open_tenants: true,
       log_level: "info",
     });
     expect(config.limits).toMatchObject({ max_per_tenant: 100, max_total: 1000, memory_mb: 128 });

@@ -49,16 +49,20 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const launch = options.launch ?? (await launchWithoutWalls());
   const dataDir = mkdtempSync(join(tmpdir(), "solo-in-process-"));
   const env = { SOLO_LIMITS_SPARE_CELLS: "0", ...options.env, SOLO_DATA_DIR: dataDir };
-  const { config } = loadConfig({ env, cwd: dataDir, readFile: refuseFiles });
+  const loaded = loadConfig({ env, cwd: dataDir, readFile: refuseFiles });
   const kernel = await Kernel.start({
-    config,
+    loaded,
     clock: systemClock,
     log,
     version: "0.0.0",
     ownerToken: TOKEN,
-    masterKeys: { file: join(config.database.vault_db, "master-key") },
+    masterKeys: { file: join(loaded.config.database.vault_db, "master-key") },
     launch,
-    cellArgs: [await prepareImage({ cacheDir: CACHE_DIR }), "0", String(config.limits.memory_mb)],
+    cellArgs: [
+      await prepareImage({ cacheDir: CACHE_DIR }),
+      "0",
+      String(loaded.config.limits.memory_mb),
+    ],
     compilerVersion: "test",
     gateways,
     onShutdown: () => {},

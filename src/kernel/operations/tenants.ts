@@ -1,0 +1,135 @@
+/** Tenants, as the catalogue shows them. */
+import type { OutputOf } from "#api/catalogue.ts";
+import type { Json } from "#api/operation.ts";
+import { SoloError } from "#base/errors.ts";
+import { tenantId, type TenantId } from "#base/ids.ts";
+import { TENANT_KEYS } from "#config/keys.ts";
+import type { EventLog } from "#events/event-log.ts";
+import type { Authority } from "#kernel/authority.ts";
+import type { Deployer } from "#kernel/deployer.ts";
+import type { Handlers } from "#kernel/operations/handlers.ts";
+import type { Changes, Settings } from "#kernel/settings.ts";
+import { unknownTenant, type TenantRegister } from "#kernel/tenant-register.ts";
+import type { Tenants } from "#kernel/tenants.ts";
+
+const DEFAULT_PAGE = 100;
+
+export interface TenantParts {
+  readonly register: TenantRegister;
+  readonly settings: Settings;
+  readonly tenants: Tenants;
+  readonly deployer: Deployer;
+  readonly authority: Authority;
+  readonly events: EventLog;
+}
+
+type TenantHandlers = Pick<
+  Handlers,
+  "CreateTenant" | "ListTenants" | "GetTenant" | "DeleteTenant" | "SetTenantLimits"
+>;
+
+export const tenantHandlers = (parts: TenantParts): TenantHandlers => {
+  const { register, settings, tenants, deployer, events } = parts;
+  const view = (tenant: TenantId) => viewOf(tenant, parts);
+  const known = (name: string): TenantId => {
+    const tenant = tenantId(name);
+    if (register.has(tenant)) return tenant;
+    throw unknownTenant(tenant);
+  };
+  return {
+    async CreateTenant({ tenant_id, limits }) {
+      const tenant = tenantId(tenant_id);
+      const changes = changesOf(tenant, limits);
+      await register.create(tenant);
+      try {
+        if (limits !== undefined) await settings.change(changes);
+      } catch (error) {
+        await register.forget(tenant);
+        throw error;
+      }
+      await events.append({ type: "tenant_created", tenantId: tenant, payload: {} });
+      return view(tenant);
+    },
+    ListTenants({ limit = DEFAULT_PAGE, after = "" }) {
+      const rest = register.all().filter((tenant) => tenant > after);
+      const page = rest.slice(0, limit);
+      return {
+        tenants: page.map(view),
+        ...(rest.length > page.length && { next: page.at(-1)! }),
+      };
+    },
+    GetTenant: ({ tenant_id }) => view(known(tenant_id)),
+    async SetTenantLimits({ tenant_id, limits }) {
+      const tenant = known(tenant_id);
+      await settings.change(changesOf(tenant, limits));
+      return view(tenant);
+    },
+    async DeleteTenant({ tenant_id, force = false }) {
+      const tenant = known(tenant_id);
+      const services = tenants.list(tenant);
+      if (services.length > 0 && !force) throw stillUsed(tenant, services.length);
+      // First what could bring it back: nobody acts for it any longer.
+      const capabilities_revoked = await endCapabilities(tenant, parts);
+      for (const { key } of services) await deployer.kill(key, { force: true });
+      if (tenants.has(tenant)) throw stillUsed(tenant, tenants.count(tenant));
+      await settings.change(
+        Object.fromEntries(settings.ownOf(tenant).map((key) => [key, null] as const)),
+      );
+      await register.forget(tenant);
+      const payload = { services_killed: services.length, capabilities_revoked };
+      await events.append({ type: "tenant_deleted", tenantId: tenant, payload });
+      return { tenant_id: tenant, ...payload };
+    },
+  };
+};
+
+const changesOf = (tenant: TenantId, limits: Readonly<Record<string, Json>> = {}): Changes =>
+  Object.fromEntries(
+    Object.entries(limits).map(([name, value]) => [`tenants.${tenant}.${name}`, value]),
+  );
+
+function viewOf(
+  tenant: TenantId,
+  { register, settings, tenants }: TenantParts,
+): OutputOf<"GetTenant"> {
+  const own = settings.live.tenants[tenant] as Readonly<Record<string, Json>> | undefined;
+  const shared = settings.live.limits as Readonly<Record<string, Json>>;
+  const createdAtMs = register.createdAtMs(tenant);
+  return {
+    tenant_id: tenant,
+    services: tenants.count(tenant),
+    ...(createdAtMs !== undefined && { created_at: new Date(createdAtMs).toISOString() }),
+    limits: TENANT_KEYS.map(({ name }) => {
+      const mine = own?.[name];
+      const key = mine === undefined ? `limits.${name}` : `tenants.${tenant}.${name}`;
+      return {
+        name,
+        value: mine ?? shared[name] ?? null,
+        own: mine !== undefined,
+        from: settings.from(key) ?? "default",
+      };
+    }),
+  };
+}
+
+/** Until none of the tenant's is in force; how many there were. */
+async function endCapabilities(
+  tenant: TenantId,
+  { authority: { capabilities }, events }: TenantParts,
+): Promise<number> {
+  let count = 0;
+  for (;;) {
+    const page = capabilities.list({ tenant });
+    if (page.length === 0) return count;
+    for (const { id } of page) {
+      const { ended, event } = await capabilities.revoke(id);
+      if (event !== undefined) await events.append(event);
+      count += ended;
+    }
+  }
+}
+
+const stillUsed = (tenant: TenantId, services: number): SoloError =>
+  new SoloError("conflict", `The tenant ${tenant} has ${services} services.`, {
+    hint: "Kill them first, or delete it with force.",
+  });
