@@ -23,6 +23,8 @@ export function formsOf(value: Uint8Array): string[] {
   }
   const hex = bytes.toString("hex");
   forms.add(hex).add(hex.toUpperCase());
+  // Whole, so that nothing of the last characters is left, which depend on what follows.
+  forms.add(bytes.toString("base64")).add(bytes.toString("base64url"));
   for (const offset of OFFSETS) {
     forms.add(inBase64(bytes, offset, "base64"));
     forms.add(inBase64(bytes, offset, "base64url"));
