@@ -36,8 +36,19 @@ export const specOptions = (): Option[] => [
     "--capability <entry>",
     "A resource that the service may use, such as service:ledger or net:api.example.com, or an entry as JSON. Repeatable; none: nothing but its own.",
   ).argParser(capabilityEntry),
+  new Option(
+    "--secret <name[=alias]>",
+    "A secret that the service may read. Repeatable.",
+  ).argParser(secretBinding),
   new Option("--arg <json>", about("args")).argParser(jsonOrWord),
 ];
+
+type Binding = NonNullable<DeployInput["secrets"]>[number];
+
+function secretBinding(text: string, before: readonly Binding[] = []): Binding[] {
+  const [name = "", as] = text.split("=");
+  return [...before, { name, ...(as !== undefined && { as }) }];
+}
 
 /** What commander made of `specOptions`. */
 export interface SpecFlags {
@@ -57,6 +68,7 @@ export interface SpecFlags {
   readonly env?: Record<string, string>;
   readonly metadata?: Record<string, string>;
   readonly capability?: DeployInput["capabilities"];
+  readonly secret?: NonNullable<DeployInput["secrets"]>;
   readonly arg?: DeployInput["args"];
 }
 
@@ -107,6 +119,7 @@ export function deployInput({ flags, spec, source }: DeployParts): DeployInput {
     limits: merged<object>(spec.limits, limits),
     env: merged(spec.env, flags.env),
     metadata: merged(spec.metadata, flags.metadata),
+    secrets: flags.secret && [...(spec.secrets ?? []), ...flags.secret],
     args: flags.arg,
   });
   return { ...spec, ...own, service_id };

@@ -14,7 +14,7 @@ import { runStep, shimDirectory } from "../support/shell.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const pageOf = (name: string) => readFileSync(join(ROOT, "docs", name), "utf8");
 
-describe("services.md", () => {
+describe("services.md and vault.md", () => {
   const page = pageOf("services.md");
   const directory = mkdtempSync(join(tmpdir(), "solo-pages-"));
   const shims = shimDirectory();
@@ -30,11 +30,15 @@ describe("services.md", () => {
     for (const path of [directory, shims]) rmSync(path, { recursive: true, force: true });
   });
 
-  test("its sessions print what it says", { timeout: 60_000 }, async () => {
-    const env = { PATH: `${shims}:${process.env["PATH"]}`, SOLO_DATA_DIR: kernel.dataDir };
-    for (const step of stepsOfPage(page))
-      await runStep(step, { cwd: directory, http: kernel.http, env });
-  });
+  test.each(["services.md", "vault.md"])(
+    "the sessions of %s print what it says",
+    async (name) => {
+      const env = { PATH: `${shims}:${process.env["PATH"]}`, SOLO_DATA_DIR: kernel.dataDir };
+      for (const step of stepsOfPage(pageOf(name)))
+        await runStep(step, { cwd: directory, http: kernel.http, env });
+    },
+    60_000,
+  );
 
   test("its services pass a strict type check against the package, as an author would run it", async () => {
     mkdirSync(join(directory, "node_modules"), { recursive: true });
