@@ -36,8 +36,13 @@ const newValue = (): string => {
 const cli = (args: string[], stdin = "") => solo(args, { dataDir: kernel.dataDir, stdin });
 const overGrpc = (name: string, request: object) =>
   grpc.unary(name, request, { metadata: { authorization: `Bearer ${kernel.token}` } });
-const eventsOf = async (event_type: string, name: string) =>
-  (await kernel.events({ event_type })).filter(({ subject }) => subject === name);
+/** Those that are recorded, once there are so many. */
+const eventsOf = (event_type: string, name: string, count: number) =>
+  until(async () => {
+    const all = await kernel.events({ event_type });
+    const found = all.filter(({ subject }) => subject === name);
+    return found.length >= count ? found : undefined;
+  }, `${event_type} of ${name}`);
 
 describe("a secret", () => {
   test("stored over one way in is read over every other", async () => {
@@ -77,7 +82,7 @@ describe("a secret", () => {
     expect((await cli(["secrets", "get", "aged"])).stdout).toBe(first);
     await kernel.request("DELETE", "/secrets/aged");
     expect((await cli(["secrets", "get", "aged"])).code).toBe(4);
-    expect(await eventsOf("secret_revoked", "aged")).toHaveLength(2);
+    expect(await eventsOf("secret_revoked", "aged", 2)).toHaveLength(2);
   });
 
   test("that is rotated must be there", async () => {
@@ -94,7 +99,7 @@ describe("a secret", () => {
     const value = newValue();
     await kernel.request("POST", "/secrets", { name: "watched", value });
     await kernel.request("GET", "/secrets/watched");
-    const [accessed] = await eventsOf("secret_accessed", "watched");
+    const [accessed] = await eventsOf("secret_accessed", "watched", 1);
     expect(accessed).toMatchObject({ payload: { version: 1, by: "api" } });
   });
 
@@ -134,7 +139,7 @@ describe("a secret with its caller's key", () => {
     const wrong = await kernel.request("POST", "/secrets/locked/retrieve", { key: "another" });
     expect(wrong).toMatchObject({ status: 403, body: { code: "permission_denied" } });
     expect((await kernel.request("GET", "/secrets/locked")).status).toBe(403);
-    expect(await eventsOf("secret_access_denied", "locked")).toHaveLength(2);
+    expect(await eventsOf("secret_access_denied", "locked", 2)).toHaveLength(2);
   });
 
   test("is nothing that a service can be bound to", async () => {
@@ -198,7 +203,7 @@ describe("a service", () => {
       expect({ status, code: body.code }).toEqual({ status: 403, code: "permission_denied" });
       expect(body.hint).toContain(`"secrets": [{"name": "${name}"}]`);
     }
-    expect(await eventsOf("secret_access_denied", "unbound")).toHaveLength(1);
+    expect(await eventsOf("secret_access_denied", "unbound", 1)).toHaveLength(1);
   });
 
   test("bound to what does not exist is refused by name, also by validate", async () => {
@@ -250,6 +255,7 @@ describe("a service", () => {
       const lines = await kernel.logs("bound");
       return lines.length >= 2 ? lines : undefined;
     }, "the log lines");
+    await eventsOf("service_crashed", "bound", 1); // the last of them
     const events = await kernel.events({ service_id: "bound" });
     const said = JSON.stringify({ refused, crashed, status, logs, events });
     for (const form of formsOf(Buffer.from(value))) expect(said).not.toContain(form);
@@ -331,7 +337,10 @@ describe("the vault", () => {
       damaged: [],
     });
     expect((await kernel.request("GET", "/secrets/stays")).body.value).toBe(value);
-    const [event] = await kernel.events({ event_type: "master_key_rotated" });
+    const event = await until(
+      async () => (await kernel.events({ event_type: "master_key_rotated" }))[0],
+      "the rotation to be recorded",
+    );
     expect(event).toMatchObject({ payload: { key_id, damaged: 0 } });
   });
 
