@@ -38,6 +38,8 @@ export const PROBLEM_SCHEMA: Schema = {
           file: { type: "string" },
           line: { type: "integer" },
           column: { type: "integer" },
+          end_line: { type: "integer", description: "Just after the last character." },
+          end_column: { type: "integer" },
           excerpt: { type: "string" },
           explanation: { type: "string" },
           fix: { type: "string" },

@@ -372,6 +372,20 @@ const change = {
   ),
 };
 
+const finding = z.strictObject({
+  code: field(1, z.string()),
+  severity: field(2, z.enum(["error", "warning"])),
+  message: field(3, z.string()),
+  file: field(4, z.string()),
+  line: field(5, z.uint32()),
+  column: field(6, z.uint32()),
+  excerpt: field(7, z.string()),
+  explanation: field(8, z.string()),
+  fix: field(9, z.string().optional()),
+  end_line: field(10, z.uint32().optional().describe("Just after the last character.")),
+  end_column: field(11, z.uint32().optional()),
+});
+
 const deployed = z.strictObject({
   tenant_id: field(1, z.string()),
   service_id: field(2, z.string()),
@@ -381,6 +395,10 @@ const deployed = z.strictObject({
   started_in_ms: field(
     6,
     z.number().describe("From the request's arrival to ready, milliseconds."),
+  ),
+  warnings: field(
+    12,
+    z.array(finding).optional().describe("What static analysis found in source that is new."),
   ),
 });
 
@@ -409,6 +427,7 @@ export const deploy = unary({
     "invalid_argument",
     "already_exists",
     "compile_failed",
+    "analysis_refused",
     "startup_failed",
     "startup_timeout",
     "limit_exceeded",
@@ -432,6 +451,7 @@ export const update = unary({
     "invalid_argument",
     "service_not_found",
     "compile_failed",
+    "analysis_refused",
     "startup_failed",
     "startup_timeout",
     "conflict",
@@ -440,16 +460,11 @@ export const update = unary({
   cli: { command: "update", custom: true },
 });
 
-const finding = z.strictObject({
+const allowed = z.strictObject({
   code: field(1, z.string()),
-  severity: field(2, z.enum(["error", "warning"])),
-  message: field(3, z.string()),
-  file: field(4, z.string()),
-  line: field(5, z.uint32()),
-  column: field(6, z.uint32()),
-  excerpt: field(7, z.string()),
-  explanation: field(8, z.string()),
-  fix: field(9, z.string().optional()),
+  file: field(2, z.string()),
+  line: field(3, z.uint32()),
+  reason: field(4, z.string()),
 });
 
 export const validate = unary({
@@ -463,6 +478,13 @@ export const validate = unary({
     problems: field(
       4,
       z.array(z.string()).describe("What a deploy would be refused for, beside the findings."),
+    ),
+    allowed: field(
+      5,
+      z
+        .array(allowed)
+        .optional()
+        .describe("Findings that `solo-allow` comments in the source allow."),
     ),
   }),
   permission: "deploy",

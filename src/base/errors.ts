@@ -71,6 +71,7 @@ export const ERRORS = {
   conflict: row(409, GRPC.ABORTED, EXIT.FAILED, "Conflict"),
   // What the caller's code did
   compile_failed: row(422, GRPC.INVALID_ARGUMENT, EXIT.FAILED, "Source does not compile"),
+  analysis_refused: row(422, GRPC.INVALID_ARGUMENT, EXIT.FAILED, "Refused by static analysis"),
   startup_failed: row(422, GRPC.FAILED_PRECONDITION, EXIT.FAILED, "Service did not start"),
   startup_timeout: row(422, GRPC.FAILED_PRECONDITION, EXIT.FAILED, "Service did not start in time"),
   service_error: row(
@@ -127,6 +128,9 @@ export interface Diagnostic {
   readonly file: string;
   readonly line: number;
   readonly column: number;
+  /** Just after the last character. */
+  readonly end_line?: number;
+  readonly end_column?: number;
   readonly excerpt: string;
   readonly explanation: string;
   readonly fix?: string;

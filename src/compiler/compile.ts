@@ -5,27 +5,38 @@
  * 2. Every static import is followed here, so that a missing file is found before anything
  *    starts.
  */
-import { parseSync } from "oxc-parser";
+import { parseSync, type ParseResult } from "oxc-parser";
 import { transformSync, type OxcError } from "oxc-transform";
 import type { Diagnostic } from "#base/errors.ts";
 import { importRefusal, resolveModule, SDK_SPECIFIER } from "#wire/modules.ts";
 import type { CompileRequest, CompileResult, CompiledModule } from "#wire/compiler.ts";
+import { Analyser } from "#compiler/analysis/analyse.ts";
 import { placeOf } from "#compiler/position.ts";
 
 const MAX_DIAGNOSTICS = 20;
 
-export function compile({ files, entry }: CompileRequest): CompileResult {
+export function compile({ files, entry, analyse = false }: CompileRequest): CompileResult {
   const diagnostics: Diagnostic[] = [];
   const modules: CompiledModule[] = [];
+  const analyser = analyse ? new Analyser() : undefined;
   const paths = new Set(Object.keys(files));
   for (const [path, source] of Object.entries(files)) {
     if (diagnostics.length >= MAX_DIAGNOSTICS) break;
     if (path.endsWith(".json")) modules.push(jsonModule(path, source, diagnostics));
-    else modules.push(scriptModule(path, source, paths, path === entry, diagnostics));
+    else {
+      const script = { path, source, lang: langOf(path), isEntry: path === entry };
+      modules.push(scriptModule(script, { paths, diagnostics, analyser }));
+    }
   }
   const failed = diagnostics.some((finding) => finding.severity === "error");
-  return { modules: failed ? [] : modules, diagnostics: diagnostics.slice(0, MAX_DIAGNOSTICS) };
+  return {
+    modules: failed ? [] : modules,
+    diagnostics: diagnostics.slice(0, MAX_DIAGNOSTICS),
+    ...(analyser !== undefined && { analysis: analyser.result() }),
+  };
 }
+
+const langOf = (path: string): Script["lang"] => (/\.m?ts$/.test(path) ? "ts" : "js");
 
 function jsonModule(path: string, source: string, diagnostics: Diagnostic[]): CompiledModule {
   try {
@@ -51,34 +62,54 @@ interface Script {
   readonly path: string;
   readonly source: string;
   readonly lang: "ts" | "js";
+  readonly isEntry: boolean;
+}
+
+interface Surroundings {
+  readonly paths: ReadonlySet<string>;
+  readonly diagnostics: Diagnostic[];
+  readonly analyser: Analyser | undefined;
 }
 
 function scriptModule(
-  path: string,
-  source: string,
-  paths: ReadonlySet<string>,
-  isEntry: boolean,
-  diagnostics: Diagnostic[],
+  script: Script,
+  { paths, diagnostics, analyser }: Surroundings,
 ): CompiledModule {
-  const lang = /\.m?ts$/.test(path) ? "ts" : "js";
-  const script: Script = { path, source, lang };
+  const { path, source, lang, isEntry } = script;
   const output = transformSync(path, source, { lang, sourceType: "module", sourcemap: true });
   if (output.errors.length > 0) {
     for (const error of output.errors) diagnostics.push(syntaxFinding(script, error));
     return { path, code: "", map: "" };
   }
-  // What counts is the output: imports and exports of types only are gone from it.
-  const { module } = parseSync(path, output.code, { lang: "js", sourceType: "module" });
-  const missing = requestsOf(module)
-    .map(({ value }) => value)
-    .filter((value) => value !== SDK_SPECIFIER && !resolveModule(value, path, paths));
-  if (missing.length > 0) diagnostics.push(...unresolvedFindings(script, new Set(missing)));
-  if (isEntry && !exportsDefault(module)) diagnostics.push(noDefaultFinding(script));
+  const parsed = parseSync(path, source, { lang, sourceType: "module" });
+  analyser?.look({ path, source, parsed, isEntry });
+  const isMissing = ({ value }: { readonly value: string }) =>
+    value !== SDK_SPECIFIER && !resolveModule(value, path, paths);
+  let { module } = parsed;
+  if (requestsOf(module).some(isMissing) || (isEntry && !exportsDefaultValue(parsed))) {
+    // What counts is the output: imports and exports of types only are gone from it.
+    ({ module } = parseSync(path, output.code, { lang: "js", sourceType: "module" }));
+    const missing = requestsOf(module).filter(isMissing);
+    if (missing.length > 0) {
+      const values = new Set(missing.map(({ value }) => value));
+      diagnostics.push(...unresolvedFindings(script, parsed.module, values));
+    }
+    if (isEntry && !exportsDefault(module)) diagnostics.push(noDefaultFinding(script));
+  }
   const map = output.map === undefined || output.map === null ? "" : JSON.stringify(output.map);
   return { path, code: output.code, map };
 }
 
-type ModuleRecord = ReturnType<typeof parseSync>["module"];
+/** `export default` of something that is there at run time. */
+const exportsDefaultValue = ({ program }: ParseResult): boolean =>
+  program.body.some(
+    (statement) =>
+      statement.type === "ExportDefaultDeclaration" &&
+      statement.declaration.type !== "TSInterfaceDeclaration" &&
+      statement.declaration.type !== "Identifier",
+  );
+
+type ModuleRecord = ParseResult["module"];
 
 const requestsOf = ({ staticImports, staticExports }: ModuleRecord) => [
   ...staticImports.map((each) => each.moduleRequest),
@@ -95,13 +126,13 @@ const exportsDefault = (module: ModuleRecord): boolean =>
 
 /** The requests for these modules, where they stand in the source. */
 function unresolvedFindings(
-  { path, source, lang }: Script,
+  { path, source }: Script,
+  module: ModuleRecord,
   missing: ReadonlySet<string>,
 ): Diagnostic[] {
-  const { module } = parseSync(path, source, { lang, sourceType: "module" });
   const seen = new Set<number>();
   const findings: Diagnostic[] = [];
-  for (const { value, start } of requestsOf(module)) {
+  for (const { value, start, end } of requestsOf(module)) {
     // `export { a, b } from "…"` asks twice at one place.
     if (!missing.has(value) || seen.has(start)) continue;
     seen.add(start);
@@ -110,7 +141,7 @@ function unresolvedFindings(
       severity: "error",
       message: `Cannot find "${value}".`,
       file: path,
-      ...placeOf(source, start),
+      ...placeOf(source, start, end),
       explanation: importRefusal(value, path),
     });
   }
@@ -134,14 +165,16 @@ function noDefaultFinding({ path, source }: Script): Diagnostic {
 function syntaxFinding({ path, source }: Script, error: OxcError): Diagnostic {
   // The transformer counts bytes of UTF-8 here, unlike the parser.
   const bytes = error.labels[0]?.start ?? 0;
-  const offset = Buffer.from(source).toString("utf8", 0, bytes).length;
+  const text = Buffer.from(source);
+  const start = text.toString("utf8", 0, bytes).length;
+  const end = text.toString("utf8", 0, error.labels[0]?.end ?? bytes).length;
   const label = error.labels[0]?.message;
   return {
     code: "syntax",
     severity: "error",
     message: label ? `${error.message}: ${label}` : error.message,
     file: path,
-    ...placeOf(source, offset),
+    ...placeOf(source, start, end),
     explanation: "The source does not parse, so nothing can be started from it.",
     ...(error.helpMessage !== null && { fix: error.helpMessage }),
   };

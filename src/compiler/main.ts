@@ -34,5 +34,6 @@ socket.on("close", () => process.exit(0));
 compile({
   files: { "warm.ts": "export default { calls: { a: (): number => 1 } };" },
   entry: "warm.ts",
+  analyse: true,
 });
 writer.send(FROM_COMPILER.ready, 0, 0);

@@ -98,6 +98,7 @@ export const MASTER_KEY_SOURCES = [
   "credential",
   "file",
 ] as const;
+export const ANALYSIS_LEVELS = ["off", "warn", "strict"] as const;
 export const LOG_FORMATS = ["auto", "json", "pretty"] as const;
 
 const solo = z.strictObject({
@@ -232,6 +233,12 @@ const limits = z.strictObject({
   }),
 });
 
+const analysis = choice(ANALYSIS_LEVELS, {
+  default: "warn",
+  runtime,
+  is: "What the rules of static analysis do to a deploy: off looks at nothing, warn answers with what they found, strict refuses the deploy for findings that are errors.",
+});
+
 const telemetry = z.strictObject({
   metrics_enabled: boolean({ default: true, is: "Whether metrics_port is opened." }),
   log_format: choice(LOG_FORMATS, {
@@ -245,6 +252,7 @@ const security = z.strictObject({
     default: "auto",
     is: "The walls around services: auto builds the strongest that this machine can and says which are missing, require refuses to start without namespaces and a system call filter, off builds none.",
   }),
+  analysis,
   allow_remote: boolean({
     default: false,
     is: "Whether host may be an address that other machines reach. Without tls, or something in front that adds it, tokens then cross the network unencrypted.",
@@ -342,7 +350,7 @@ const database = z.strictObject({
   }),
 });
 
-const overridable = z.strictObject(perTenant);
+const overridable = z.strictObject({ ...perTenant, analysis });
 /** Defaults are the kernel's own limits, so a tenant's table has none of its own. */
 export type TenantLimits = Readonly<z.output<typeof overridable>>;
 

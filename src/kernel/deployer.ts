@@ -9,22 +9,19 @@ import type { Capability } from "#capability/capability.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
 import { keyText, type ServiceKey, type TenantId } from "#base/ids.ts";
-import type { CompileCache } from "#deploy/compile-cache.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Revisions } from "#deploy/revisions.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import {
   resolveSpec,
   revisionOf,
-  sourceHash,
   type ServiceSpec,
   type SpecDefaults,
   type SpecInput,
 } from "#deploy/spec.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
-import type { Compiler } from "#kernel/compiler.ts";
-import { compileError, missingSecrets, startError } from "#kernel/deploy-errors.ts";
+import { missingSecrets, startError } from "#kernel/deploy-errors.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { Secrets } from "#kernel/secrets.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
@@ -33,8 +30,8 @@ import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import { newRevision, type Revision } from "#kernel/services/revision.ts";
 import { Service, type ServiceOptions } from "#kernel/services/service.ts";
+import type { Judged, Sources } from "#kernel/sources.ts";
 import type { Tenants } from "#kernel/tenants.ts";
-import type { CompiledModule, CompileResult } from "#wire/compiler.ts";
 
 export interface AdmissionLimits {
   /** Why nothing new is taken now, if so. */
@@ -46,8 +43,7 @@ export interface AdmissionLimits {
 export interface DeployerOptions {
   readonly clock: Clock;
   readonly tenants: Tenants;
-  readonly compiler: Compiler;
-  readonly cache: CompileCache;
+  readonly sources: Sources;
   readonly deployments: Deployments;
   readonly revisions: Revisions;
   readonly snapshots: Snapshots;
@@ -63,6 +59,13 @@ export interface DeployerOptions {
   readonly admission: AdmissionLimits;
 }
 
+export interface Deployed {
+  readonly service: Service;
+  readonly startedInMs: number;
+  /** What analysis has to say about source that is new. */
+  readonly warnings: readonly Diagnostic[];
+}
+
 export class Deployer {
   readonly #options: DeployerOptions;
   /** Services whose deploy, kill or restart is under way. */
@@ -74,12 +77,8 @@ export class Deployer {
     this.#options = options;
   }
 
-  async deploy(
-    key: ServiceKey,
-    input: SpecInput,
-    by: Capability,
-  ): Promise<{ service: Service; startedInMs: number }> {
-    const { clock, metrics } = this.#options;
+  async deploy(key: ServiceKey, input: SpecInput, by: Capability): Promise<Deployed> {
+    const { clock, metrics, sources } = this.#options;
     const begun = clock.now();
     return this.exclusively(key, async () => {
       try {
@@ -88,15 +87,16 @@ export class Deployer {
         this.mustHaveSecrets({ key, spec, by });
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
         const done = await this.withHandles({ key, spec, by }, async (minting) => {
-          const modules = await this.compile(spec, { fresh: true });
+          const { modules, warnings } = await sources.accept(spec, key.tenant);
           const revision = newRevision({ spec, modules, handles: await minting });
           const service = this.#service({ key, revision, deployedAtMs: clock.wallMs() });
           await this.#start(service);
           const startedInMs = clock.now() - begun;
           await this.#acknowledge(service, { startedInMs, by });
-          return { service, startedInMs };
+          return { service, startedInMs, warnings };
         });
         metrics.deployed(done.startedInMs);
+        this.logWarnings(done);
         return done;
       } catch (error) {
         this.#refused(key, error);
@@ -110,7 +110,7 @@ export class Deployer {
     key: ServiceKey,
     input: SpecInput,
     by: Capability,
-  ): Promise<{ revision: string; diagnostics: readonly Diagnostic[]; problems: string[] }> {
+  ): Promise<Judged & { revision: string; problems: string[] }> {
     const problems: string[] = [];
     try {
       this.#admit(key);
@@ -126,11 +126,8 @@ export class Deployer {
     } catch (error) {
       problems.push(toSoloError(error).message);
     }
-    const { diagnostics } = await this.#options.compiler.compile({
-      files: spec.files,
-      entry: spec.entry,
-    });
-    return { revision: revisionOf(spec), diagnostics, problems };
+    const judged = await this.#options.sources.judge(spec, key.tenant);
+    return { ...judged, revision: revisionOf(spec), problems };
   }
 
   async kill(
@@ -174,13 +171,13 @@ export class Deployer {
     this.#leftovers.delete(keyText(key));
   }
 
-  async restart(key: ServiceKey): Promise<{ service: Service; startedInMs: number }> {
+  async restart(key: ServiceKey): Promise<Deployed> {
     const { tenants, clock } = this.#options;
     const begun = clock.now();
     return this.exclusively(key, async () => {
       const service = tenants.get(key);
       await this.startAgain(service);
-      return { service, startedInMs: clock.now() - begun };
+      return { service, startedInMs: clock.now() - begun, warnings: [] };
     });
   }
 
@@ -202,7 +199,7 @@ export class Deployer {
   async revive(deployment: Deployment): Promise<Service> {
     const { key, spec, deployedAtMs } = deployment;
     const [modules, handles] = await Promise.all([
-      this.compile(spec, { fresh: false }),
+      this.#options.sources.recorded(spec),
       this.#options.authority.revive(key, deployment.capabilities),
     ]);
     const revision = newRevision({ spec, modules, handles });
@@ -253,24 +250,6 @@ export class Deployer {
     if (secrets.length === 0 || this.#options.authority.problems(spec, by).length > 0) return;
     const refusal = missingSecrets(secrets, (name) => this.#options.secrets.find(key.tenant, name));
     if (refusal !== undefined) throw refusal;
-  }
-
-  /** `fresh`: hardly compiled before, so that looking on the disk costs more than compiling. */
-  async compile(
-    spec: ServiceSpec,
-    { fresh }: { fresh: boolean },
-  ): Promise<readonly CompiledModule[]> {
-    const { cache, compiler } = this.#options;
-    const hash = sourceHash(spec);
-    const request = { files: spec.files, entry: spec.entry };
-    let result: CompileResult | undefined = fresh ? cache.recall(hash) : await cache.load(hash);
-    if (result === undefined) {
-      result = await compiler.compile(request);
-      if (result.modules.length > 0) cache.save(hash, result);
-    }
-    const refusal = compileError(result.diagnostics);
-    if (refusal !== undefined) throw refusal;
-    return result.modules;
   }
 
   /** The handles are made while `act` begins, and are gone when it fails. */
@@ -368,6 +347,16 @@ export class Deployer {
       message: undefined,
     } as const;
     await deployments.put(deploymentOf(service), revisions.began(key, entry, spec));
+  }
+
+  /** Whoever reads the service's log later should find them, too. */
+  logWarnings({ service: { key, instances }, warnings }: Deployed): void {
+    const [instance] = instances;
+    if (instance === undefined) return;
+    for (const { file, line, column, code, message } of warnings) {
+      const text = `${file}:${line}:${column}: warning[${code}]: ${message}`;
+      this.#options.logs.write({ key, instance: instance.id, level: "warn", text });
+    }
   }
 
   /** It is left alone after a restart of the kernel too. */

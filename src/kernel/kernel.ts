@@ -13,6 +13,7 @@ import type { Config } from "#config/schema.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
 import { Revisions } from "#deploy/revisions.ts";
+import { Sources } from "#kernel/sources.ts";
 import { Snapshots } from "#deploy/snapshots.ts";
 import type { Egress } from "#egress/egress.ts";
 import { EventLog } from "#events/event-log.ts";
@@ -193,6 +194,11 @@ export class Kernel implements AsyncDisposable {
       outbound: new Outbound({ egress, metrics, authority: services }),
       authority: services,
     });
+    const sources = new Sources({
+      compiler,
+      cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
+      level: (tenant) => config.tenants[tenant]?.analysis ?? config.security.analysis,
+    });
     const deployer = new Deployer({
       ...powers,
       tenants,
@@ -200,7 +206,7 @@ export class Kernel implements AsyncDisposable {
       revisions,
       kv,
       powers,
-      cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
+      sources,
       authority: services,
       hostApi,
       defaults,
@@ -214,6 +220,7 @@ export class Kernel implements AsyncDisposable {
       },
     });
     const upgrades = new Upgrades({
+      sources,
       tenants,
       deployer,
       snapshots,

@@ -8,6 +8,8 @@ export interface CompileRequest {
   /** Source by relative path. */
   readonly files: Readonly<Record<string, string>>;
   readonly entry: string;
+  /** Whether the rules look at it, too. */
+  readonly analyse?: boolean;
 }
 
 export interface CompiledModule {
@@ -17,10 +19,37 @@ export interface CompiledModule {
   readonly map: string;
 }
 
+/** What a service has to be given for this part of it to work. */
+export interface Need {
+  readonly kind: "net" | "secret" | "service";
+  /** `host` or `host:port`, or a name. */
+  readonly name: string;
+}
+
+/** What a rule found; its severity is the rule's, whatever a deploy makes of it. */
+export interface Finding extends Diagnostic {
+  readonly needs?: Need;
+}
+
+/** A finding that a comment in the source allows. */
+export interface Allowed {
+  readonly code: string;
+  readonly file: string;
+  readonly line: number;
+  readonly reason: string;
+}
+
+export interface Analysis {
+  readonly findings: readonly Finding[];
+  readonly allowed: readonly Allowed[];
+}
+
 export interface CompileResult {
   readonly modules: readonly CompiledModule[];
   /** Any error among them means that there are no modules. */
   readonly diagnostics: readonly Diagnostic[];
+  /** When it was asked for. */
+  readonly analysis?: Analysis;
 }
 
 export interface MapStackRequest {

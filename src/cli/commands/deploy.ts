@@ -7,7 +7,7 @@ import type { CommandSpec, Given } from "#cli/command-spec.ts";
 import { type SpecFlags, deployInput, specOptions } from "#cli/deploy-spec.ts";
 import { printAnswer } from "#cli/print.ts";
 import { renderDiagnostic } from "#cli/render/error.ts";
-import { humanDuration, printable } from "#cli/render/format.ts";
+import { humanDuration, oneLine, printable } from "#cli/render/format.ts";
 import { record } from "#cli/render/record.ts";
 import { paintState } from "#cli/render/table.ts";
 import type { Session } from "#cli/session.ts";
@@ -50,13 +50,25 @@ async function readInput(session: Session, { args, options }: Given, doing: stri
   return input;
 }
 
+type Finding = OutputOf<"Validate">["findings"][number];
+
+const asDiagnostic = ({ fix, end_line, end_column, ...finding }: Finding): Diagnostic => ({
+  ...finding,
+  ...(fix !== undefined && { fix }),
+  ...(end_line !== undefined && { end_line }),
+  ...(end_column !== undefined && { end_column }),
+});
+
 async function printDeployed(session: Session, answer: OutputOf<"Deploy">): Promise<number> {
   if (session.json) {
     await session.out.json(answer);
     return EXIT.OK;
   }
-  const { service_id, state, revision, instance_id, started_in_ms } = answer;
+  const { service_id, state, revision, instance_id, started_in_ms, warnings = [] } = answer;
   const { paint } = session;
+  for (const finding of warnings) {
+    await session.out.line(renderDiagnostic(asDiagnostic(finding), paint));
+  }
   await session.out.line(
     `${paint("bold", printable(service_id))} is ${paintState(paint, state)} after ${humanDuration(started_in_ms)}`,
   );
@@ -65,27 +77,28 @@ async function printDeployed(session: Session, answer: OutputOf<"Deploy">): Prom
   return EXIT.OK;
 }
 
-type Finding = OutputOf<"Validate">["findings"][number];
-
-const asDiagnostic = ({ fix, ...finding }: Finding): Diagnostic => ({
-  ...finding,
-  ...(fix !== undefined && { fix }),
-});
-
 async function printFindings(session: Session, answer: OutputOf<"Validate">): Promise<number> {
   if (session.json) return printAnswer(session, "Validate", answer);
-  const { ok, revision, findings, problems } = answer;
-  for (const finding of findings) {
-    await session.out.line(renderDiagnostic(asDiagnostic(finding), session.paint));
+  const { ok, revision, findings, problems, allowed = [] } = answer;
+  const { out, paint } = session;
+  for (const finding of findings) await out.line(renderDiagnostic(asDiagnostic(finding), paint));
+  for (const problem of problems) await out.line(`problem: ${printable(problem)}`);
+  for (const { code, file, line, reason } of allowed) {
+    await out.line(
+      `${paint("bold", `${oneLine(file)}:${line}`)} allowed[${oneLine(code)}]: ${oneLine(reason)}`,
+    );
   }
-  for (const problem of problems) await session.out.line(`problem: ${printable(problem)}`);
-  await session.out.line(
+  const warnings = findings.filter(({ severity }) => severity === "warning").length;
+  const counted = warnings === 0 ? "" : `, with ${plural(warnings, "warning")}`;
+  await out.line(
     ok
-      ? `${session.paint("green", "ok")}: a deploy would be accepted${revision === undefined ? "" : ` as ${printable(revision)}`}`
-      : `${session.paint("red", "not ok")}: a deploy would be refused`,
+      ? `${paint("green", "ok")}: a deploy would be accepted${revision === undefined ? "" : ` as ${printable(revision)}`}${counted}`
+      : `${paint("red", "not ok")}: a deploy would be refused`,
   );
   return ok ? EXIT.OK : EXIT.FAILED;
 }
+
+const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 const positional = "[file_or_directory]";
 const describe = (summary: string, more = ""): string => `${summary} ${more}\n\n${SOURCE}`;

@@ -2,7 +2,7 @@
 import type { OutputOf } from "#api/catalogue.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
-import type { Deployer } from "#kernel/deployer.ts";
+import type { Deployed, Deployer } from "#kernel/deployer.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
@@ -36,13 +36,16 @@ export const serviceHandlers = ({
       await upgrades.update(keyOf(input, asked), input, asked.principal!, { message, selfTest }),
     ),
   Validate: async (input, asked) => {
-    const { revision, diagnostics, problems } = await deployer.validate(
-      keyOf(input, asked),
-      input,
-      asked.principal!,
-    );
-    const ok = problems.length === 0 && !diagnostics.some(({ severity }) => severity === "error");
-    return { ok, revision, findings: [...diagnostics], problems };
+    const judged = await deployer.validate(keyOf(input, asked), input, asked.principal!);
+    const { revision, findings, allowed, problems } = judged;
+    const ok = problems.length === 0 && !findings.some(({ severity }) => severity === "error");
+    return {
+      ok,
+      revision,
+      findings: [...findings],
+      problems,
+      ...(allowed.length > 0 && { allowed: [...allowed] }),
+    };
   },
   Kill: async (input, asked) => {
     const key = keyOf(input, asked);
@@ -73,13 +76,7 @@ export const updated = ({ swapped, probationMs, ...rest }: Changed): OutputOf<"U
   ...(probationMs !== undefined && { probation_ms: probationMs }),
 });
 
-function deployed({
-  service,
-  startedInMs,
-}: {
-  service: Service;
-  startedInMs: number;
-}): OutputOf<"Deploy"> {
+function deployed({ service, startedInMs, warnings }: Deployed): OutputOf<"Deploy"> {
   const { key, revision, state, instances } = service;
   const [instance] = instances;
   if (instance === undefined)
@@ -93,6 +90,7 @@ function deployed({
     state,
     instance_id: instance.id,
     started_in_ms: Math.round(startedInMs * 1000) / 1000,
+    ...(warnings.length > 0 && { warnings: [...warnings] }),
   };
 }
 

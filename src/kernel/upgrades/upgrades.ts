@@ -18,7 +18,8 @@ import {
   type SpecDefaults,
   type SpecInput,
 } from "#deploy/spec.ts";
-import type { Deployer } from "#kernel/deployer.ts";
+import type { Deployed, Deployer } from "#kernel/deployer.ts";
+import type { Accepted, Sources } from "#kernel/sources.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
@@ -39,6 +40,7 @@ const MAX_DETAIL_CHARS = 2000;
 export interface UpgradesOptions {
   readonly tenants: Tenants;
   readonly deployer: Deployer;
+  readonly sources: Sources;
   readonly snapshots: Snapshots;
   readonly revisions: Revisions;
   readonly powers: ServicePowers;
@@ -54,9 +56,7 @@ export interface Wish {
   readonly selfTest?: boolean | undefined;
 }
 
-export interface Changed {
-  readonly service: Service;
-  readonly startedInMs: number;
+export interface Changed extends Deployed {
   /** Undefined when nothing was swapped. */
   readonly swapped?: Pick<Swapped, "pauseMs" | "stateBytes">;
   /** How long the new revision is watched from now on. */
@@ -148,9 +148,9 @@ export class Upgrades {
     if (revisionOf(spec) === service.revision) {
       await deployer.renew(service, change.by);
       if (service.state !== "running") await deployer.startAgain(service);
-      return { service, startedInMs: powers.clock.now() - change.begun };
+      return { service, startedInMs: powers.clock.now() - change.begun, warnings: [] };
     }
-    const modules = await deployer.compile(spec, { fresh: true });
+    const { modules, warnings } = await this.#accept(spec, change, key);
     const previous = service.current;
     const baseline = performanceOf(service);
     const payload = {
@@ -190,12 +190,21 @@ export class Upgrades {
       causationId: startedId,
     });
     const probationMs = this.#begin({ service, previous, baseline, swapped, causationId }, change);
+    deployer.logWarnings({ service, startedInMs, warnings });
     return {
       service,
       startedInMs,
+      warnings,
       swapped: { pauseMs, stateBytes },
       ...(probationMs !== undefined && { probationMs }),
     };
+  }
+
+  /** What was accepted once may come back, whatever the rules say by now. */
+  async #accept(spec: ServiceSpec, { action }: Change, { tenant }: ServiceKey): Promise<Accepted> {
+    const { sources } = this.#options;
+    if (action !== "rollback") return sources.accept(spec, tenant);
+    return { modules: await sources.recorded(spec), warnings: [] };
   }
 
   /** A swap forward, as people ask for it. */

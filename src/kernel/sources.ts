@@ -1,0 +1,96 @@
+/**
+ * From a deploy's source to modules that can be started, and what there is to say about it.
+ *
+ * 1. What was accepted once starts again whatever the rules say by then.
+ * 2. Analysis runs only for tenants whose level asks for it.
+ */
+import type { Diagnostic } from "#base/errors.ts";
+import type { CompileCache } from "#deploy/compile-cache.ts";
+import { sourceHash, type ServiceSpec } from "#deploy/spec.ts";
+import {
+  analysisError,
+  findingsAt,
+  type AnalysisLevel,
+  type Declared,
+} from "#kernel/analysis-level.ts";
+import type { Compiler } from "#kernel/compiler.ts";
+import { compileError } from "#kernel/deploy-errors.ts";
+import type { Allowed, CompiledModule, CompileResult } from "#wire/compiler.ts";
+
+export interface SourcesOptions {
+  readonly compiler: Compiler;
+  readonly cache: CompileCache;
+  readonly level: (tenant: string) => AnalysisLevel;
+}
+
+export interface Accepted {
+  readonly modules: readonly CompiledModule[];
+  readonly warnings: readonly Diagnostic[];
+}
+
+export interface Judged {
+  /** Of the compiler first, then of the rules. */
+  readonly findings: readonly Diagnostic[];
+  readonly allowed: readonly Allowed[];
+}
+
+export class Sources {
+  readonly #options: SourcesOptions;
+
+  constructor(options: SourcesOptions) {
+    this.#options = options;
+  }
+
+  /** Of a new deploy or update. Throws `compile_failed` or `analysis_refused`. */
+  async accept(spec: ServiceSpec, tenant: string): Promise<Accepted> {
+    const { cache, level } = this.#options;
+    const analysis = level(tenant);
+    // Hardly any was compiled before: looking on the disk would cost more than compiling.
+    const known = cache.recall(sourceHash(spec));
+    const usable = known !== undefined && (analysis === "off" || known.analysis !== undefined);
+    const result = usable ? known : await this.#compile(spec, analysis !== "off");
+    const warnings = findingsAt(analysis, result.analysis?.findings ?? [], declaredBy(spec));
+    const refusal = compileError(result.diagnostics) ?? analysisError(warnings);
+    if (refusal !== undefined) throw refusal;
+    return { modules: result.modules, warnings };
+  }
+
+  /** Of a service that was accepted before. */
+  async recorded(spec: ServiceSpec): Promise<readonly CompiledModule[]> {
+    const known = await this.#options.cache.load(sourceHash(spec));
+    const { modules, diagnostics } = known ?? (await this.#compile(spec, false));
+    const refusal = compileError(diagnostics);
+    if (refusal !== undefined) throw refusal;
+    return modules;
+  }
+
+  /** Everything there is to say, with nothing refused. */
+  async judge(spec: ServiceSpec, tenant: string): Promise<Judged> {
+    const { compiler, level } = this.#options;
+    const analysis = level(tenant);
+    const { files, entry } = spec;
+    const result = await compiler.compile({ files, entry, analyse: analysis !== "off" });
+    const found = findingsAt(analysis, result.analysis?.findings ?? [], declaredBy(spec));
+    return {
+      findings: [...result.diagnostics, ...found],
+      allowed: result.analysis?.allowed ?? [],
+    };
+  }
+
+  async #compile(spec: ServiceSpec, analyse: boolean): Promise<CompileResult> {
+    const { cache, compiler } = this.#options;
+    const { files, entry } = spec;
+    const result = await compiler.compile({ files, entry, analyse });
+    if (result.modules.length > 0) cache.save(sourceHash(spec), result);
+    return result;
+  }
+}
+
+/** What the deploy asks to be given, as resources. */
+function declaredBy({ capabilities, secrets = [] }: ServiceSpec): Declared {
+  const named = secrets.map((secret) => `secret:${secret.as}`);
+  const held = capabilities?.flatMap(({ resources }) => resources);
+  return held === undefined
+    ? { services: true, resources: named }
+    : { services: false, resources: [...held, ...named] };
+}
