@@ -23,6 +23,8 @@ export interface Attack {
   /** TypeScript; its default export is the service. `calls.attack` is called once it runs. */
   readonly code: string;
   readonly expect: Expectation;
+  /** What the deploy gives it; what every service has, unless given. */
+  readonly capabilities?: readonly { readonly resources: string[] }[];
   /** Part of the short suite that runs every day: one of each family. */
   readonly everyDay?: true;
 }

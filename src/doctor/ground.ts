@@ -111,10 +111,20 @@ export class Ground {
   }
 
   /** Deploys and calls; says what came of it, and what was wrong with that. */
-  async #run({ code, expect }: Attack): Promise<{ outcome: string; problem?: string }> {
+  async #run({
+    code,
+    expect,
+    capabilities,
+  }: Attack): Promise<{ outcome: string; problem?: string }> {
     const refused = await answerOf(
       this.#mallory.deploy(
-        { service_id: ATTACKER, code, limits: LIMITS, restart_limits: RESTARTS },
+        {
+          service_id: ATTACKER,
+          code,
+          limits: LIMITS,
+          restart_limits: RESTARTS,
+          ...(capabilities && { capabilities: [...capabilities] }),
+        },
         { timeoutMs: SETTLED_MS },
       ),
     );

@@ -14,6 +14,7 @@ import { Connections } from "#egress/connections.ts";
 import { ACCEPTED_CODINGS, codingsOf, decoded } from "#egress/decode.ts";
 import { redactBody, redactHeaders, redactText, type Echo } from "#egress/echo.ts";
 import { checkHeaders, hasTemplate, incoming, withDefaults, type Header } from "#egress/headers.ts";
+import { Flight, type Account, type Granted } from "#egress/flight.ts";
 import { Lookups, type Resolve } from "#egress/lookup.ts";
 import { PrivateHosts } from "#egress/private-hosts.ts";
 import { nextHop, type Hop, type RedirectMode } from "#egress/redirect.ts";
@@ -43,13 +44,6 @@ export interface Leave {
   fill(url: URL, headers: readonly Header[]): Promise<Filled>;
 }
 
-export interface Granted {
-  /** A capability names exactly this host, not only a pattern that holds it. */
-  readonly named: boolean;
-  /** Calls back when what allowed this is over; returns what stops that. */
-  readonly onEnd: (listener: () => void) => () => void;
-}
-
 export interface Filled {
   readonly headers: readonly Header[];
   /** For values that the service itself may not read. */
@@ -64,12 +58,6 @@ export interface EgressRequest {
   readonly signal: AbortSignal;
   /** Told once, when all is over. */
   readonly over: (account: Account) => void;
-}
-
-/** Bytes of bodies, as they went over the wire. */
-export interface Account {
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
 }
 
 export interface EgressResponse {
@@ -90,7 +78,7 @@ export class Egress {
   readonly #lookups: Lookups;
   readonly #slots: Slots;
   readonly #connections: Connections;
-  readonly #closing = new AbortController();
+  readonly #flights = new Set<Flight>();
 
   constructor({ resolve, privateHosts, bounds, tls }: EgressOptions) {
     this.#bounds = bounds;
@@ -105,7 +93,8 @@ export class Egress {
   }
 
   close(): void {
-    this.#closing.abort(new SoloError("shutting_down", "The kernel is shutting down."));
+    const why = new SoloError("shutting_down", "The kernel is shutting down.");
+    for (const flight of this.#flights) flight.abort(why);
     this.#connections.close();
   }
 
@@ -120,11 +109,10 @@ export class Egress {
     }
     const flight = this.#depart(request);
     try {
-      const leaveSlot = await this.#slots.enter(request.owner, flight.signal);
-      flight.leaveSlot = leaveSlot;
-      // It may have ended in the very moment in which it got its slot.
-      if (flight.ended) leaveSlot();
-      flight.signal.throwIfAborted();
+      const { signal } = flight;
+      // It may end in the very moment in which it gets its slot: then it is given back at once.
+      flight.atEnd(await this.#slots.enter(request.owner, { bodyBytes: size, signal }));
+      signal.throwIfAborted();
       return await this.#follow(request, flight);
     } catch (error) {
       flight.end();
@@ -168,7 +156,7 @@ export class Egress {
         maxBytes: this.#bounds.maxResponseBytes,
         onWire: (bytes) => void (flight.receivedBytes += bytes),
       });
-      flight.onEnd = () => response.destroy();
+      flight.atEnd(() => response.destroy());
       return { ...head, body: landed(redactBody(source, echoes), hop.target, flight) };
     }
   }
@@ -176,13 +164,13 @@ export class Egress {
   async #ask({ owner, leave }: EgressRequest, hop: Hop, flight: Flight) {
     const { signal } = flight;
     const { target, method, body } = hop;
-    const { named, onEnd } = leave.connect(target);
-    flight.hold(onEnd, target);
+    const granted = leave.connect(target);
+    flight.hold(granted, target.host);
     const addresses =
       target.address === undefined
         ? await this.#lookups.addresses(target.host, signal)
         : [target.address];
-    this.#private.admit(target, addresses, { named });
+    this.#private.admit(target, addresses, granted);
     const headers = await this.#filled(leave, hop, flight);
     signal.throwIfAborted();
     flight.sentBytes += body?.length ?? 0;
@@ -205,63 +193,24 @@ export class Egress {
 
   #depart({ signal: asked, hop, over }: EgressRequest): Flight {
     const { timeoutMs } = this.#bounds;
-    const inner = new AbortController();
-    const timer = setTimeout(() => {
-      inner.abort(
-        new SoloError(
-          "deadline_exceeded",
-          `The request to ${hop.target.host} was not over within ${timeoutMs} ms.`,
-          { hint: "egress.timeout_ms bounds a request from its start to its body's last byte." },
-        ),
-      );
-    }, timeoutMs);
-    const signal = AbortSignal.any([asked, inner.signal, this.#closing.signal]);
-    const stops: (() => void)[] = [];
-    const flight: Flight = {
-      signal,
-      sentBytes: 0,
-      receivedBytes: 0,
-      echoes: [],
-      hold: (onEnd, { host }) => {
-        const stop = onEnd(() => {
-          inner.abort(
-            new SoloError("permission_denied", `The capability to connect to ${host} has ended.`),
-          );
-        });
-        stops.push(stop);
-      },
-      leaveSlot: () => {},
-      onEnd: () => {},
-      end: () => {
-        if (flight.ended) return;
-        flight.ended = true;
-        clearTimeout(timer);
-        for (const stop of stops) stop();
-        signal.removeEventListener("abort", flight.end);
-        flight.onEnd();
-        flight.leaveSlot();
-        over({ sentBytes: flight.sentBytes, receivedBytes: flight.receivedBytes });
-      },
-      ended: false,
-    };
-    signal.addEventListener("abort", flight.end, { once: true });
+    const late = new SoloError(
+      "deadline_exceeded",
+      `The request to ${hop.target.host} was not over within ${timeoutMs} ms.`,
+      { hint: "egress.timeout_ms bounds a request from its start to its body's last byte." },
+    );
+    const flight = new Flight((account) => {
+      clearTimeout(timer);
+      asked.removeEventListener("abort", asksToEnd);
+      this.#flights.delete(flight);
+      over(account);
+    });
+    const timer = setTimeout(() => flight.abort(late), timeoutMs);
+    const asksToEnd = () => flight.abort(toSoloError(asked.reason));
+    this.#flights.add(flight);
+    if (asked.aborted) asksToEnd();
+    else asked.addEventListener("abort", asksToEnd, { once: true });
     return flight;
   }
-}
-
-/** One request from its start to its body's end, over however many hops. */
-interface Flight {
-  readonly signal: AbortSignal;
-  sentBytes: number;
-  receivedBytes: number;
-  /** Of every hop so far: a host may send on what another was sent. */
-  readonly echoes: Echo[];
-  /** What allows a hop must last until all is over. */
-  readonly hold: (onEnd: Granted["onEnd"], target: Target) => void;
-  leaveSlot: () => void;
-  onEnd: () => void;
-  readonly end: () => void;
-  ended: boolean;
 }
 
 /** The body, whose end is the flight's; also when it is returned before anybody read of it. */

@@ -22,3 +22,6 @@ export const MAX_CODINGS = 2;
 export const MAX_WAITING_PER_TENANT = 256;
 /** Requests of all tenants at a time. */
 export const MAX_IN_ALL = 2048;
+/** Bodies that the kernel holds until they are sent, waiting requests included. */
+export const MAX_BODY_BYTES_PER_TENANT = 32 * KIB * KIB;
+export const MAX_BODY_BYTES_IN_ALL = 256 * KIB * KIB;

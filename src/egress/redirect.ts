@@ -41,7 +41,8 @@ export function nextHop(
   }
   if (location === undefined) return undefined;
   if (count >= MAX_REDIRECTS) throw failed(`More than ${MAX_REDIRECTS} redirects.`);
-  const target = targetOf(location, hop.target.url);
+  // Node gives bytes as latin1; who writes more than ASCII into a location means UTF-8.
+  const target = targetOf(Buffer.from(location, "latin1").toString(), hop.target.url);
   const { method } = hop;
   const becomesGet =
     ((status === 301 || status === 302) && method === "POST") ||

@@ -1,13 +1,19 @@
 /**
  * How many requests go out at a time.
  *
- * 1. Of one service, one tenant and all of them at most so many are on their way.
+ * 1. Of one service, one tenant and all of them at most so many are on their way, and at most
+ *    so many bytes of bodies are held for them.
  * 2. A request that must wait does so behind the others of its tenant, in order, save that a
  *    service at its own bound holds up no other.
  */
 import { SoloError } from "#base/errors.ts";
 import type { ServiceKey, TenantId } from "#base/ids.ts";
-import { MAX_IN_ALL, MAX_WAITING_PER_TENANT } from "#egress/limits.ts";
+import {
+  MAX_BODY_BYTES_IN_ALL,
+  MAX_BODY_BYTES_PER_TENANT,
+  MAX_IN_ALL,
+  MAX_WAITING_PER_TENANT,
+} from "#egress/limits.ts";
 
 interface Waiter {
   readonly service: string;
@@ -16,6 +22,7 @@ interface Waiter {
 
 interface Tenant {
   active: number;
+  bodyBytes: number;
   readonly services: Map<string, number>;
   readonly waiting: Set<Waiter>;
 }
@@ -25,6 +32,7 @@ export class Slots {
   readonly #perTenant: number;
   readonly #tenants = new Map<TenantId, Tenant>();
   #total = 0;
+  #bodyBytes = 0;
 
   constructor(options: { readonly perService: number; readonly perTenant: number }) {
     this.#perService = options.perService;
@@ -36,21 +44,44 @@ export class Slots {
   }
 
   /** Resolves with what gives the slot back, once; rejects with the signal's reason. */
-  async enter({ tenant, service }: ServiceKey, signal: AbortSignal): Promise<() => void> {
+  async enter(
+    { tenant, service }: ServiceKey,
+    { bodyBytes, signal }: { readonly bodyBytes: number; readonly signal: AbortSignal },
+  ): Promise<() => void> {
     signal.throwIfAborted();
-    if (this.#total >= MAX_IN_ALL) {
-      throw new SoloError("overloaded", `${MAX_IN_ALL} outbound requests are under way.`, {
+    if (this.#total >= MAX_IN_ALL || this.#bodyBytes + bodyBytes > MAX_BODY_BYTES_IN_ALL) {
+      throw new SoloError("overloaded", "The kernel has as many outbound requests as it takes.", {
         retryAfterMs: 1000,
       });
     }
     const of = this.#tenant(tenant);
-    if (this.#hasRoom(of, service)) this.#begin(of, service);
-    else await this.#wait(of, service, signal);
+    if (of.bodyBytes + bodyBytes > MAX_BODY_BYTES_PER_TENANT) {
+      throw new SoloError(
+        "limit_exceeded",
+        `The bodies of this tenant's requests have more than ${MAX_BODY_BYTES_PER_TENANT} bytes.`,
+        { hint: "Await requests before you make more." },
+      );
+    }
+    this.#hold(of, bodyBytes);
+    try {
+      if (this.#hasRoom(of, service)) this.#begin(of, service);
+      else await this.#wait(of, service, signal);
+    } catch (error) {
+      this.#hold(of, -bodyBytes);
+      throw error;
+    }
     let given = true;
     return () => {
-      if (given) this.#end(tenant, of, service);
+      if (!given) return;
       given = false;
+      this.#hold(of, -bodyBytes);
+      this.#end(tenant, of, service);
     };
+  }
+
+  #hold(of: Tenant, bytes: number): void {
+    of.bodyBytes += bytes;
+    this.#bodyBytes += bytes;
   }
 
   async #wait(of: Tenant, service: string, signal: AbortSignal): Promise<void> {
@@ -78,7 +109,7 @@ export class Slots {
   #tenant(id: TenantId): Tenant {
     const existing = this.#tenants.get(id);
     if (existing !== undefined) return existing;
-    const made: Tenant = { active: 0, services: new Map(), waiting: new Set() };
+    const made: Tenant = { active: 0, bodyBytes: 0, services: new Map(), waiting: new Set() };
     this.#tenants.set(id, made);
     return made;
   }

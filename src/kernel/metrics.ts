@@ -1,7 +1,7 @@
 /** What Prometheus reads (G5). Gauges are computed when they are asked for. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { ServiceKey } from "#base/ids.ts";
-import type { Account } from "#egress/egress.ts";
+import type { Account } from "#egress/flight.ts";
 import { WATCHED, type Readings, type Watched } from "#kernel/pressure.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 

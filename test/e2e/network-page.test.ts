@@ -37,6 +37,7 @@ test("its bounds are those of the code", () => {
     `At most ${limits.MAX_REDIRECTS} are followed`,
     `| ${limits.MAX_REQUEST_HEADER_BYTES / 1024} KiB |`,
     `${limits.MAX_WAITING_PER_TENANT} of a tenant at most`,
+    `| ${limits.MAX_BODY_BYTES_PER_TENANT / 2 ** 20} MiB, ${limits.MAX_BODY_BYTES_IN_ALL / 2 ** 20} MiB |`,
     `| requests of all | ${limits.MAX_IN_ALL} |`,
     `| ${limits.LOOKUP_TIMEOUT_MS / 1000} s, ${limits.CONNECT_TIMEOUT_MS / 1000} s |`,
     `| ${limits.MAX_CODINGS} | \`egress_failed\``,

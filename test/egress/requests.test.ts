@@ -5,7 +5,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
 import { mint, mintAuthority } from "#certs/mint.ts";
-import { IDLE_CONNECTION_MS } from "#egress/limits.ts";
+import { IDLE_CONNECTION_MS, MAX_BODY_BYTES_PER_TENANT } from "#egress/limits.ts";
 import { until } from "../support/until.ts";
 import { GRANTED, owner, Tried, world } from "./support.ts";
 
@@ -526,6 +526,31 @@ describe("how long and how many:", () => {
     expect(most).toBeLessThanOrEqual(10);
     expect((await ended).join("")).toBe("x".repeat(30));
     expect(tried.egress.active).toBe(0);
+  });
+
+  test("of one tenant only so many bytes of bodies are held, and given back", async () => {
+    const held: (() => void)[] = [];
+    await using server = await world((_, response) => void held.push(() => response.end("x")));
+    const bytes = MAX_BODY_BYTES_PER_TENANT / 4;
+    using tried = new Tried({ bounds: { maxRequestBytes: bytes, perService: 2 } });
+    const body = "b".repeat(bytes);
+    const ask = (tenant: string) =>
+      tried.text({ url: server.url, method: "POST", body, owner: owner("a", tenant) });
+    const four = [1, 2, 3, 4].map(() => ask("t"));
+    const fifth = await refusal(ask("t"));
+    expect([fifth.code, fifth.message]).toEqual([
+      "limit_exceeded",
+      `The bodies of this tenant's requests have more than ${MAX_BODY_BYTES_PER_TENANT} bytes.`,
+    ]);
+    const all = Promise.all([...four, ask("u")]).then((texts) => texts.join(""));
+    const done = all.then(() => true);
+    const answer = () => held.splice(0).forEach((end) => end());
+    await until(() => (answer(), Promise.race([done, Promise.resolve(false)])), "every answer");
+    expect(await all).toBe("xxxxx");
+    const again = ask("t");
+    await until(() => held.length > 0, "the request");
+    answer();
+    expect(await again).toBe("x");
   });
 
   test("closing ends what is under way", async () => {

@@ -3,14 +3,8 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo, Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { serviceId, tenantId, type ServiceKey } from "#base/ids.ts";
-import {
-  Egress,
-  type Account,
-  type EgressBounds,
-  type EgressResponse,
-  type Granted,
-  type Leave,
-} from "#egress/egress.ts";
+import { Egress, type EgressBounds, type EgressResponse, type Leave } from "#egress/egress.ts";
+import type { Account, Granted } from "#egress/flight.ts";
 import { outgoing } from "#egress/headers.ts";
 import type { RedirectMode } from "#egress/redirect.ts";
 import { targetOf } from "#egress/target.ts";

@@ -92,6 +92,17 @@ test("what begins after the end is over at once, and a credit for nothing is not
   expect([answers.begin(9).signal.aborted, answers.open]).toEqual([true, 0]);
 });
 
+test("an id that is used again gives up what it stood for, and nothing else", async () => {
+  const { answers } = setUp();
+  const first = answers.begin(4);
+  const second = answers.begin(4);
+  expect([first.signal.aborted, second.signal.aborted, answers.open]).toEqual([true, false, 1]);
+  first.refuse(new SoloError("cancelled", "Late."));
+  expect(answers.open).toBe(1);
+  answers.end(new SoloError("service_not_running", "Gone."));
+  expect([second.signal.aborted, answers.open]).toEqual([true, 0]);
+});
+
 test("a body that breaks off is told as such", async () => {
   const { answers, said } = setUp();
   async function* broken() {

@@ -82,6 +82,19 @@ export const escapes: readonly Attack[] = [
       "for (const url of ['http://127.0.0.1:8080/health', 'http://[::1]/', 'http://169.254.169.254/', 'file:///etc/passwd']) { try { await fetch(url); found.push(url); } catch {} }",
     ),
   ),
+  {
+    ...everyDay(
+      escape(
+        "with leave for every public host reaches for inner ones, in every spelling",
+        `for (const host of ["127.0.0.1", "2130706433", "0177.0.0.1", "0x7f.1", "127.1", "127.0.0.1.", "[::1]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "0.0.0.0", "[::]", "169.254.169.254", "[fd00:ec2::254]", "10.0.0.1", "100.64.0.1", "192.168.1.1", "[fe80::1]"]) {
+        for (const port of [80, 8080, 9090, 50051]) {
+          try { await fetch("http://" + host + ":" + port + "/"); found.push(host); }
+          catch (error: any) { if (error.cause?.code !== "permission_denied") found.push(host + " " + error.cause?.code); }
+        } }`,
+      ),
+    ),
+    capabilities: [{ resources: ["net:*"] }],
+  },
   escape(
     "asks for methods that nobody granted",
     `for (const name of ["__proto__", "constructor", "toString", "process.exit", "vault.get"]) {

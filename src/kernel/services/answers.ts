@@ -31,7 +31,11 @@ export class Answers {
 
   /** For the guest's request `id`. */
   begin(id: number): Answer {
-    const answer = new Answer(id, this.#options, () => void this.#open.delete(id));
+    const answer: Answer = new Answer(id, this.#options, () => {
+      if (this.#open.get(id) === answer) this.#open.delete(id);
+    });
+    // No guest of ours asks twice under one id; one that does gives the first up.
+    this.#open.get(id)?.abort(new SoloError("cancelled", "Its id was used again."));
     this.#open.set(id, answer);
     if (this.#ended !== undefined) answer.abort(this.#ended);
     return answer;

@@ -8,7 +8,8 @@
  */
 import { SoloError } from "#base/errors.ts";
 import type { Config } from "#config/schema.ts";
-import { Egress, type Account, type Leave } from "#egress/egress.ts";
+import { Egress, type Leave } from "#egress/egress.ts";
+import type { Account } from "#egress/flight.ts";
 import { outgoing } from "#egress/headers.ts";
 import { systemResolve, type Resolve } from "#egress/lookup.ts";
 import type { Hop, RedirectMode } from "#egress/redirect.ts";
