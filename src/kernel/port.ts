@@ -76,15 +76,17 @@ export class Port implements KernelPort {
     const { clock, metrics } = this.#options;
     const begun = clock.now();
     let code = "ok";
+    let asked: Asked | undefined;
     try {
       if (name !== "Health") await this.#opened();
-      const { checked, asked, recorded } = this.#enter(name, input, context);
-      if (recorded !== undefined) await recorded;
+      const entered = this.#enter(name, input, context);
+      ({ asked } = entered);
+      if (entered.recorded !== undefined) await entered.recorded;
       return await (
         this.#options.handlers[name] as (input: unknown, asked: Asked) => Promise<OutputOf<N>>
-      )(checked, asked);
+      )(entered.checked, asked);
     } catch (error) {
-      const refusal = this.#foresee(name, error);
+      const refusal = this.#discreet(this.#foresee(name, error), asked);
       code = refusal.code;
       throw refusal;
     } finally {
@@ -97,9 +99,12 @@ export class Port implements KernelPort {
     input: unknown,
     context: RequestContext,
   ): AsyncGenerator<OutputOf<N>> {
+    let asked: Asked | undefined;
     try {
       if (name !== "Health") await this.#opened();
-      const { checked, asked, ask, recorded } = this.#enter(name, input, context);
+      const entered = this.#enter(name, input, context);
+      const { checked, ask, recorded } = entered;
+      ({ asked } = entered);
       if (recorded !== undefined) await recorded;
       const handler = this.#options.handlers[name] as (
         input: unknown,
@@ -114,7 +119,7 @@ export class Port implements KernelPort {
       }
       if (lease.refusal !== undefined) throw lease.refusal;
     } catch (error) {
-      throw this.#foresee(name, error);
+      throw this.#discreet(this.#foresee(name, error), asked);
     }
   }
 
@@ -217,6 +222,15 @@ export class Port implements KernelPort {
       hint: "Try again once it is back.",
       retryAfterMs: 1000,
     });
+  }
+
+  /** What else there is, is told to those who may list it. */
+  #discreet(error: SoloError, asked: Asked | undefined): SoloError {
+    if (error.code !== "service_not_found" || asked === undefined) return error;
+    const { principal, tenant } = asked;
+    const list = { permission: "read", resource: "kernel", tenant } as const;
+    if (this.#options.authority.allows(principal, list)) return error;
+    return new SoloError(error.code, error.message);
   }
 
   #foresee(name: string, error: unknown): SoloError {
