@@ -16,6 +16,7 @@ import { systemClock } from "#base/clock.ts";
 import { ERRORS, EXIT, SoloError, toSoloError } from "#base/errors.ts";
 import { loadConfig, type LoadedConfig } from "#config/load.ts";
 import type { Config } from "#config/schema.ts";
+import { ConnectionCaps } from "#gateway/connection-caps.ts";
 import { GrpcGateway } from "#gateway/grpc/gateway.ts";
 import { MetricsServer } from "#gateway/metrics/server.ts";
 import { RestGateway } from "#gateway/rest/gateway.ts";
@@ -100,6 +101,10 @@ async function start(options: {
   prepareDataDir(dataDir);
   const token = ownerToken(dataDir);
   const tls = await openTls(config, log);
+  const caps = new ConnectionCaps({
+    perAddress: config.limits.max_connections_per_address,
+    perToken: config.limits.max_connections_per_token,
+  });
   const cellHost = openCellHost({ mode: config.security.sandbox, node: process.execPath, log });
   const addresses = { http: "", grpc: "", metrics: null as string | null };
   // A gateway that restarts must come back where clients know it.
@@ -113,7 +118,11 @@ async function start(options: {
           host,
           port: ports.grpc,
           log,
-          limits: { maxReceiveBytes: config.limits.max_body_bytes },
+          limits: {
+            maxReceiveBytes: config.limits.max_body_bytes,
+            maxConnections: config.limits.max_connections,
+          },
+          caps,
           tls,
         });
         ports.grpc = gateway.address.port;
@@ -131,7 +140,11 @@ async function start(options: {
           log,
           version,
           allowedHosts: config.security.allowed_hosts,
-          limits: { bodyBytes: config.limits.max_body_bytes },
+          limits: {
+            bodyBytes: config.limits.max_body_bytes,
+            connections: config.limits.max_connections,
+          },
+          caps,
           isSoloToken: (text) => text.startsWith("solo_"),
           tls,
         });

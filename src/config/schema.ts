@@ -222,6 +222,18 @@ const limits = z.strictObject({
   pressure_instances: pressure(1_000_000, 20_000, "Instances of services"),
   pressure_disk_free_mb: pressure(1_048_576, 256, "Free space where data_dir is, in mebibytes"),
   pressure_memory_free_mb: pressure(1_048_576, 128, "Memory that is left, in mebibytes"),
+  max_connections: whole(1, 1_000_000, {
+    default: 4096,
+    is: "How many connections gRPC may have, and REST.",
+  }),
+  max_connections_per_address: whole(1, 1_000_000, {
+    default: 2048,
+    is: "How many connections may come from one address, to gRPC and REST together.",
+  }),
+  max_connections_per_token: whole(1, 1_000_000, {
+    default: 1024,
+    is: "How many connections may use one token, to gRPC and REST together; ingress to services does not count.",
+  }),
   drain_ms: whole(0, HOUR_MS, {
     default: 30_000,
     runtime,

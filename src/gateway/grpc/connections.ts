@@ -17,10 +17,11 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import type { ConnectionCaps } from "#gateway/connection-caps.ts";
 import type { GrpcLimits } from "#gateway/grpc/limits.ts";
 import type { Router } from "#gateway/grpc/router.ts";
 import { peerOf, type Peer } from "#gateway/tls/peer.ts";
@@ -35,6 +36,7 @@ export interface ConnectionsOptions {
   readonly clock: Clock;
   /** How the HTTP/2 server is made; node:http2's createServer unless given. */
   readonly createHttp2Server?: typeof createServer;
+  readonly caps?: ConnectionCaps | undefined;
   /** Plain HTTP/2 unless given. */
   readonly tls?: ServerTls | undefined;
 }
@@ -136,11 +138,12 @@ export class Connections {
 
   private constructor(
     server: Http2Server | Http2SecureServer,
-    { router, limits, log, clock }: ConnectionsOptions,
+    { router, limits, log, clock, caps }: ConnectionsOptions,
   ) {
     const { address, port } = server.address() as AddressInfo;
     this.address = { host: address, port };
     this.#server = server;
+    if (caps !== undefined) server.on("connection", (socket: Socket) => void caps.admit(socket));
     const peers = new WeakMap<object, Peer>();
     server.on("session", (session: ServerHttp2Session) => {
       peers.set(session, peerOf(session.socket));

@@ -29,6 +29,7 @@ export interface GrpcGatewayOptions {
   readonly limits?: Partial<GrpcLimits>;
   readonly clock?: Clock;
   readonly createHttp2Server?: ConnectionsOptions["createHttp2Server"];
+  readonly caps?: ConnectionsOptions["caps"];
   readonly tls?: ConnectionsOptions["tls"];
 }
 
@@ -47,12 +48,13 @@ export class GrpcGateway {
   static async start(options: GrpcGatewayOptions): Promise<GrpcGateway> {
     const { kernel, host, port, log, clock = systemClock, createHttp2Server } = options;
     const limits = { ...DEFAULT_GRPC_LIMITS, ...options.limits };
-    const router = new Router({ limits, log });
+    const { caps } = options;
+    const router = new Router({ limits, log, caps });
     const streams = new OpenStreams();
     serveOperations(router, { kernel, limits, streams });
     serveReflection({ router, streams });
     const health = new Health(router);
-    const listening = { router, host, port, limits, log, clock, tls: options.tls };
+    const listening = { router, host, port, limits, log, clock, caps, tls: options.tls };
     const connections = await Connections.open(
       createHttp2Server === undefined ? listening : { ...listening, createHttp2Server },
     );

@@ -23,7 +23,7 @@ export interface GrpcLimits {
   readonly maxSettingsPerSecond: number;
   /** Entries in one SETTINGS frame. */
   readonly maxSettings: number;
-  /** All headers of one request together, bytes. */
+  /** All headers of one request together, bytes; 65535 until the client knows of this. */
   readonly maxHeaderBytes: number;
   readonly maxHeaders: number;
   /** Frames against the protocol, and streams beyond the limit, after which a connection is closed. */

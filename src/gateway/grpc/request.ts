@@ -30,9 +30,13 @@ export function timeoutOf(headers: IncomingHttpHeaders): number | undefined {
   return Math.min(Number(amount) * UNIT_MS[unit]!, MAX_TIMEOUT_MS);
 }
 
+/** The bearer token, if there is one that reads as such. */
+export const tokenOf = ({ authorization }: IncomingHttpHeaders): string | undefined =>
+  authorization === undefined ? undefined : BEARER.exec(authorization)?.[1];
+
 export function credentialsOf(headers: IncomingHttpHeaders): Credentials {
   const { authorization, "x-solo-tenant": tenant } = headers;
-  const token = authorization === undefined ? undefined : BEARER.exec(authorization)?.[1];
+  const token = tokenOf(headers);
   if (authorization !== undefined && token === undefined)
     throw new SoloError("unauthenticated", "The metadata authorization holds no bearer token.", {
       hint: "Send `authorization: Bearer <token>`.",

@@ -9,7 +9,9 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { SoloError, toSoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { GrpcCall } from "#gateway/grpc/call.ts";
+import { tokenOf } from "#gateway/grpc/request.ts";
 import { Allowance } from "#gateway/grpc/frames.ts";
+import type { ConnectionCaps } from "#gateway/connection-caps.ts";
 import type { GrpcLimits } from "#gateway/grpc/limits.ts";
 import type { Peer } from "#gateway/tls/peer.ts";
 
@@ -18,6 +20,7 @@ export type Handler = (call: GrpcCall) => Promise<void>;
 export interface RouterOptions {
   readonly limits: GrpcLimits;
   readonly log: Logger;
+  readonly caps?: ConnectionCaps | undefined;
 }
 
 const fromPage = (): SoloError =>
@@ -29,9 +32,11 @@ export class Router {
   readonly #handlers = new Map<string, Handler>();
   readonly #limits: GrpcLimits;
   readonly #log: Logger;
+  readonly #caps: ConnectionCaps | undefined;
   readonly #allowance: Allowance;
 
-  constructor({ limits, log }: RouterOptions) {
+  constructor({ limits, log, caps }: RouterOptions) {
+    this.#caps = caps;
     this.#limits = limits;
     this.#log = log;
     this.#allowance = new Allowance(limits.maxUnfinishedBytes);
@@ -56,13 +61,16 @@ export class Router {
       limits: this.#limits,
       allowance: this.#allowance,
     });
-    void this.#run(String(headers[":path"]), call);
+    const session = stream.session;
+    const refused = session && this.#caps?.refusal(session, tokenOf(headers));
+    void this.#run(String(headers[":path"]), call, refused);
   }
 
-  async #run(path: string, call: GrpcCall): Promise<void> {
+  async #run(path: string, call: GrpcCall, refused: SoloError | undefined): Promise<void> {
     try {
       call.startDeadline();
       if (call.peer instanceof SoloError) throw call.peer;
+      if (refused !== undefined) throw refused;
       // Only browsers send it, and no page of ours speaks gRPC.
       if (call.headers["origin"] !== undefined) throw fromPage();
       const handler = this.#handlers.get(path);

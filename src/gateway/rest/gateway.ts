@@ -10,6 +10,7 @@
 import type { FastifyInstance } from "fastify";
 import type { KernelPort } from "#api/kernel-port.ts";
 import type { Logger } from "#base/log.ts";
+import type { ConnectionCaps } from "#gateway/connection-caps.ts";
 import { buildApp } from "#gateway/rest/app.ts";
 import { INGRESS_PREFIX, serveIngress } from "#gateway/rest/ingress.ts";
 import { REST_LIMITS, type RestLimits } from "#gateway/rest/limits.ts";
@@ -30,6 +31,7 @@ export interface RestGatewayOptions {
   /** Whether a bearer token on an ingress request is Solo's own, or else the service's
    *  business and passed on. Every bearer token is Solo's unless given. */
   readonly isSoloToken?: (token: string) => boolean;
+  readonly caps?: ConnectionCaps | undefined;
   /** Plain HTTP unless given. */
   readonly tls?: ServerTls | undefined;
 }
@@ -60,6 +62,7 @@ export class RestGateway implements AsyncDisposable {
       limits,
       allowedHosts: options.allowedHosts ?? [],
       anyOrigin: isIngress,
+      caps: options.caps,
       tls: options.tls,
       listener: (request, response) => {
         if (isIngress(request.url ?? "")) void serveIngress(request, response, ingress);

@@ -23,6 +23,8 @@ import {
 import type { RestLimits } from "#gateway/rest/limits.ts";
 import { writeProblem } from "#gateway/rest/problem.ts";
 import { peerOf } from "#gateway/tls/peer.ts";
+import type { ConnectionCaps } from "#gateway/connection-caps.ts";
+import { bearerOf } from "#gateway/rest/credentials.ts";
 import type { ServerTls } from "#gateway/tls/server-tls.ts";
 
 /** How often Node looks for clients that are late with their headers. */
@@ -47,6 +49,8 @@ export interface HttpServerOptions {
   /** Paths that pages of any origin may ask for. */
   readonly anyOrigin: (url: string) => boolean;
   readonly listener: Listener;
+  /** Shared with other gateways. */
+  readonly caps?: ConnectionCaps | undefined;
   /** Plain HTTP unless given. */
   readonly tls?: ServerTls | undefined;
 }
@@ -82,6 +86,8 @@ export class HttpServer {
       this.server = server;
     }
     this.server.maxConnections = limits.connections;
+    const { caps } = options;
+    if (caps !== undefined) this.server.on("connection", (socket) => void caps.admit(socket));
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.failed = promise;
     this.server.on("error", resolve);
@@ -142,17 +148,23 @@ export class HttpServer {
       if (this.stopping && this.#inFlight === 0) this.server.closeAllConnections();
       else if (!request.complete) linger(request, this.#options.limits.lingerMs);
     });
-    const { anyOrigin, limits, listener } = this.#options;
+    const { anyOrigin, caps, limits, listener } = this.#options;
     const url = request.url ?? "";
+    const open = anyOrigin(url);
     const refused = refusal(arrivalOf(request, url), {
       policy: this.#policy,
-      anyOrigin: anyOrigin(url),
+      anyOrigin: open,
       urlBytes: limits.urlBytes,
     });
     const peer = peerOf(request.socket);
     if (refused !== undefined) writeProblem(response, refused);
     else if (peer instanceof SoloError) writeProblem(response, peer);
-    else listener(request, response);
+    else {
+      const token = open ? undefined : bearerOf(request.headers.authorization);
+      const tooMany = caps?.refusal(request.socket, token);
+      if (tooMany === undefined) listener(request, response);
+      else writeProblem(response, tooMany, { connection: "close" });
+    }
   }
 }
 
