@@ -19,6 +19,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
   restart: () => import("./measure/restart.ts"),
   many: () => import("./measure/many.ts"),
   events: () => import("./events.ts"),
+  vault: () => import("./measure/vault.ts"),
   "fan-out": () => import("./measure/fan-out.ts"),
   burst: () => import("./measure/burst.ts"),
 };

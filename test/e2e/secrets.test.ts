@@ -285,6 +285,54 @@ describe("a service", () => {
     expect(failed["payload"].detail).toContain("[secret:api]");
   });
 
+  test("is given nothing that its deployer may not have, and loses it with the deployer's capability", async () => {
+    await kernel.request("POST", "/secrets", { name: "lent", value: newValue() });
+    const { body: granted } = await kernel.request("POST", "/capabilities", {
+      permissions: ["deploy", "read", "invoke"],
+      resources: ["kernel", "service:*", "secret:lent"],
+    });
+    const authorization = `Bearer ${granted.token}`;
+    const deploy = (service_id: string, name: string) =>
+      kernel.request(
+        "POST",
+        "/services",
+        { service_id, code: SERVICE, secrets: [{ name }] },
+        { authorization },
+      );
+    for (const name of ["api", "no-such-secret"]) {
+      const { status, body } = await deploy("greedy", name);
+      expect(status).toBe(400);
+      expect(body.errors.map(({ field }: { field: string }) => field)).toEqual(["secrets.0.name"]);
+      // Whether there is such a secret is not told.
+      expect(body.detail).not.toContain("there is no secret");
+    }
+    expect(await deploy("lent", "lent")).toMatchObject({ status: 201 });
+    expect((await kernel.ask("lent", "length", ["lent"])).status).toBe(200);
+    expect(
+      (await kernel.request("GET", "/secrets/lent", undefined, { authorization })).status,
+    ).toBe(200);
+    expect((await kernel.request("GET", "/secrets/api", undefined, { authorization })).status).toBe(
+      403,
+    );
+    await kernel.request("DELETE", `/capabilities/${granted.capability.id}`);
+    expect((await kernel.ask("lent", "length", ["lent"])).body.code).toBe("permission_denied");
+    // New code by somebody who may not have the secret does not get it either.
+    const { body: other } = await kernel.request("POST", "/capabilities", {
+      permissions: ["deploy", "invoke"],
+      resources: ["kernel", "service:*"],
+    });
+    const stolen = await kernel.request(
+      "PUT",
+      "/services/bound",
+      { code: `${SERVICE}\n// other` },
+      { authorization: `Bearer ${other.token}` },
+    );
+    expect({ status: stolen.status, code: stolen.body.code }).toEqual({
+      status: 400,
+      code: "invalid_argument",
+    });
+  });
+
   test("loses it with the secret", async () => {
     await kernel.request("POST", "/secrets", { name: "brief", value: newValue() });
     await kernel.deploy({ service_id: "brief", code: SERVICE, secrets: [{ name: "brief" }] });
