@@ -7,6 +7,7 @@
  * 3. No error holds a path, a header's value, a body or an address that a name stands for.
  * 4. A secret that the service may not read is in nothing that it gets back.
  */
+import type { IncomingMessage } from "node:http";
 import type { SecureContextOptions } from "node:tls";
 import { SoloError, toSoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
@@ -126,11 +127,12 @@ export class Egress {
       const response = await this.#ask(request, hop, flight).catch((error: unknown) => {
         throw toFailure(error, hop.target, flight.signal);
       });
+      flight.atEnd(() => discard(response));
       const { statusCode: status = 0, statusMessage = "", headers, rawHeaders } = response;
       const { location } = headers;
       const next = nextHop(hop, { status, location }, { mode: request.redirect, count });
       if (next !== undefined) {
-        response.destroy();
+        discard(response);
         hop = next;
         continue;
       }
@@ -146,7 +148,6 @@ export class Egress {
         redirected: count > 0,
       };
       if (!hasBody) {
-        response.resume();
         flight.end();
         return { ...head, body: undefined };
       }
@@ -156,7 +157,6 @@ export class Egress {
         maxBytes: this.#bounds.maxResponseBytes,
         onWire: (bytes) => void (flight.receivedBytes += bytes),
       });
-      flight.atEnd(() => response.destroy());
       return { ...head, body: landed(redactBody(source, echoes), hop.target, flight) };
     }
   }
@@ -211,6 +211,12 @@ export class Egress {
     else asked.addEventListener("abort", asksToEnd, { once: true });
     return flight;
   }
+}
+
+/** Of no more use. The connection lives on only if the whole answer has come already. */
+function discard(response: IncomingMessage): void {
+  if (response.complete) response.resume();
+  else response.destroy();
 }
 
 /** The body, whose end is the flight's; also when it is returned before anybody read of it. */

@@ -122,6 +122,41 @@ describe("what a service may reach:", () => {
     expect(refused).toMatchObject({ code: "permission_denied" });
     expect(refused.hint).toContain(`net:127.0.0.2:${server.port}`);
   });
+
+  test("revoking what it was deployed with ends an answer that is on its way", async () => {
+    const granted = await kernel.request("POST", "/capabilities", {
+      tenant_id: "net",
+      permissions: ["deploy", "invoke", "connect"],
+      resources: ["*"],
+    });
+    expect(granted.status).toBe(201);
+    const { token, capability } = granted.body;
+    const deployed = await tenant.request(
+      "POST",
+      "/services",
+      { service_id: "held", code, capabilities: connect(`127.0.0.1:${server.port}`) },
+      { authorization: `Bearer ${token}` },
+    );
+    expect(deployed.status).toBe(201);
+    const before = closed;
+    const drip = () => server.seen.filter(({ path }) => path === "/drip").length;
+    const earlier = drip();
+    const asked = tenant.call(
+      "held",
+      "run",
+      `try {
+         const { body } = await fetch(url + "/drip");
+         await body.pipeTo(new WritableStream());
+       } catch (error) {
+         const { name, code } = error.cause ?? error;
+         return [name, code];
+       }`,
+    );
+    await until(() => drip() > earlier, "the request");
+    await kernel.request("DELETE", `/capabilities/${capability.id}`);
+    expect(await asked).toEqual(["SoloError", "permission_denied"]);
+    await until(() => closed > before, "the connection to be closed");
+  });
 });
 
 describe("fetch in a service", () => {

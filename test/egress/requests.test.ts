@@ -300,6 +300,35 @@ describe("a redirect", () => {
   });
 });
 
+test("whatever becomes of an answer, its connection is used again or closed", async () => {
+  let open = 0;
+  await using server = await world((request, response) => {
+    open += 1;
+    response.on("close", () => (open -= 1));
+    if (request.url === "/whole") response.writeHead(302, { location: "/204" }).end("short");
+    else if (request.url === "/204") response.writeHead(204).end();
+    else if (request.url === "/deep") response.writeHead(200, { "content-encoding": "br,br,br" });
+    else response.writeHead(302, { location: request.url === "/bad" ? "ftp://x/" : "/204" });
+    if (!response.writableEnded) response.write("and so on");
+  });
+  using tried = new Tried();
+  expect((await tried.ask({ url: `${server.url}/whole` })).status).toBe(204);
+  await until(() => open === 0, "the answers to be over");
+  const connections = server.connections();
+  expect((await tried.ask({ url: `${server.url}/204`, method: "HEAD" })).status).toBe(204);
+  expect(server.connections()).toBe(connections);
+  expect(await codeOf(tried.ask({ url: `${server.url}/endless`, redirect: "error" }))).toBe(
+    "egress_failed",
+  );
+  expect(await codeOf(tried.ask({ url: `${server.url}/bad` }))).toBe("invalid_argument");
+  expect(await codeOf(tried.ask({ url: `${server.url}/deep` }))).toBe("egress_failed");
+  expect((await tried.ask({ url: `${server.url}/endless` })).redirected).toBe(true);
+  const { body } = await tried.ask({ url: `${server.url}/endless`, redirect: "manual" });
+  await body!.return!();
+  await until(() => open === 0, "every answer to be given up");
+  expect(tried.egress.active).toBe(0);
+});
+
 describe("what comes back:", () => {
   test("status, headers one by one and body; nothing of the connection", async () => {
     await using server = await world((_, response) => {
