@@ -44,11 +44,14 @@ function shell(command: string, { cwd, env }: ShellOptions): Promise<Result> {
   });
 }
 
+/** Ids of capabilities as documents write them. */
+const shortIds = (text: string): string => text.replaceAll(/\bc_[0-9a-f]{24}\b/g, "c_…");
+
 const compact = (text: string): string => {
   try {
-    return JSON.stringify(JSON.parse(text));
+    return shortIds(JSON.stringify(JSON.parse(text)));
   } catch {
-    return text.trim();
+    return shortIds(text.trim());
   }
 };
 
