@@ -1,5 +1,5 @@
 /** Code made from text while the service runs. */
-import { bare, pathOf, textOf, type Node } from "#compiler/analysis/tree.ts";
+import { bare, keyOf, pathOf, textOf, type Node, type NodeOf } from "#compiler/analysis/tree.ts";
 import type { Context, Rule } from "#compiler/analysis/rule.ts";
 
 const GLOBALS: ReadonlySet<string> = new Set(["globalThis", "self"]);
@@ -27,11 +27,13 @@ function judge(callee: Node, args: readonly Node[], context: Context): string | 
   if (name === "Function") return "The Function constructor makes code from text.";
   if (name !== undefined && TIMERS.has(name) && args[0] !== undefined && isText(args[0]))
     return `${name} is given text instead of a function.`;
-  const path = pathOf(callee);
-  if (path?.at(-1) === "constructor" && path.at(-2) === "constructor")
+  if (isConstructor(callee) && isConstructor(bare(callee.object)))
     return "The constructor of a constructor is Function, which makes code from text.";
   return undefined;
 }
+
+const isConstructor = (node: Node): node is NodeOf<"MemberExpression"> =>
+  node.type === "MemberExpression" && keyOf(node) === "constructor";
 
 /** The platform's function that is called, also as `globalThis.eval` and `(0, eval)`. */
 function globalName(callee: Node, { isGlobal }: Context): string | undefined {

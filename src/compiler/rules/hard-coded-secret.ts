@@ -38,7 +38,7 @@ export const hardCodedSecret: Rule = {
       Literal: (node) => {
         if (typeof node.value === "string") look(node, node.value);
       },
-      TemplateElement: (node) => look(node, node.value.cooked ?? ""),
+      TemplateElement: (node) => look(context.parentOf(node)!, node.value.cooked ?? ""),
     };
   },
 };

@@ -59,17 +59,23 @@ function writesToPrototype(target: Member): string | undefined {
 
 type AnyFunction = NodeOf<"FunctionDeclaration" | "FunctionExpression" | "ArrowFunctionExpression">;
 
+/** What a function does with keys that it was given. */
+interface Seen {
+  /** `target[key] = …`, by the name of what is written to. */
+  readonly writes: Map<string, Node>;
+  /** What `at = at[key]` goes down. */
+  readonly descends: Set<string>;
+  /** It calls itself with `x[key]` first, as a merge of two does. */
+  again: boolean;
+  split: boolean;
+}
+
 /** A function that writes under keys it was given, deeper and deeper, and turns none away. */
 function lookAtFunction(node: AnyFunction, context: Context): void {
-  const name = nameOf(node, context);
-  const seen = {
-    write: undefined as Node | undefined,
-    again: false,
-    split: false,
-    descends: false,
-  };
-  let guarded = false;
   if (node.body === null) return;
+  const name = nameOf(node, context);
+  const seen: Seen = { writes: new Map(), descends: new Set(), again: false, split: false };
+  let guarded = false;
   walk(node.body, context.budget, (at) => {
     if (guarded) return false;
     if (at.type === "FunctionDeclaration") return false;
@@ -77,36 +83,43 @@ function lookAtFunction(node: AnyFunction, context: Context): void {
     else if (at.type === "AssignmentExpression") lookAtWrite(at, seen);
     else if (at.type === "CallExpression") {
       const path = pathOf(at.callee);
+      const [first, second] = at.arguments;
       if (path?.at(-1) === "split") seen.split = true;
-      else if (name !== undefined && path?.join(".") === name)
-        seen.again ||= at.arguments.some(takesByKey);
+      else if (name !== undefined && path?.join(".") === name && second !== undefined)
+        seen.again ||= first !== undefined && takesByKey(first);
     }
     return undefined;
   });
-  if (guarded || seen.write === undefined) return;
-  if (!seen.again && !(seen.split && seen.descends)) return;
-  context.report(seen.write, {
-    message: seen.again
-      ? "This merge copies any key, also `__proto__`."
-      : "This path may go through any key, also `__proto__`.",
-  });
+  if (guarded) return;
+  for (const [target, write] of seen.writes) {
+    // What the function made itself and merges into is a copy, and no prototype.
+    if (seen.again && isParameter(node, target))
+      context.report(write, { message: "This merge copies any key, also `__proto__`." });
+    else if (seen.split && seen.descends.has(target))
+      context.report(write, { message: "This path may go through any key, also `__proto__`." });
+  }
 }
+
+const isParameter = ({ params }: AnyFunction, name: string): boolean =>
+  params.some((param) => {
+    const inner = param.type === "AssignmentPattern" ? param.left : param;
+    return inner.type === "Identifier" && inner.name === name;
+  });
 
 function lookAtWrite(
   { left, right }: NodeOf<"AssignmentExpression">,
-  seen: { write: Node | undefined; descends: boolean },
+  { writes, descends }: Seen,
 ): void {
   const target = bare(left);
+  if (target.type === "MemberExpression" && isOpenKey(target)) {
+    const path = pathOf(target.object);
+    if (path?.length === 1 && !writes.has(path[0]!)) writes.set(path[0]!, target);
+    return;
+  }
   const value = bare(right);
-  if (target.type === "MemberExpression" && isOpenKey(target)) seen.write ??= target;
-  // `at = at[key]` goes down a path.
-  if (
-    target.type === "Identifier" &&
-    value.type === "MemberExpression" &&
-    isOpenKey(value) &&
-    pathOf(value.object)?.join(".") === target.name
-  )
-    seen.descends = true;
+  if (target.type !== "Identifier" || value.type !== "MemberExpression" || !isOpenKey(value))
+    return;
+  if (pathOf(value.object)?.join(".") === target.name) descends.add(target.name);
 }
 
 /** `target[key]` with a key that is neither a constant nor a number that was counted. */
