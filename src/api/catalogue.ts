@@ -7,6 +7,7 @@ import type { Input, Operation, Output, RawInput } from "#api/operation.ts";
 import * as secrets from "#api/secrets.ts";
 import * as services from "#api/services.ts";
 import * as tenants from "#api/tenants.ts";
+import * as upgrades from "#api/upgrades.ts";
 
 export const catalogue = {
   Deploy: services.deploy,
@@ -18,6 +19,10 @@ export const catalogue = {
   Call: services.call,
   Cast: services.cast,
   Validate: services.validate,
+  ListRevisions: upgrades.listRevisions,
+  GetRevision: upgrades.getRevision,
+  DiffRevisions: upgrades.diffRevisions,
+  Rollback: upgrades.rollback,
   Logs: services.logs,
   StoreSecret: secrets.store,
   RotateSecret: secrets.rotate,

@@ -356,10 +356,14 @@ const spec = {
 };
 
 /** What only an update takes. */
-const change = {
+export const change = {
   message: field(
     19,
     z.string().max(500).optional().describe("Why; kept in the history of revisions."),
+  ),
+  dry_run: field(
+    21,
+    z.boolean().optional().describe("Change nothing; the answer's `plan` says what would happen."),
   ),
   self_test: field(
     22,
@@ -402,7 +406,36 @@ const deployed = z.strictObject({
   ),
 });
 
-const updated = deployed.extend({
+export const difference = z
+  .strictObject({
+    path: field(1, z.string()),
+    before: field(2, z.string().optional()),
+    after: field(3, z.string().optional()),
+  })
+  .meta({ title: "Difference" });
+
+const plan = z.strictObject({
+  from_revision: field(1, z.string()),
+  problems: field(
+    2,
+    z.array(z.string()).describe("Why it would be refused; empty: it would be done."),
+  ),
+  findings: field(3, z.array(finding)),
+  files: field(4, z.array(z.string()).describe("`added path`, `removed path`, `changed path`.")),
+  settings: field(5, z.array(difference).describe("By path; values as JSON.")),
+  state: field(
+    6,
+    z
+      .array(difference)
+      .describe("Parts of the state that come, go or change their type through codeChange."),
+  ),
+  state_bytes: field(
+    7,
+    z.int().optional().describe("The migrated state, encoded; absent when it was not tried."),
+  ),
+});
+
+export const updated = deployed.extend({
   pause_ms: field(
     7,
     z.number().optional().describe("How long messages waited for the hand-over, milliseconds."),
@@ -412,6 +445,7 @@ const updated = deployed.extend({
     9,
     z.int().optional().describe("How long the watchdog looks at the new revision from now on."),
   ),
+  plan: field(10, plan.optional().describe("Of a dry run: what would happen.")),
 });
 
 export const deploy = unary({

@@ -2,7 +2,7 @@
 import type { CommandSpec } from "#cli/command-spec.ts";
 import { call, cast } from "#cli/commands/call.ts";
 import { config } from "#cli/commands/config.ts";
-import { deploy, update, validate } from "#cli/commands/deploy.ts";
+import { deploy, validate } from "#cli/commands/deploy.ts";
 import { capabilities } from "#cli/commands/cap.ts";
 import { certs } from "#cli/commands/certs.ts";
 import { derived } from "#cli/commands/derived.ts";
@@ -13,6 +13,7 @@ import { logs } from "#cli/commands/logs.ts";
 import { getSecret, revokeSecret, rotateSecret, setSecret } from "#cli/commands/secrets.ts";
 import { start } from "#cli/commands/start.ts";
 import { tenants } from "#cli/commands/tenants.ts";
+import { diff, rollback, update } from "#cli/commands/upgrades.ts";
 
 export const commands: readonly CommandSpec[] = [
   start,
@@ -30,6 +31,10 @@ export const commands: readonly CommandSpec[] = [
   call,
   cast,
   logs,
+  derived("ListRevisions", "Services:", ["solo revisions counter"]),
+  derived("GetRevision", "Services:", ["solo revision counter r_0123456789abcdef --json"]),
+  diff,
+  rollback,
   derived("Restart", "Services:", ["solo restart counter"]),
   derived("Kill", "Services:", ["solo kill counter", "solo kill counter --force"]),
 

@@ -36,6 +36,7 @@ import { messageHandlers } from "#kernel/operations/messages.ts";
 import { secretHandlers } from "#kernel/operations/secrets.ts";
 import { serviceHandlers } from "#kernel/operations/services.ts";
 import { tenantHandlers } from "#kernel/operations/tenants.ts";
+import { upgradeHandlers } from "#kernel/operations/upgrades.ts";
 import {
   authoritySpec,
   cellsSpec,
@@ -242,6 +243,7 @@ export class Kernel implements AsyncDisposable {
       isOpen: () => state.phase === "open",
       handlers: {
         ...serviceHandlers({ clock, tenants, deployer, upgrades }),
+        ...upgradeHandlers({ clock, tenants, revisions, upgrades }),
         ...secretHandlers({ secrets }),
         ...messageHandlers({ tenants, logs }),
         ...eventHandlers({ events, store }),

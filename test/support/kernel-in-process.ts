@@ -18,6 +18,7 @@ import { prepareImage } from "#cell/image.ts";
 import { loadConfig } from "#config/load.ts";
 import { launchPlain, type Launcher } from "#kernel/cells/launcher.ts";
 import { Kernel } from "#kernel/kernel.ts";
+import type { Faults } from "#kernel/upgrades/faults.ts";
 import type { GatewayPart } from "#kernel/parts.ts";
 
 const CACHE_DIR = fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url));
@@ -29,6 +30,9 @@ export interface InProcessOptions {
   /** As environment variables set them. */
   readonly env?: Readonly<Record<string, string>>;
   readonly log?: Logger;
+  /** Kept afterwards when given; a fresh one otherwise. */
+  readonly dataDir?: string;
+  readonly faults?: Faults;
 }
 
 export interface InProcessKernel extends AsyncDisposable {
@@ -47,7 +51,7 @@ const launchWithoutWalls = async (): Promise<Launcher> =>
 export async function startInProcess(options: InProcessOptions = {}): Promise<InProcessKernel> {
   const { gateways = [], log = silentLogger } = options;
   const launch = options.launch ?? (await launchWithoutWalls());
-  const dataDir = mkdtempSync(join(tmpdir(), "solo-in-process-"));
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "solo-in-process-"));
   const env = { SOLO_LIMITS_SPARE_CELLS: "0", ...options.env, SOLO_DATA_DIR: dataDir };
   const loaded = loadConfig({ env, cwd: dataDir, readFile: refuseFiles });
   const kernel = await Kernel.start({
@@ -65,6 +69,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     ],
     compilerVersion: "test",
     gateways,
+    ...(options.faults !== undefined && { faults: options.faults }),
     onShutdown: () => {},
   });
   const ask: InProcessKernel["ask"] = (name, input, tenant) =>
@@ -82,7 +87,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       ),
     async [Symbol.asyncDispose]() {
       await kernel.stop({ reason: "test", drainMs: 0 });
-      rmSync(dataDir, { recursive: true, force: true });
+      if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }

@@ -1,4 +1,4 @@
-/** `solo deploy`, `solo update` and `solo validate`: source code in. */
+/** `solo deploy` and `solo validate`: source code in. */
 import { readFile } from "node:fs/promises";
 import type { OutputOf, RawInputOf } from "#api/catalogue.ts";
 import { EXIT, type Diagnostic } from "#base/errors.ts";
@@ -14,7 +14,7 @@ import type { Session } from "#cli/session.ts";
 import { UsageError } from "#cli/usage-error.ts";
 import { jsonObject } from "#cli/values.ts";
 
-const SOURCE = `The source is a file (.ts, .mts, .js, .mjs), a directory (every such file and .json
+export const SOURCE = `The source is a file (.ts, .mts, .js, .mjs), a directory (every such file and .json
 below it, without node_modules, dotfiles and links) or - for standard input.`;
 
 async function readSpec(session: Session, file: string): Promise<Partial<RawInputOf<"Deploy">>> {
@@ -25,7 +25,7 @@ async function readSpec(session: Session, file: string): Promise<Partial<RawInpu
   return jsonObject(text, file);
 }
 
-async function readInput(session: Session, { args, options }: Given, doing: string) {
+export async function readInput(session: Session, { args, options }: Given, doing: string) {
   const flags: SpecFlags = options;
   const [path] = args;
   const spec = flags.spec === undefined ? {} : await readSpec(session, flags.spec);
@@ -52,14 +52,14 @@ async function readInput(session: Session, { args, options }: Given, doing: stri
 
 type Finding = OutputOf<"Validate">["findings"][number];
 
-const asDiagnostic = ({ fix, end_line, end_column, ...finding }: Finding): Diagnostic => ({
+export const asDiagnostic = ({ fix, end_line, end_column, ...finding }: Finding): Diagnostic => ({
   ...finding,
   ...(fix !== undefined && { fix }),
   ...(end_line !== undefined && { end_line }),
   ...(end_column !== undefined && { end_column }),
 });
 
-async function printDeployed(session: Session, answer: OutputOf<"Deploy">): Promise<number> {
+export async function printDeployed(session: Session, answer: OutputOf<"Deploy">): Promise<number> {
   if (session.json) {
     await session.out.json(answer);
     return EXIT.OK;
@@ -100,7 +100,7 @@ async function printFindings(session: Session, answer: OutputOf<"Validate">): Pr
 
 const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-const positional = "[file_or_directory]";
+export const positional = "[file_or_directory]";
 const describe = (summary: string, more = ""): string => `${summary} ${more}\n\n${SOURCE}`;
 
 export const deploy: CommandSpec = {
@@ -119,21 +119,6 @@ export const deploy: CommandSpec = {
     const input = await readInput(session, given, "deploying");
     const client = await session.client();
     return printDeployed(session, await client.deploy(input, session.request));
-  },
-};
-
-export const update: CommandSpec = {
-  name: "update",
-  heading: "Services:",
-  summary: operations.Update.summary,
-  description: describe(operations.Update.summary, operations.Update.description),
-  positional,
-  options: specOptions(),
-  examples: ["solo update counter.ts"],
-  async run(session, given) {
-    const input = await readInput(session, given, "updating");
-    const client = await session.client();
-    return printDeployed(session, await client.update(input, session.request));
   },
 };
 

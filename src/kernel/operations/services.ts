@@ -7,6 +7,7 @@ import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
+import type { Plan } from "#kernel/upgrades/plan.ts";
 import type { Changed, Upgrades } from "#kernel/upgrades/upgrades.ts";
 
 const DEFAULT_PAGE = 100;
@@ -31,10 +32,17 @@ export const serviceHandlers = ({
 }: ServiceParts): ServiceHandlers => ({
   Deploy: async (input, asked) =>
     deployed(await deployer.deploy(keyOf(input, asked), input, asked.principal!)),
-  Update: async ({ message, self_test: selfTest, ...input }, asked) =>
-    updated(
-      await upgrades.update(keyOf(input, asked), input, asked.principal!, { message, selfTest }),
-    ),
+  Update: async ({ message, self_test: selfTest, dry_run, ...input }, asked) => {
+    const key = keyOf(input, asked);
+    if (dry_run === true) {
+      const begun = clock.now();
+      const service = tenants.get(key);
+      const plan = await upgrades.plan(service, upgrades.specOf(service, input), "update");
+      return planned(service, plan, clock.now() - begun);
+    }
+    const wish = { message, selfTest };
+    return updated(await upgrades.update(key, input, asked.principal!, wish));
+  },
   Validate: async (input, asked) => {
     const judged = await deployer.validate(keyOf(input, asked), input, asked.principal!);
     const { revision, findings, allowed, problems } = judged;
@@ -75,6 +83,28 @@ export const updated = ({ swapped, probationMs, ...rest }: Changed): OutputOf<"U
   }),
   ...(probationMs !== undefined && { probation_ms: probationMs }),
 });
+
+/** The answer of a dry run: the service as it is, and the plan. */
+export function planned(service: Service, plan: Plan, tookMs: number): OutputOf<"Update"> {
+  const { state } = plan;
+  return {
+    tenant_id: service.key.tenant,
+    service_id: service.key.service,
+    revision: plan.revision,
+    state: service.state,
+    instance_id: service.instances[0]?.id ?? "",
+    started_in_ms: Math.round(tookMs * 1000) / 1000,
+    plan: {
+      from_revision: plan.fromRevision,
+      problems: [...plan.problems],
+      findings: plan.diagnostics.map((each) => ({ ...each })),
+      files: plan.files.map(({ change, path }) => `${change} ${path}`),
+      settings: plan.settings.map(({ setting: path, ...values }) => ({ path, ...values })),
+      state: (state?.changes ?? []).map((each) => ({ ...each })),
+      ...(state !== undefined && { state_bytes: state.bytes }),
+    },
+  };
+}
 
 function deployed({ service, startedInMs, warnings }: Deployed): OutputOf<"Deploy"> {
   const { key, revision, state, instances } = service;

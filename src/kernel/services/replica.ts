@@ -289,6 +289,10 @@ export class Replica {
     this.#held = true;
   }
 
+  get isHeld(): boolean {
+    return this.#held;
+  }
+
   release(): void {
     this.#held = false;
     this.#pump();

@@ -5,6 +5,7 @@
  * 1. Nothing that it does stays: it may read the service's kv, and reaches nothing else.
  */
 import { newInstanceId } from "#base/ids.ts";
+import { adoptionError } from "#kernel/deploy-errors.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import { Instance } from "#kernel/services/instance.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
@@ -30,8 +31,16 @@ export interface Rehearsed {
   readonly shapes: StateShapes | undefined;
 }
 
-/** Rejects with what the service threw, as an InstanceCrash, or with a typed error. */
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
+  const { revision, powers } = options;
+  try {
+    return await run(options);
+  } catch (error) {
+    throw await adoptionError({ error, revision, powers });
+  }
+}
+
+async function run(options: RehearsalOptions): Promise<Rehearsed> {
   const { service, replica, revision, adoption, powers, hostApi } = options;
   const { cells, clock, logs } = powers;
   const { key } = service;

@@ -9,7 +9,7 @@ import type { Capability } from "#capability/capability.ts";
 import { SoloError, toSoloError } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
 import { deploymentOp } from "#deploy/deployments.ts";
-import type { Revisions, RevisionAction } from "#deploy/revisions.ts";
+import type { NewEntry, RevisionAction, Revisions } from "#deploy/revisions.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import {
   resolveSpec,
@@ -29,10 +29,16 @@ import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/upgrades/faults.ts";
 import type { Performance, Regression } from "#kernel/upgrades/probation.ts";
+import { planOf, type Plan } from "#kernel/upgrades/plan.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
-import { DRAIN_MS, swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
+import {
+  DRAIN_MS,
+  swap,
+  type Handed,
+  type SwapOptions,
+  type Swapped,
+} from "#kernel/upgrades/swap.ts";
 import { performanceOf, Probation } from "#kernel/upgrades/watchdog.ts";
-import type { KvOp } from "#storage/protocol.ts";
 
 const UPDATABLE: ReadonlySet<ServiceState> = new Set(["running", "quarantined", "stopped"]);
 const MAX_DETAIL_CHARS = 2000;
@@ -63,6 +69,8 @@ export interface Changed extends Deployed {
   readonly probationMs?: number;
 }
 
+type Reason = Pick<NewEntry, "by" | "action" | "message">;
+
 interface Change extends Wish {
   readonly action: RevisionAction;
   readonly by: Capability;
@@ -79,11 +87,11 @@ export class Upgrades {
 
   /** Replaces a running service's code and keeps its state, its messages and its name. */
   update(key: ServiceKey, input: SpecInput, by: Capability, wish: Wish = {}): Promise<Changed> {
-    const { deployer, tenants, defaults, powers } = this.#options;
+    const { deployer, tenants, powers } = this.#options;
     const begun = powers.clock.now();
     return deployer.exclusively(key, async () => {
       const service = tenants.get(key);
-      const spec = resolveSpec(input, { ...defaults(key.tenant), current: service.spec });
+      const spec = this.specOf(service, input);
       if (input.secrets !== undefined) deployer.mustHaveSecrets({ key, spec, by });
       return this.#change(service, spec, { ...wish, action: "update", by, begun });
     });
@@ -115,6 +123,20 @@ export class Upgrades {
     throw new SoloError("conflict", `${key.service} has no revision before the current one.`, {
       hint: `See GET /services/${key.service}/revisions for those there are.`,
     });
+  }
+
+  /** What the service would be made of after an update with `input`. */
+  specOf(service: Service, input: SpecInput): ServiceSpec {
+    const defaults = this.#options.defaults(service.key.tenant);
+    return resolveSpec(input, { ...defaults, current: service.spec });
+  }
+
+  /** What a change to `spec` would do; a copy of it takes the present state over. */
+  plan(service: Service, spec: ServiceSpec, action: RevisionAction): Promise<Plan> {
+    const wish = { shapes: true, selfTest: true };
+    const rehearsal = (revision: Revision) => this.rehearse(service, revision, wish);
+    const accept = () => this.#accept(spec, { action }, service.key);
+    return planOf({ service, spec, accept, rehearse: rehearsal });
   }
 
   /** Milliseconds until the current revision is trusted; undefined when it is. */
@@ -201,7 +223,11 @@ export class Upgrades {
   }
 
   /** What was accepted once may come back, whatever the rules say by now. */
-  async #accept(spec: ServiceSpec, { action }: Change, { tenant }: ServiceKey): Promise<Accepted> {
+  async #accept(
+    spec: ServiceSpec,
+    { action }: Pick<Change, "action">,
+    { tenant }: ServiceKey,
+  ): Promise<Accepted> {
     const { sources } = this.#options;
     if (action !== "rollback") return sources.accept(spec, tenant);
     return { modules: await sources.recorded(spec), warnings: [] };
@@ -229,7 +255,11 @@ export class Upgrades {
         change.action === "rollback"
           ? this.#back(service, replica)
           : present(replica, "codeChange"),
-      record: (snapshots) => this.#record(service, revision, snapshots, change),
+      record: this.#recorder(service, revision, {
+        by: change.by.id,
+        action: change.action,
+        message: change.message,
+      }),
     });
   }
 
@@ -249,37 +279,25 @@ export class Upgrades {
     return { state, via: "as_it_is" };
   }
 
-  async #record(
-    service: Service,
-    revision: Revision,
-    snapshots: Parameters<Snapshots["saveAll"]>[0],
-    why: {
-      readonly action: RevisionAction;
-      readonly by: string | Capability;
-      message?: string | undefined;
-    },
-  ): Promise<void> {
+  /** What is written in one batch when `revision` becomes current. What can be read before
+   *  anybody has to wait is read now. */
+  #recorder(service: Service, revision: Revision, why: Reason): SwapOptions["record"] {
+    const { revisions, snapshots, powers } = this.#options;
     const { key, deployedAtMs } = service;
-    const deployment = deploymentOp({
-      key,
-      deployedAtMs,
-      revision: revision.id,
-      spec: revision.spec,
-      quarantined: false,
-      capabilities: revision.handles.map(({ id }) => id),
-    });
-    const history = await this.#options.revisions.became(
-      key,
-      {
+    const entry = { ...why, revision: revision.id, atMs: powers.clock.wallMs() };
+    const history = revisions.became(key, entry, revision.spec);
+    history.catch(() => {}); // told to whoever records
+    return async (states) => {
+      const deployment = deploymentOp({
+        key,
+        deployedAtMs,
         revision: revision.id,
-        atMs: this.#options.powers.clock.wallMs(),
-        by: typeof why.by === "string" ? why.by : why.by.id,
-        action: why.action,
-        message: why.message,
-      },
-      revision.spec,
-    );
-    await this.#options.snapshots.saveAll(snapshots, [deployment, ...history] satisfies KvOp[]);
+        spec: revision.spec,
+        quarantined: false,
+        capabilities: revision.handles.map(({ id }) => id),
+      });
+      await snapshots.saveAll(states, [deployment, ...(await history)]);
+    };
   }
 
   /** Watches the new revision, if there is a measure and a way back. */
@@ -419,8 +437,7 @@ export class Upgrades {
       drain: policy !== "restore_old",
       evenIfDown: true,
       stateOf,
-      record: (snapshots) =>
-        this.#record(service, previous, snapshots, { action: "rollback", by: "watchdog", message }),
+      record: this.#recorder(service, previous, { action: "rollback", by: "watchdog", message }),
     });
   }
 

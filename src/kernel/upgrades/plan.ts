@@ -1,0 +1,57 @@
+/** What an update or rollback would do, with nothing done: a dry run. */
+import { toSoloError, type Diagnostic } from "#base/errors.ts";
+import { revisionOf, type ServiceSpec } from "#deploy/spec.ts";
+import { newRevision, type Revision } from "#kernel/services/revision.ts";
+import type { Service } from "#kernel/services/service.ts";
+import type { Accepted } from "#kernel/sources.ts";
+import {
+  fileChanges,
+  settingChanges,
+  shapeChanges,
+  type FileChange,
+  type SettingChange,
+  type ShapeChange,
+} from "#kernel/upgrades/differences.ts";
+import type { Rehearsed } from "#kernel/upgrades/rehearsal.ts";
+
+export interface Plan {
+  readonly revision: string;
+  readonly fromRevision: string;
+  readonly files: readonly FileChange[];
+  readonly settings: readonly SettingChange[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** Why it would be refused; none: it would be done. */
+  readonly problems: readonly string[];
+  /** What codeChange makes of the present state; undefined when it was not tried. */
+  readonly state: { readonly bytes: number; readonly changes: readonly ShapeChange[] } | undefined;
+}
+
+export async function planOf(options: {
+  readonly service: Service;
+  readonly spec: ServiceSpec;
+  readonly accept: () => Promise<Accepted>;
+  readonly rehearse: (revision: Revision) => Promise<Rehearsed>;
+}): Promise<Plan> {
+  const { service, spec, accept, rehearse } = options;
+  const plan = {
+    revision: revisionOf(spec),
+    fromRevision: service.revision,
+    files: fileChanges(service.spec, spec),
+    settings: settingChanges(service.spec, spec),
+    diagnostics: [] as Diagnostic[],
+    problems: [] as string[],
+    state: undefined,
+  };
+  try {
+    const { modules, warnings } = await accept();
+    plan.diagnostics.push(...warnings);
+    const running = service.instances.length > 0;
+    if (!running || plan.revision === plan.fromRevision) return plan;
+    const { state, shapes } = await rehearse(newRevision({ spec, modules, handles: [] }));
+    const changes = shapes === undefined ? [] : shapeChanges(shapes);
+    return { ...plan, state: { bytes: Buffer.byteLength(state), changes } };
+  } catch (error) {
+    const { message, options: more } = toSoloError(error);
+    return { ...plan, diagnostics: more.diagnostics ?? plan.diagnostics, problems: [message] };
+  }
+}

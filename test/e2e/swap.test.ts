@@ -1,0 +1,271 @@
+/** Swaps that fail at every step, under load, and beside everything else that can happen. */
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SoloError } from "#base/errors.ts";
+import type { Faults, SwapStep } from "#kernel/upgrades/faults.ts";
+import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
+import { swapUnderLoad } from "../faults/swap-load.ts";
+import { until } from "../support/until.ts";
+
+let solo: InProcessKernel;
+let between: Faults = () => {};
+beforeAll(async () => {
+  solo = await startInProcess({ faults: (step) => between(step) });
+});
+afterAll(() => solo[Symbol.asyncDispose]());
+
+const tenant = "swap";
+const deploy = (service_id: string, code: string, more: object = {}) =>
+  solo.ask("Deploy", { service_id, code, watchdog: { enabled: false }, ...more }, tenant);
+const update = (service_id: string, code: string, more: object = {}) =>
+  solo.ask("Update", { service_id, code, ...more }, tenant);
+const call = (service: string, name: string, ...args: unknown[]) =>
+  solo.call(tenant, service, name, ...args);
+const statusOf = (service_id: string) => solo.ask("Status", { service_id }, tenant);
+
+/** A counter that also remembers the way that its state has come. */
+const counter = (version: number, more = "") => `export default { version: "${version}",
+  init: () => ({ n: 0, v: ${version} }), ${more}
+  codeChange: (old, from) => ({ ...old, v: ${version}, from }),
+  calls: { add: (solo) => (solo.state.n += 1), look: (solo) => solo.state,
+    async slow(solo, ms) { await solo.sleep(ms); return solo.state.v; },
+    die() { throw new Error("asked to"); } },
+};`;
+
+describe("a revision that cannot take over leaves the old one serving, with its state", () => {
+  const bad: [string, string, object][] = [
+    [
+      "codeChange throws",
+      counter(2, "checkState() {},").replace("({ ...old", "(no.such, { ...old"),
+      { code: "startup_failed" },
+    ],
+    [
+      "codeChange never ends",
+      counter(2).replace("({ ...old, v: 2, from })", "{ for (;;); }"),
+      { code: "startup_timeout" },
+    ],
+    [
+      "codeChange waits for ever",
+      counter(2).replace("({ ...old, v: 2, from })", "new Promise(() => {})"),
+      { code: "startup_timeout" },
+    ],
+    [
+      "codeChange returns what cannot be kept",
+      counter(2).replace("...old,", "...old, f: () => 1,"),
+      { code: "startup_failed" },
+    ],
+    [
+      "codeChange returns too much",
+      counter(2).replace("...old,", "...old, big: 'x'.repeat(70000),"),
+      { code: "startup_failed" },
+    ],
+    [
+      "checkState says no",
+      counter(2, "checkState: (state) => state.n > 5,"),
+      { code: "startup_failed" },
+    ],
+    [
+      "checkState throws",
+      counter(2, "checkState() { throw new Error('no'); },"),
+      { code: "startup_failed" },
+    ],
+    [
+      "selfTest fails",
+      counter(2, "selfTest(solo) { if (solo.state.v !== 3) throw new Error('v'); },"),
+      { code: "startup_failed" },
+    ],
+    [
+      "selfTest reaches outside",
+      counter(2, "selfTest: (solo) => solo.kv.put('a', 1),"),
+      { code: "startup_failed" },
+    ],
+    ["the module throws", `throw new Error("no"); ${counter(2)}`, { code: "startup_failed" }],
+  ];
+  const limits = { state_bytes: 65_536 };
+  const restart_limits = { code_change_timeout_ms: 300, startup_timeout_ms: 2000 };
+  test.each(bad)("%s", async (what, code, refusal) => {
+    const id = what.replaceAll(" ", "-");
+    await deploy(id, counter(1), { limits });
+    await call(id, "add");
+    const before = await statusOf(id);
+    await expect(update(id, code, { restart_limits })).rejects.toMatchObject(refusal);
+    expect(await call(id, "look")).toEqual({ n: 1, v: 1 });
+    const { revision, instance_id } = await statusOf(id);
+    expect([revision, instance_id]).toEqual([before.revision, before.instance_id]);
+    expect(await call(id, "add")).toBe(2);
+    await expect(update(id, counter(3))).resolves.toMatchObject({ state: "running" });
+    expect(await call(id, "look")).toEqual({ n: 2, v: 3, from: "1" });
+  });
+
+  test("the old state cannot be told", async () => {
+    const id = "untold";
+    await deploy(id, counter(1).replace("v: 1 })", "v: 1, f: () => 1 })"));
+    await expect(update(id, counter(2))).rejects.toMatchObject({ code: "service_error" });
+    expect(await call(id, "add")).toBe(1);
+  });
+
+  test("self_test asks for a selfTest that is not there; one that passes sees a copy", async () => {
+    const id = "tested";
+    await deploy(id, counter(1));
+    await call(id, "add");
+    await expect(update(id, counter(2), { self_test: true })).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
+    const selfTest =
+      "async selfTest(solo) { solo.state.n = 99; return (await solo.kv.get('x')) === undefined; },";
+    await update(id, counter(3, selfTest), { self_test: true });
+    expect(await call(id, "look")).toMatchObject({ n: 1, v: 3 });
+  });
+});
+
+describe("meanwhile", () => {
+  test("an update during an update is refused, and a kill waits for neither", async () => {
+    await deploy("two", counter(1));
+    const slow = call("two", "slow", 150);
+    const first = update("two", counter(2));
+    await expect(update("two", counter(3))).rejects.toMatchObject({ code: "conflict" });
+    await expect(solo.ask("Kill", { service_id: "two" }, tenant)).rejects.toMatchObject({
+      code: "conflict",
+    });
+    expect(await slow).toBe(1);
+    await expect(first).resolves.toMatchObject({ state: "running" });
+    expect(await call("two", "look")).toMatchObject({ v: 2 });
+  });
+
+  test("a crash of the old revision while it is held comes too late to matter", async () => {
+    await deploy("late", counter(1), { persistence: "durable" });
+    await call("late", "add");
+    const { instance_id } = await statusOf("late");
+    between = async (step) => {
+      if (step !== "told") return;
+      const [instance] = [...solo.kernel.tenants.all()].find(
+        ({ key }) => key.service === "late",
+      )!.instances;
+      instance!.kill();
+    };
+    await update("late", counter(2)).finally(() => (between = () => {}));
+    expect(await call("late", "look")).toEqual({ n: 1, v: 2, from: "1" });
+    expect((await statusOf("late")).instance_id).not.toBe(instance_id);
+  });
+
+  test("messages wait with their own deadlines", async () => {
+    await deploy("waits", counter(1));
+    const held = Promise.withResolvers<void>();
+    between = (step) => (step === "told" ? held.promise : undefined);
+    const swapping = update("waits", counter(2));
+    await until(
+      () => solo.kernel.tenants.get({ tenant, service: "waits" } as never).replicas[0]!.isHeld,
+      "the hold",
+    );
+    const late = solo.ask("Call", { service_id: "waits", name: "add", timeout_ms: 50 }, tenant);
+    await expect(late).rejects.toMatchObject({ code: "deadline_exceeded" });
+    const patient = call("waits", "slow", 0);
+    held.resolve();
+    await swapping.finally(() => (between = () => {}));
+    expect(await patient).toBe(2);
+  });
+
+  test("timers run on into the new revision", async () => {
+    const ticking = (version: number) =>
+      counter(version).replace(
+        "calls: {",
+        "info(solo) { solo.state.n += 100; }, calls: { async start(solo) { await solo.after(400, 1); },",
+      );
+    await deploy("ticks", ticking(1));
+    await call("ticks", "start");
+    await update("ticks", ticking(2));
+    await until(
+      async () => ((await call("ticks", "look")) as { n: number }).n === 100,
+      "the timer",
+    );
+  });
+
+  test("a response that is under way is finished by the old revision, and cut off when it is late", async () => {
+    const streaming = (
+      version: number,
+    ) => `export default { version: "${version}", concurrent: true,
+      async fetch(request) {
+        let n = 0;
+        const body = new ReadableStream({ async pull(controller) {
+          if (n === 3) return controller.close();
+          await new Promise((resolve) => setTimeout(resolve, 150));
+          controller.enqueue(new TextEncoder().encode("${version}" + n++));
+        } });
+        return new Response(body);
+      }, calls: { which: () => ${version} } };`;
+    await deploy("streams", streaming(1));
+    const { body } = await solo.ingress(tenant, "streams");
+    await update("streams", streaming(2));
+    expect(await call("streams", "which")).toBe(2);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of body!) chunks.push(chunk);
+    expect(Buffer.concat(chunks).toString()).toBe("101112");
+  });
+});
+
+test(
+  "200 swaps under load: nothing lost, nothing failed, nothing in another order",
+  { timeout: 120_000 },
+  async () => {
+    const seen = await swapUnderLoad(solo, { swaps: 200, service: "load" });
+    expect(seen).toMatchObject({ failed: 0, lost: 0, reordered: 0 });
+    expect(seen.sent).toBeGreaterThan(200);
+  },
+);
+
+test(
+  "the model: whatever fails at whatever step, one revision serves with the state that was acknowledged",
+  { timeout: 60_000 },
+  async () => {
+    const steps: SwapStep[] = ["warmed", "held", "told", "adopted"];
+    type Op = { kind: "add" | "swap" | "die" | "bad" | "fail"; step?: SwapStep };
+    const op = fc.oneof(
+      fc.constant<Op>({ kind: "add" }),
+      fc.constant<Op>({ kind: "swap" }),
+      fc.constant<Op>({ kind: "die" }),
+      fc.constant<Op>({ kind: "bad" }),
+      fc.constantFrom(...steps).map((step): Op => ({ kind: "fail", step })),
+    );
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(op, { minLength: 1, maxLength: 10 }), async (ops) => {
+        const id = `model-${(run += 1)}`;
+        await deploy(id, counter(1), {
+          persistence: "durable",
+          restart_limits: { max_restarts: 1000, max_seconds: 1 },
+        });
+        const model = { n: 0, v: 1 };
+        let next = 1;
+        for (const each of ops) {
+          next += 1;
+          if (each.kind === "add") {
+            expect(await call(id, "add")).toBe((model.n += 1));
+          } else if (each.kind === "swap") {
+            await whenRunning(id);
+            await update(id, counter(next));
+            model.v = next;
+          } else if (each.kind === "die") {
+            await expect(call(id, "die")).rejects.toMatchObject({ code: "service_crashed" });
+            await whenRunning(id);
+          } else if (each.kind === "bad") {
+            await whenRunning(id);
+            await expect(update(id, counter(next, "checkState: () => false,"))).rejects.toThrow();
+          } else {
+            await whenRunning(id);
+            between = (step) => {
+              if (step === each.step) throw new SoloError("unavailable", "A fault.");
+            };
+            await expect(update(id, counter(next))).rejects.toMatchObject({ code: "unavailable" });
+            between = () => {};
+          }
+          expect(await call(id, "look")).toMatchObject(model);
+        }
+        await solo.ask("Kill", { service_id: id, force: true }, tenant);
+      }),
+      { numRuns: 12 },
+    );
+  },
+);
+
+const whenRunning = (id: string) =>
+  until(async () => (await statusOf(id)).state === "running", `${id} to run`);
