@@ -30,11 +30,14 @@ export interface KernelSetup {
   readonly dataDir?: string;
   /** Where a CPU profile of the kernel goes. */
   readonly profileDir?: string | undefined;
+  /** Beside the usual limits. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startKernel({
   dataDir: given,
   profileDir,
+  env = {},
 }: KernelSetup = {}): Promise<BenchKernel> {
   const dataDir = given ?? temporaryDirectory();
   const started = startProcess({
@@ -54,7 +57,7 @@ export async function startKernel({
       `--import=${new URL("probe.ts", import.meta.url).href}`,
       ...(profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`]),
     ],
-    env: LIMITS,
+    env: { ...LIMITS, ...env },
   });
   const { http, grpc } = await addresses(dataDir, started);
   const ask = async (question: "watch" | "read") => {

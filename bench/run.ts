@@ -18,6 +18,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
   "in-process": () => import("./measure/in-process.ts"),
   restart: () => import("./measure/restart.ts"),
   many: () => import("./measure/many.ts"),
+  mtls: () => import("./measure/mtls.ts"),
   events: () => import("./events.ts"),
   vault: () => import("./measure/vault.ts"),
   "fan-out": () => import("./measure/fan-out.ts"),
@@ -25,7 +26,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
 };
 
 const NOT_MEASURED = [
-  "Not measured: TLS, several tenants under load at once, large payloads, real networks, hours",
+  "Not measured: TLS handshakes, several tenants under load at once, large payloads, real networks, hours",
   "of running. Load generator, kernel, cells and peers share the same cores, so rates are of the",
   "whole machine, generator included.",
 ];

@@ -4,7 +4,7 @@
  * a multiple of its processor time.
  */
 import { once } from "node:events";
-import { connect, type ClientHttp2Session } from "node:http2";
+import { connect, type ClientHttp2Session, type SecureClientSessionOptions } from "node:http2";
 import { closedLoop, type LoopResult } from "./closed-loop.ts";
 import { soloService, type CallAnswer, type CallRequest } from "./grpc-client.ts";
 import type { Endpoint } from "./http-connection.ts";
@@ -14,6 +14,8 @@ const MAX_CONNECTIONS = 4;
 export interface GrpcLoad {
   readonly at: Endpoint;
   readonly token: string;
+  /** TLS, with a client certificate; plain HTTP/2 unless given. */
+  readonly tls?: SecureClientSessionOptions;
   readonly request: CallRequest;
   readonly expected: CallAnswer;
   readonly clients: number;
@@ -24,6 +26,7 @@ export interface GrpcLoad {
 export async function grpcLoad({
   at,
   token,
+  tls,
   request,
   expected,
   ...time
@@ -41,7 +44,7 @@ export async function grpcLoad({
     expected: framed(responseSerialize(expected)),
   };
   const count = Math.min(time.clients, MAX_CONNECTIONS);
-  const sessions = await Promise.all(Array.from({ length: count }, () => open(at)));
+  const sessions = await Promise.all(Array.from({ length: count }, () => open(at, tls)));
   try {
     return await closedLoop({
       ...time,
@@ -66,8 +69,12 @@ function framed(message: Buffer): Buffer {
   return Buffer.concat([prefix, message]);
 }
 
-async function open({ host, port }: Endpoint): Promise<ClientHttp2Session> {
-  const session = connect(`http://${host}:${port}`);
+async function open(
+  { host, port }: Endpoint,
+  tls: SecureClientSessionOptions | undefined,
+): Promise<ClientHttp2Session> {
+  const session =
+    tls === undefined ? connect(`http://${host}:${port}`) : connect(`https://${host}:${port}`, tls);
   await once(session, "connect");
   // A broken session ends its streams, and they say so.
   session.on("error", () => {});
