@@ -84,6 +84,23 @@ const undisturbed = async (work: () => Promise<void>) => {
 };
 
 describe("when the storage thread dies", () => {
+  test("the vault is open again on the new one, and an exchange of its key that was cut short ends", async () => {
+    const names = Array.from({ length: 450 }, (_, n) => `k${n}`);
+    await Promise.all(names.map((name) => solo.ask("StoreSecret", { name, value: `of ${name}` })));
+    const since = solo.kernel.events.head();
+    const rotation = solo.ask("RotateMasterKey", {}).then(
+      () => "done",
+      (error: SoloError) => error.code,
+    );
+    await thread("solo-storage").terminate();
+    expect(["done", "unavailable"]).toContain(await rotation);
+    await restarted(["vault"], since);
+    await until(async () => !(await solo.ask("VaultStatus", {})).rotating, "the exchange to end");
+    for (const name of names)
+      expect((await solo.ask("RetrieveSecret", { name })).value).toBe(`of ${name}`);
+    expect(await solo.ask("VaultStatus", {})).toMatchObject({ ok: true, damaged: [] });
+  });
+
   test("it and what comes after it run again, on the same port, and services do not notice", () =>
     undisturbed(async () => {
       const since = solo.kernel.events.head();
