@@ -60,7 +60,7 @@ function notPublic(
     ...(listed ? [] : [`the machine's owner lists ${host} in security.egress_private_hosts`]),
   ];
   const hint =
-    steps.length === 0
+    address === undefined && !isInternal(kind)
       ? `A name may not lead there; list and request the address itself.`
       : `If it shall be reached: ${steps.join(", and ")}.`;
   return new SoloError("permission_denied", detail, { hint });

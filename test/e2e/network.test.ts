@@ -1,7 +1,7 @@
 /** The fetch of services, through a real kernel, to servers on loopback that stand for the world. */
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startKernel, until } from "../support/kernel.ts";
 import { world } from "../egress/support.ts";
 
@@ -60,8 +60,14 @@ const code = `export default { concurrent: true, calls: {
 
 const tenant = kernel.tenant("net");
 const connect = (...hosts: string[]) => [{ resources: hosts.map((host) => `net:${host}`) }];
-await tenant.deploy({ service_id: "none", code });
-await tenant.deploy({ service_id: "net", code, capabilities: connect(`127.0.0.1:${server.port}`) });
+beforeAll(async () => {
+  await tenant.deploy({ service_id: "none", code });
+  await tenant.deploy({
+    service_id: "net",
+    code,
+    capabilities: connect(`127.0.0.1:${server.port}`),
+  });
+});
 
 describe("what a service may reach:", () => {
   test("nothing, unless its deploy says so; the refusal tells what to add", async () => {

@@ -83,6 +83,16 @@ const codeOf = (act: () => unknown): string => {
   return "ok";
 };
 
+const codeAndHint = (act: () => unknown): unknown[] => {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof SoloError) return [error.code, error.options.hint];
+    throw error;
+  }
+  return [];
+};
+
 describe("an IPv4 address", () => {
   test("is public exactly if no special-purpose registry entry holds it", () => {
     for (const n of edges4)
@@ -292,5 +302,12 @@ describe("an address that is not public", () => {
       expect(hint).toContain("net:db.internal:8080");
       expect(hint).toContain("security.egress_private_hosts");
     }
+    const metadata = codeAndHint(() =>
+      nothing.admit(target, ["169.254.169.254"], { named: false }),
+    );
+    expect(metadata).toEqual([
+      "permission_denied",
+      "A name may not lead there; list and request the address itself.",
+    ]);
   });
 });
