@@ -33,7 +33,8 @@ export interface CapabilitiesOptions {
   readonly random: (bytes: number) => Uint8Array;
   /** Identifies the owner; without it the owner's capability can only be used as a handle. */
   readonly ownerToken?: string | undefined;
-  readonly defaultRatePerMinute?: number | undefined;
+  /** Of a capability that says none itself, and whose parent has none. */
+  readonly defaultRatePerMinute?: (() => number) | undefined;
 }
 
 export interface GrantRequest extends DeriveRequest {
@@ -98,7 +99,7 @@ export class Capabilities {
     this.unreadable = parts.unreadable;
     this.owner = parts.tree.owner;
     this.#uses = new UseLog(parts.table);
-    const { clock, random, defaultRatePerMinute = DEFAULT_RATE_PER_MINUTE } = options;
+    const { clock, random, defaultRatePerMinute = () => DEFAULT_RATE_PER_MINUTE } = options;
     this.#mint = new Mint({ ...parts, clock, random, defaultRatePerMinute });
   }
 

@@ -36,7 +36,7 @@ export interface MintOptions {
   readonly table: CapabilityTable;
   readonly clock: Clock;
   readonly random: (bytes: number) => Uint8Array;
-  readonly defaultRatePerMinute: number;
+  readonly defaultRatePerMinute: () => number;
 }
 
 export class Mint {
@@ -56,7 +56,12 @@ export class Mint {
     const now = this.#now();
     const { wallMs } = now;
     if (tree.get(parent.id) !== parent || hasEnded(parent, now)) throw ended(parent);
-    const terms = narrowTerms({ parent: parent.record, request, wallMs, defaultRatePerMinute });
+    const terms = narrowTerms({
+      parent: parent.record,
+      request,
+      wallMs,
+      defaultRatePerMinute: defaultRatePerMinute(),
+    });
     const label = checkedLabel(request.label ?? "");
     this.#mustHaveRoom(parent);
     const token = request.to.kind === "service" ? undefined : newToken(random);

@@ -30,7 +30,7 @@ export interface AuthorityOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly audit: CapabilityAudit;
-  readonly ratePerMinute: number;
+  readonly ratePerMinute: () => number;
 }
 
 /** Where the transport has proved nothing of who presents the capability, it is left out. */

@@ -181,7 +181,7 @@ export class Kernel implements AsyncDisposable {
       clock,
       log,
       audit,
-      ratePerMinute: config.security.rate_limit_per_capability,
+      ratePerMinute: () => config.security.rate_limit_per_capability,
     });
     const services = new ServiceAuthority({ capabilities: () => authority.capabilities, audit });
     const secrets = new Secrets({ store, events, clock, log, keys: options.masterKeys });

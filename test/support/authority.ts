@@ -32,7 +32,7 @@ export async function openAuthority(
     clock,
     log: silentLogger,
     audit,
-    ratePerMinute: 1000,
+    ratePerMinute: () => 1000,
   });
   await authority.open();
   return { authority, audit, recorded };
