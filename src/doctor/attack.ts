@@ -22,6 +22,8 @@ export interface Attack {
   readonly kind: AttackKind;
   /** TypeScript; its default export is the service. `calls.attack` is called once it runs. */
   readonly code: string;
+  /** What it is updated to before it is called. */
+  readonly update?: string;
   readonly expect: Expectation;
   /** What the deploy gives it; what every service has, unless given. */
   readonly capabilities?: readonly { readonly resources: string[] }[];

@@ -113,6 +113,7 @@ export class Ground {
   /** Deploys and calls; says what came of it, and what was wrong with that. */
   async #run({
     code,
+    update,
     expect,
     capabilities,
   }: Attack): Promise<{ outcome: string; problem?: string }> {
@@ -128,6 +129,12 @@ export class Ground {
         { timeoutMs: SETTLED_MS },
       ),
     );
+    if (refused.error === undefined && update !== undefined) {
+      const swapped = await answerOf(
+        this.#mallory.update({ service_id: ATTACKER, code: update }, { timeoutMs: SETTLED_MS }),
+      );
+      if (swapped.error !== undefined) return judge(expect, swapped.error.code, "refused");
+    }
     if (refused.error !== undefined) return judge(expect, refused.error.code, "refused");
     if (expect === "refused") return { outcome: "deployed", problem: "it was deployed" };
     const { value, error } = await answerOf(

@@ -44,6 +44,18 @@ export const lifecycles: readonly Attack[] = [
     "export default { init(solo: any) { if (solo.restored) throw new Error('no'); return {}; }, calls: { attack() { throw new Error('first'); } } };",
     "ended",
   ),
+  {
+    ...lifecycle("crashes only after a swap", called("return 1;"), "ended"),
+    update: called("throw new Error('only now');"),
+  },
+  {
+    ...lifecycle("loops in codeChange of a swap", called("return 1;"), "refused"),
+    update: "export default { codeChange() { for (;;); }, calls: { attack: () => 1 } };",
+  },
+  {
+    ...lifecycle("loops while it is loaded for a swap", called("return 1;"), "refused"),
+    update: loaded("for (;;);"),
+  },
   everyDay(
     lifecycle(
       "rejects later, with nobody there",

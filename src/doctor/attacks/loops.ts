@@ -58,6 +58,13 @@ export const loops: readonly Attack[] = [
     "contained",
   ),
   loop("loops in toJSON of its reply", called("return { toJSON() { for (;;); } };")),
+  loop(
+    "loops in what turns its reply into text or a number",
+    called(
+      "const on = () => { for (;;); }; return { toString: on, valueOf: on, [Symbol.toPrimitive]: on };",
+    ),
+    "contained",
+  ),
   loop("loops in then of its reply", called("return { then() { for (;;); } };")),
   loop(
     "loops in a proxy as its reply",
