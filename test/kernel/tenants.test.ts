@@ -60,6 +60,8 @@ describe("a tenant", () => {
     });
     await ask("Deploy", deploy("b"), "acme");
     expect(await mailbox()).toMatchObject({ value: 1000, own: false, from: "default" });
+    const { limits } = await ask("GetTenant", { tenant_id: "acme" });
+    expect(limits.filter(({ value }) => value === null)).toEqual([]);
   });
 
   test("cannot be given what the configuration would refuse; nothing of it is kept", async () => {

@@ -3,7 +3,7 @@ import type { OutputOf } from "#api/catalogue.ts";
 import type { Json } from "#api/operation.ts";
 import { SoloError } from "#base/errors.ts";
 import { tenantId, type TenantId } from "#base/ids.ts";
-import { TENANT_KEYS } from "#config/keys.ts";
+import { KEYS, TENANT_KEYS } from "#config/keys.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { Authority } from "#kernel/authority.ts";
 import type { Deployer } from "#kernel/deployer.ts";
@@ -93,7 +93,6 @@ function viewOf(
   { register, settings, tenants }: TenantParts,
 ): OutputOf<"GetTenant"> {
   const own = settings.live.tenants[tenant] as Readonly<Record<string, Json>> | undefined;
-  const shared = settings.live.limits as Readonly<Record<string, Json>>;
   const createdAtMs = register.createdAtMs(tenant);
   return {
     tenant_id: tenant,
@@ -101,16 +100,19 @@ function viewOf(
     ...(createdAtMs !== undefined && { created_at: new Date(createdAtMs).toISOString() }),
     limits: TENANT_KEYS.map(({ name }) => {
       const mine = own?.[name];
-      const key = mine === undefined ? `limits.${name}` : `tenants.${tenant}.${name}`;
-      return {
-        name,
-        value: mine ?? shared[name] ?? null,
-        own: mine !== undefined,
-        from: settings.from(key) ?? "default",
-      };
+      const key = mine === undefined ? sharedKey(name) : `tenants.${tenant}.${name}`;
+      const [{ value, from } = NO_VALUE] = settings.list(key);
+      return { name, value, own: mine !== undefined, from };
     }),
   };
 }
+
+const NO_VALUE = { value: null, from: "default" };
+
+/** What a tenant follows that has no value of its own: nearly always a limit. */
+const sharedKey = (name: string): string =>
+  (KEYS.find(({ path }) => path === `limits.${name}`) ?? KEYS.find((key) => key.name === name))
+    ?.path ?? name;
 
 /** Until none of the tenant's is in force; how many there were. */
 async function endCapabilities(
