@@ -53,6 +53,7 @@ export const catalogue = {
   SetConfig: config.setConfig,
   Health: kernel.health,
   Tree: kernel.tree,
+  BootReport: kernel.bootReport,
   Shutdown: kernel.shutdown,
 } as const satisfies Record<string, Operation>;
 

@@ -45,6 +45,48 @@ export const tree = unary({
   cli: { command: "tree" },
 });
 
+export const bootReport = unary({
+  name: "BootReport",
+  summary: "What came back after the kernel's start, what did not, and why.",
+  input: z.strictObject({}),
+  output: z.strictObject({
+    at: field(1, z.string().describe("When it began; UTC, ISO 8601.")),
+    took_ms: field(2, z.int()),
+    running: field(3, z.uint32().describe("Services that were started.")),
+    asleep: field(4, z.uint32().describe("Hibernated services: the next message wakes them.")),
+    missing: field(
+      5,
+      z.array(
+        z.strictObject({
+          service: field(1, z.string().describe("tenant/service")),
+          why: field(
+            2,
+            z
+              .enum(["failed", "held_back", "quarantined", "unreadable"])
+              .describe(
+                "failed: tried in vain. held_back: failed before, and waits for its next try. quarantined: left alone, as before. unreadable: its record is damaged.",
+              ),
+          ),
+          code: field(3, z.string().optional()),
+          detail: field(4, z.string()),
+          next_try_at: field(
+            5,
+            z.string().optional().describe("Without it, only a person can help."),
+          ),
+        }),
+      ),
+    ),
+  }),
+  permission: "admin",
+  resource: () => "kernel",
+  errors: ["unavailable"],
+  http: { method: "GET", path: "/boot" },
+  cli: {
+    command: "boot-report",
+    table: { rows: "missing", columns: ["service", "why", "code", "detail", "next_try_at"] },
+  },
+});
+
 export const shutdown = unary({
   name: "Shutdown",
   summary: "Drain, stop every service in an orderly way and end the kernel.",

@@ -34,6 +34,9 @@ export const SERVICE_STATES = [
   "hibernated",
 ] as const;
 
+/** A shorter idleness says nothing yet. */
+const MIN_IDLE_MS = 100;
+
 const restartLimits = z
   .strictObject({
     max_restarts: field(
@@ -325,6 +328,40 @@ const spec = {
       .optional()
       .describe(
         "Which instance takes a message: each in turn (round_robin), the one with the shortest mailbox (least_busy), or always the same one for the same key (key; the key is the call's `key` or the request's x-solo-key header). round_robin unless given.",
+      ),
+  ),
+  hibernation: field(
+    25,
+    z
+      .strictObject({
+        after_idle_ms: field(
+          1,
+          z
+            .uint32()
+            .max(2_147_483_647)
+            .refine((ms) => ms === 0 || ms >= MIN_IDLE_MS, {
+              error: `must be 0 (never) or at least ${MIN_IDLE_MS}`,
+            })
+            .optional()
+            .describe(
+              "Evict an instance that has had nothing to do for so long, keep its state, and wake it for the next message or timer; 0: never.",
+            ),
+        ),
+      })
+      .optional()
+      .describe(
+        "When an idle instance sleeps. Unless given: limits.hibernate_after_idle_ms of the configuration for hybrid and durable services, never for others.",
+      ),
+  ),
+  priority: field(
+    27,
+    z
+      .int32()
+      .min(-1000)
+      .max(1000)
+      .optional()
+      .describe(
+        "Services with a higher one start first after the kernel's restart; 0 unless given.",
       ),
   ),
   persistence_exclude: field(

@@ -226,15 +226,22 @@ function welcome(options: {
   ms: number;
 }): void {
   const { version, dataDir, addresses, kernel, ms } = options;
-  const { revived, failed } = kernel.bootReport;
+  const { running, asleep, missing } = kernel.bootReport;
   const lines = [
     `Solo ${version} is ready (${Math.round(ms)} ms, data in ${dataDir})`,
     `  REST     ${addresses.http}   (documentation: ${addresses.http}/docs)`,
     `  gRPC     ${addresses.grpc}`,
     ...(addresses.metrics === null ? [] : [`  metrics  ${addresses.metrics}/metrics`]),
-    ...(revived + failed.length > 0
+    ...(running + asleep + missing.length > 0
       ? [
-          `  services ${revived} back${failed.length > 0 ? `, ${failed.length} not: ${failed.slice(0, 10).join(", ")}` : ""}`,
+          `  services ${running} back${asleep > 0 ? `, ${asleep} asleep` : ""}${
+            missing.length > 0
+              ? `, ${missing.length} not: ${missing
+                  .slice(0, 10)
+                  .map(({ service }) => service)
+                  .join(", ")} (solo boot-report)`
+              : ""
+          }`,
         ]
       : []),
     `Try it:  npx solo deploy examples/counter.ts --id counter && npx solo call counter increment`,

@@ -19,6 +19,7 @@ export const commands: readonly CommandSpec[] = [
   start,
   derived("Health", "Kernel:", ["solo health"]),
   derived("Tree", "Kernel:", ["solo tree"]),
+  derived("BootReport", "Kernel:", ["solo boot-report"]),
   derived("Shutdown", "Kernel:", ["solo shutdown --drain-ms 5000"]),
 
   ...config,

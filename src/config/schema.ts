@@ -203,6 +203,11 @@ const limits = z.strictObject({
     runtime,
     is: "The size of one deployment's source, all files together.",
   }),
+  hibernate_after_idle_ms: whole(0, 2_147_483_647, {
+    default: 0,
+    runtime,
+    is: "An instance of a hybrid or durable service that has had nothing to do for so long is evicted; the next message or timer wakes it. 0: never, unless a deployment says so (hibernation).",
+  }),
   max_body_bytes: whole(1024, GIB, {
     default: 16 * MIB,
     is: "The size of one request to REST or gRPC. Bodies of the services' own HTTP are streamed and not held to it.",

@@ -7,7 +7,7 @@
  * 3. Records are JSON with a version of their form; one that cannot be read is reported, and
  *    the others are still brought back.
  */
-import { SoloError } from "#base/errors.ts";
+import { SoloError, type ErrorCode } from "#base/errors.ts";
 import {
   keyText,
   type RevisionId,
@@ -28,6 +28,8 @@ const LATER_SETTINGS = {
   routing: "round_robin",
   persistenceExclude: [],
   watchdog: WATCHDOG,
+  hibernateAfterMs: 0,
+  priority: 0,
 } as const;
 
 export interface Deployment {
@@ -39,6 +41,17 @@ export interface Deployment {
   readonly quarantined: boolean;
   /** Ids of the capabilities that it holds. */
   readonly capabilities: readonly string[];
+  /** Set while it could not be brought back after a start of the kernel. */
+  readonly trouble?: Trouble;
+}
+
+/** How often in a row the service did not come back, and why it did not the last time. */
+export interface Trouble {
+  readonly failures: number;
+  /** Wall clock. */
+  readonly lastAtMs: number;
+  readonly code: ErrorCode;
+  readonly detail: string;
 }
 
 interface Stored {
@@ -50,6 +63,7 @@ interface Stored {
   readonly deployed_at_ms: number;
   readonly quarantined: boolean;
   readonly capabilities: readonly string[];
+  readonly trouble?: Trouble;
 }
 
 interface Gone {
@@ -159,5 +173,6 @@ function fromStored(stored: Stored): Deployment {
     deployedAtMs: stored.deployed_at_ms,
     quarantined: stored.quarantined,
     capabilities: stored.capabilities,
+    ...(stored.trouble !== undefined && { trouble: stored.trouble }),
   };
 }

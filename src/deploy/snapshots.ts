@@ -113,17 +113,23 @@ export class Snapshots {
 
   /** Of one slot. */
   async clear(key: StateKey): Promise<void> {
-    await this.#delete(rowsOf(key));
+    await this.#kv.batch(this.removal(key));
+  }
+
+  /** What removes the slot's snapshots, to go with a batch. */
+  removal(key: StateKey): KvOp[] {
+    return this.#deletions(rowsOf(key));
   }
 
   /** Of all slots. */
   async remove(key: ServiceKey): Promise<void> {
-    await this.#delete([...rowsOf({ ...key, slot: 0 }), ...(await this.#slotRows(key))]);
+    const slots = await this.#slotRows(key);
+    await this.#kv.batch(this.#deletions([...rowsOf({ ...key, slot: 0 }), ...slots]));
   }
 
-  async #delete(rows: readonly string[]): Promise<void> {
+  #deletions(rows: readonly string[]): KvOp[] {
     for (const row of rows) this.#newest.delete(row);
-    await this.#kv.batch(rows.map((key) => ({ op: "delete", ns: NAMESPACE, key }) as const));
+    return rows.map((key) => ({ op: "delete", ns: NAMESPACE, key }) as const);
   }
 
   /** Both rows, the newest first; which of them is good decides where the next save goes. */

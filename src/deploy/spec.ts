@@ -50,6 +50,10 @@ export interface ServiceSpec {
   readonly persistence: Persistence;
   /** Patterns of the state's keys that are not stored. */
   readonly persistenceExclude: readonly string[];
+  /** An instance that is idle for so long is evicted; 0: never. */
+  readonly hibernateAfterMs: number;
+  /** Of two services, the one with the higher starts first after the kernel's restart. */
+  readonly priority: number;
   readonly isolation: Isolation;
   readonly ingress: IngressPolicy;
   readonly env: Readonly<Record<string, string>>;
@@ -91,6 +95,8 @@ export interface SpecInput {
     | undefined;
   readonly persistence?: Persistence | undefined;
   readonly persistence_exclude?: readonly string[] | undefined;
+  readonly hibernation?: { readonly after_idle_ms?: number | undefined } | undefined;
+  readonly priority?: number | undefined;
   readonly isolation?: Isolation | undefined;
   readonly ingress?: IngressPolicy | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
@@ -107,6 +113,8 @@ export interface SpecDefaults {
   readonly limits: Limits;
   readonly restartLimits: Omit<RestartLimits, "codeChangeTimeoutMs">;
   readonly maxSourceBytes: number;
+  /** Of services that keep their state anyway; 0: never. */
+  readonly hibernateAfterMs: number;
   /** Of an update: settings that it does not name stay as they are. */
   readonly current?: ServiceSpec | undefined;
 }
@@ -146,6 +154,8 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
   const { current } = defaults;
   const otherLimits = current?.limits ?? defaults.limits;
   const otherRestarts = current?.restartLimits ?? defaults.restartLimits;
+  const persistence = input.persistence ?? current?.persistence ?? "stateless";
+  const keeps = persistence === "hybrid" || persistence === "durable";
   return Object.freeze({
     ...source,
     restart: input.restart ?? current?.restart ?? "permanent",
@@ -166,10 +176,15 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
       mailboxPolicy: limits?.mailbox_policy ?? otherLimits.mailboxPolicy,
       stateBytes: limits?.state_bytes ?? otherLimits.stateBytes,
     }),
-    persistence: input.persistence ?? current?.persistence ?? "stateless",
+    persistence,
     persistenceExclude: Object.freeze([
       ...(input.persistence_exclude ?? current?.persistenceExclude ?? []),
     ]),
+    hibernateAfterMs:
+      input.hibernation?.after_idle_ms ??
+      current?.hibernateAfterMs ??
+      (keeps ? defaults.hibernateAfterMs : 0),
+    priority: input.priority ?? current?.priority ?? 0,
     isolation: input.isolation ?? current?.isolation ?? "shared",
     ingress: input.ingress ?? current?.ingress ?? "token",
     env: Object.freeze({ ...(input.env ?? current?.env) }),

@@ -7,6 +7,7 @@ export const EVENT_TYPES = {
   // The kernel
   system_started: "The kernel is ready.",
   system_stopped: "The kernel stopped in an orderly way.",
+  system_restored: "The services are back after the kernel's start; the payload counts them.",
   system_child_exited: "A part of the kernel failed; its supervisor decides what follows.",
   system_child_restarted: "A part of the kernel runs again.",
   runtime_pressure_high:
@@ -28,6 +29,8 @@ export const EVENT_TYPES = {
   service_quarantined: "A service crashed too often and is left stopped.",
   service_hibernated: "An idle instance was evicted; its state is kept.",
   service_woken: "A hibernated instance is back.",
+  state_recovered:
+    "The newest stored state of a service was damaged; it runs with the one before it.",
   // Limits
   resource_violation: "A service passed a limit; the payload says which, and what was done.",
   load_shed: "Work was refused because there was too much of it.",

@@ -3,73 +3,197 @@
  *
  * 1. A kill that the kernel's death cut off is finished.
  * 2. A service that cannot start is reported, and the rest still come back.
+ * 3. Who slept sleeps on: nothing of it is started or compiled.
+ * 4. Why a service did not come back is on disk, so that the next kernel knows as well.
  */
-import { toSoloError } from "#base/errors.ts";
-import { keyText } from "#base/ids.ts";
+import type { Clock } from "#base/clock.ts";
+import { toSoloError, type ErrorCode } from "#base/errors.ts";
+import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
-import type { Deployer } from "#kernel/deployer.ts";
+import type { Dormant, Dormants } from "#deploy/dormants.ts";
+import { stateKeyText } from "#deploy/snapshots.ts";
 import type { EventLog } from "#events/event-log.ts";
+import { nextTryAt, planBoot } from "#kernel/boot-plan.ts";
+import type { Deployer } from "#kernel/deployer.ts";
+import type { Tenants } from "#kernel/tenants.ts";
 
 const AT_ONCE = 16;
+const MAX_DETAIL_CHARS = 2000;
 
-export interface BootOptions {
+export interface BootLoaderOptions {
   readonly deployments: Deployments;
+  readonly dormants: Dormants;
   readonly deployer: Deployer;
+  readonly tenants: Tenants;
   readonly events: EventLog;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
+/** `failed`: tried in vain. `held_back`: failed before, tried again later. `quarantined`: left
+ *  alone, as before. `unreadable`: its record is damaged. */
+export type MissingWhy = "failed" | "held_back" | "quarantined" | "unreadable";
+
+export interface Missing {
+  /** `tenant/service`. */
+  readonly service: string;
+  readonly why: MissingWhy;
+  readonly code: ErrorCode | undefined;
+  readonly detail: string;
+  /** Wall clock. */
+  readonly nextTryAtMs: number | undefined;
+}
+
 export interface BootReport {
-  readonly revived: number;
-  readonly failed: readonly string[];
+  readonly startedAtMs: number;
+  readonly tookMs: number;
+  readonly running: number;
+  readonly asleep: number;
+  readonly missing: readonly Missing[];
 }
 
-export async function boot({
-  deployments,
-  deployer,
-  events,
-  log,
-}: BootOptions): Promise<BootReport> {
-  const { deployments: all, gone, unreadable } = await deployments.all();
-  const queue = byTurns(all);
-  for (const key of gone) await deployer.forget(key);
-  const failed = [...unreadable];
-  for (const name of unreadable) log.error("deployment record unreadable", { service: name });
-  let revived = 0;
-  const revive = async (deployment: Deployment) => {
-    try {
-      await deployer.revive(deployment);
-      revived += 1;
-    } catch (error) {
-      const { code, message } = toSoloError(error);
-      const { tenant, service } = deployment.key;
-      failed.push(keyText(deployment.key));
-      log.error("service not brought back", {
-        service: keyText(deployment.key),
-        code,
-        detail: message,
-      });
-      events.emit({
-        type: "service_deployment_failed",
-        tenantId: tenant,
-        subject: service,
-        payload: { code, detail: `After the kernel's restart: ${message}`.slice(0, 2000) },
-      });
+export class BootLoader {
+  readonly #options: BootLoaderOptions;
+  #report: BootReport | undefined;
+  /** Those that are tried again, with the time of the next try. */
+  readonly #heldBack = new Map<string, { deployment: Deployment; atMs: number }>();
+
+  constructor(options: BootLoaderOptions) {
+    this.#options = options;
+  }
+
+  /** Of this kernel's start; undefined before its end. */
+  get report(): BootReport | undefined {
+    return this.#report;
+  }
+
+  async boot(): Promise<BootReport> {
+    const { deployments, dormants, deployer, events, clock, log } = this.#options;
+    const begun = clock.now();
+    const startedAtMs = clock.wallMs();
+    const [{ deployments: all, gone, unreadable }, asleep] = await Promise.all([
+      deployments.all(),
+      dormants.all(),
+    ]);
+    for (const key of gone) await deployer.forget(key);
+    await this.#discardOrphans(all, asleep);
+    const sleeps = ({ key, spec, quarantined }: Deployment) =>
+      !quarantined &&
+      Array.from({ length: spec.instances }, (_, slot) => slot).every((slot) =>
+        asleep.has(stateKeyText({ ...key, slot })),
+      );
+    const plan = planBoot(all, { nowMs: startedAtMs, sleeps });
+    const missing: Missing[] = unreadable.map((service) => {
+      log.error("deployment record unreadable", { service });
+      return lost(service, "unreadable", "Its deployment record cannot be read.");
+    });
+    for (const deployment of plan.heldBack) {
+      await deployer.keep(deployment);
+      missing.push(this.#holdBack(deployment));
     }
-  };
-  const worker = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await revive(next);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return { revived, failed };
+    const counts = { running: 0, asleep: 0 };
+    const queue = [...plan.start];
+    const worker = async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const failure = await this.#revive(next, asleep);
+        if (failure !== undefined) missing.push(failure);
+        else if (next.quarantined) missing.push(left(next));
+        else counts[sleeps(next) ? "asleep" : "running"] += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    const tookMs = Math.round(clock.now() - begun);
+    this.#report = { startedAtMs, tookMs, ...counts, missing };
+    events.emit({
+      type: "system_restored",
+      payload: { ...counts, missing: missing.length, took_ms: tookMs },
+    });
+    return this.#report;
+  }
+
+  /** Tries those whose time has come once more. */
+  async retry(): Promise<void> {
+    const { deployer, tenants, clock, log } = this.#options;
+    for (const [name, { deployment, atMs }] of this.#heldBack) {
+      if (clock.wallMs() < atMs) continue;
+      this.#heldBack.delete(name);
+      // Somebody has seen to it meanwhile.
+      if (tenants.find(deployment.key)?.state !== "quarantined") continue;
+      try {
+        await deployer.restart(deployment.key);
+        log.info("service is back", { service: name });
+      } catch (error) {
+        if (toSoloError(error).code !== "service_not_found") await this.#failed(deployment, error);
+      }
+    }
+  }
+
+  async #revive(
+    deployment: Deployment,
+    asleep: ReadonlyMap<string, Dormant>,
+  ): Promise<Missing | undefined> {
+    try {
+      await this.#options.deployer.revive(deployment, asleep);
+      return undefined;
+    } catch (error) {
+      return this.#failed(deployment, error);
+    }
+  }
+
+  async #failed(deployment: Deployment, error: unknown): Promise<Missing> {
+    const { deployments, events, clock, log } = this.#options;
+    const { code, message } = toSoloError(error);
+    const { key } = deployment;
+    const service = keyText(key);
+    log.error("service not brought back", { service, code, detail: message });
+    const detail = `After the kernel's restart: ${message}`.slice(0, MAX_DETAIL_CHARS);
+    events.emit({
+      type: "service_deployment_failed",
+      tenantId: key.tenant,
+      subject: key.service,
+      payload: { code, detail },
+    });
+    const trouble = {
+      failures: (deployment.trouble?.failures ?? 0) + 1,
+      lastAtMs: clock.wallMs(),
+      code,
+      detail: message.slice(0, MAX_DETAIL_CHARS),
+    };
+    const marked = { ...deployment, trouble };
+    await deployments.put(marked).catch((cause: unknown) => {
+      log.warn("trouble not recorded", { service, error: String(cause) });
+    });
+    return { ...this.#holdBack(marked), why: "failed" };
+  }
+
+  #holdBack(deployment: Deployment): Missing {
+    const service = keyText(deployment.key);
+    const { code, detail } = deployment.trouble!;
+    const atMs = nextTryAt(deployment.trouble!);
+    if (atMs !== undefined) this.#heldBack.set(service, { deployment, atMs });
+    return { service, why: "held_back", code, detail, nextTryAtMs: atMs };
+  }
+
+  /** Records of sleep that belong to no deployment, or to one that does not start. */
+  async #discardOrphans(all: readonly Deployment[], asleep: Map<string, Dormant>): Promise<void> {
+    const owners = new Map(all.map((each) => [keyText(each.key), each]));
+    const orphans = [...asleep.keys()].filter((name) => {
+      const owner = owners.get(name.replace(/#.*$/, ""));
+      return owner === undefined || owner.quarantined;
+    });
+    for (const name of orphans) asleep.delete(name);
+    if (orphans.length > 0) await this.#options.dormants.discard(orphans);
+  }
 }
 
-/** One of each tenant after the other, so that all their cells work at the same time. */
-function byTurns(all: readonly Deployment[]): Deployment[] {
-  const tenants = [...Map.groupBy(all, ({ key }) => key.tenant).values()];
-  const longest = Math.max(0, ...tenants.map((each) => each.length));
-  return Array.from({ length: longest }, (_, at) =>
-    tenants.flatMap((each) => each[at] ?? []),
-  ).flat();
-}
+const lost = (service: string, why: MissingWhy, detail: string): Missing => ({
+  service,
+  why,
+  code: undefined,
+  detail,
+  nextTryAtMs: undefined,
+});
+
+const left = ({ key }: { readonly key: ServiceKey }): Missing =>
+  lost(keyText(key), "quarantined", "It had crashed too often and was left alone.");

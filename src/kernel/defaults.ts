@@ -23,6 +23,7 @@ export function specDefaults(config: Config, tenant: string): SpecDefaults {
       shutdownTimeoutMs: limits.shutdown_timeout_ms,
     },
     maxSourceBytes: config.limits.max_source_bytes,
+    hibernateAfterMs: config.limits.hibernate_after_idle_ms,
   };
 }
 

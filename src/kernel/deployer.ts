@@ -10,8 +10,9 @@ import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
 import { keyText, type ServiceKey, type TenantId } from "#base/ids.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
+import type { Dormant } from "#deploy/dormants.ts";
 import type { Revisions } from "#deploy/revisions.ts";
-import type { Snapshots } from "#deploy/snapshots.ts";
+import { stateKeyText, type Snapshots } from "#deploy/snapshots.ts";
 import {
   resolveSpec,
   revisionOf,
@@ -28,10 +29,11 @@ import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
-import { newRevision, type Revision } from "#kernel/services/revision.ts";
+import { newRevision, RevisionCode, type Revision } from "#kernel/services/revision.ts";
 import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Judged, Sources } from "#kernel/sources.ts";
 import type { Tenants } from "#kernel/tenants.ts";
+import type { CompiledModule } from "#wire/compiler.ts";
 
 export interface AdmissionLimits {
   /** Why nothing new is taken now, if so. */
@@ -88,7 +90,8 @@ export class Deployer {
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
         const done = await this.withHandles({ key, spec, by }, async (minting) => {
           const { modules, warnings } = await sources.accept(spec, key.tenant);
-          const revision = newRevision({ spec, modules, handles: await minting });
+          const code = this.code(spec, modules);
+          const revision = newRevision({ spec, code, handles: await minting });
           const service = this.#service({ key, revision, deployedAtMs: clock.wallMs() });
           await this.#start(service);
           const startedInMs = clock.now() - begun;
@@ -158,10 +161,11 @@ export class Deployer {
 
   /** What a killed service kept. Until it is gone, nothing else may have the name. */
   async forget(key: ServiceKey): Promise<void> {
-    const { deployments, snapshots, kv, logs, revisions, authority } = this.#options;
+    const { deployments, snapshots, powers, kv, logs, revisions, authority } = this.#options;
     this.#leftovers.add(keyText(key));
     await Promise.all([
       snapshots.remove(key),
+      powers.dormants.removeAll(key),
       kv.clear(key),
       logs.remove(key),
       revisions.remove(key),
@@ -195,24 +199,35 @@ export class Deployer {
     await deployments.put(deploymentOf(service));
   }
 
-  /** Brings a recorded service back after the kernel was started. */
-  async revive(deployment: Deployment): Promise<Service> {
+  /** Brings a recorded service back after the kernel was started; who slept sleeps on. */
+  async revive(deployment: Deployment, dormants: ReadonlyMap<string, Dormant>): Promise<Service> {
     const { key, spec, deployedAtMs } = deployment;
-    const [modules, handles] = await Promise.all([
-      this.#options.sources.recorded(spec),
-      this.#options.authority.revive(key, deployment.capabilities),
-    ]);
-    const revision = newRevision({ spec, modules, handles });
+    const handles = await this.#options.authority.revive(key, deployment.capabilities);
+    const revision = newRevision({ spec, code: this.code(spec), handles });
     const service = this.#service({ key, revision, deployedAtMs });
+    if (deployment.quarantined) {
+      this.#keepQuarantined(service);
+      return service;
+    }
+    for (const replica of service.replicas) {
+      const dormant = dormants.get(stateKeyText({ ...key, slot: replica.slot }));
+      if (dormant?.sourceHash === revision.sourceHash) replica.resumeSleep(dormant);
+    }
     try {
-      if (!deployment.quarantined) await this.#start(service);
+      await this.#start(service);
+      return service;
     } catch (error) {
       service.replicas[0]!.record.startFailed(error);
       this.#keepQuarantined(service);
       throw error;
     }
-    if (deployment.quarantined) this.#keepQuarantined(service);
-    return service;
+  }
+
+  /** Holds the place of a recorded service that is not to be started now. */
+  async keep({ key, spec, deployedAtMs, capabilities }: Deployment): Promise<void> {
+    const handles = await this.#options.authority.revive(key, capabilities);
+    const revision = newRevision({ spec, code: this.code(spec), handles });
+    this.#keepQuarantined(this.#service({ key, revision, deployedAtMs }));
   }
 
   /** It keeps its name, so that it can be looked at, started again or killed. */
@@ -285,6 +300,10 @@ export class Deployer {
     service.current.handles = await authority.mint({ key, spec, revision, by });
     await deployments.put(deploymentOf(service));
     await this.discard(old);
+  }
+
+  code(spec: ServiceSpec, modules?: readonly CompiledModule[]): RevisionCode {
+    return new RevisionCode({ modules, load: () => this.#options.sources.recorded(spec) });
   }
 
   #service(facts: Pick<ServiceOptions, "key" | "revision" | "deployedAtMs">): Service {

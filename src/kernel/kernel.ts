@@ -12,6 +12,7 @@ import type { LoadedConfig } from "#config/load.ts";
 import type { Config } from "#config/schema.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
+import { Dormants } from "#deploy/dormants.ts";
 import { Revisions } from "#deploy/revisions.ts";
 import { Sources } from "#kernel/sources.ts";
 import { Snapshots } from "#deploy/snapshots.ts";
@@ -21,7 +22,7 @@ import { ServiceLogs } from "#events/service-logs.ts";
 import { auditTree } from "#kernel/audit.ts";
 import { Authority } from "#kernel/authority.ts";
 import { CapabilityAudit } from "#kernel/capability-audit.ts";
-import { boot, type BootReport } from "#kernel/boot.ts";
+import { BootLoader, type BootReport } from "#kernel/boot.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { CellPool } from "#kernel/cells/pool.ts";
 import { Compiler } from "#kernel/compiler.ts";
@@ -53,6 +54,7 @@ import { Port } from "#kernel/port.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
 import { openEgress, Outbound } from "#kernel/services/outbound.ts";
 import { ServiceAuthority } from "#kernel/services/service-authority.ts";
+import { WakeGate } from "#kernel/services/wake-gate.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
@@ -96,7 +98,6 @@ export class Kernel implements AsyncDisposable {
   readonly port: KernelPort;
   readonly tenants: Tenants;
   readonly events: EventLog;
-  readonly bootReport: BootReport;
   readonly #options: KernelOptions;
   readonly #root: Supervisor;
   readonly #upgrades: Upgrades;
@@ -104,6 +105,7 @@ export class Kernel implements AsyncDisposable {
   readonly #state: { phase: Phase };
   readonly #startedAt: number;
   readonly #config: Config;
+  readonly #loader: BootLoader;
   #stopping: Promise<void> | undefined;
 
   private constructor(parts: {
@@ -116,20 +118,20 @@ export class Kernel implements AsyncDisposable {
     egress: Egress;
     state: { phase: Phase };
     startedAt: number;
-    bootReport: BootReport;
     config: Config;
+    loader: BootLoader;
   }) {
     this.#config = parts.config;
     this.#options = parts.options;
     this.port = parts.port;
     this.tenants = parts.tenants;
     this.events = parts.events;
-    this.bootReport = parts.bootReport;
     this.#root = parts.root;
     this.#upgrades = parts.upgrades;
     this.#egress = parts.egress;
     this.#state = parts.state;
     this.#startedAt = parts.startedAt;
+    this.#loader = parts.loader;
   }
 
   static async start(
@@ -166,6 +168,8 @@ export class Kernel implements AsyncDisposable {
     });
     const compiler = new Compiler({ launch, log });
     const snapshots = new Snapshots({ kv: store.kv, wallMs: () => clock.wallMs() });
+    const dormants = new Dormants({ kv: store.kv, snapshots });
+    const wakes = new WakeGate();
     const deployments = new Deployments(store.kv);
     const kv = new ServiceKv(store.kv);
     const egress = openEgress(config);
@@ -185,7 +189,19 @@ export class Kernel implements AsyncDisposable {
     });
     const services = new ServiceAuthority({ capabilities: () => authority.capabilities, audit });
     const secrets = new Secrets({ store, events, clock, log, keys: options.masterKeys });
-    const powers = { clock, log, events, cells, compiler, snapshots, logs, metrics, secrets };
+    const powers = {
+      clock,
+      log,
+      events,
+      cells,
+      compiler,
+      snapshots,
+      dormants,
+      wakes,
+      logs,
+      metrics,
+      secrets,
+    };
     const revisions = new Revisions({ kv: store.kv, keep: config.limits.revisions_kept });
     const defaults = (tenant: string) => specDefaults(config, tenant);
     const hostApi = new HostApi({
@@ -231,6 +247,7 @@ export class Kernel implements AsyncDisposable {
       defaults,
       faults: options.faults ?? noFaults,
     });
+    const loader = new BootLoader({ deployments, dormants, deployer, tenants, events, clock, log });
     let root: Supervisor | undefined;
     const tree = (): TreeNode => root!.tree();
     const port = new Port({
@@ -261,6 +278,7 @@ export class Kernel implements AsyncDisposable {
           pressure: () => monitor.high,
           tree,
           isKnown: (principal) => authority.isKnown(principal),
+          bootReport: () => loader.report,
           shutdown: options.onShutdown,
         }),
       },
@@ -284,14 +302,13 @@ export class Kernel implements AsyncDisposable {
         runtimeMonitorSpec(monitor),
         vaultSpec(secrets),
         compilerSpec(compiler),
-        upkeepSpec({ tenants, clock, log }),
+        upkeepSpec({ tenants, clock, log, loader }),
         ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),
       ],
       tenants: tenants.spec(),
     });
-    let bootReport: BootReport;
     try {
-      bootReport = await boot({ deployments, deployer, events, log });
+      await loader.boot();
       // Its cells have been starting beside all this: the first deploy shall find one.
       await cells.warm();
     } catch (error) {
@@ -321,9 +338,14 @@ export class Kernel implements AsyncDisposable {
       egress,
       state,
       startedAt,
-      bootReport,
       config,
+      loader,
     });
+  }
+
+  /** What came back at its start. */
+  get bootReport(): BootReport {
+    return this.#loader.report!;
   }
 
   /** Resolves when the kernel has ended by itself: its supervisor gave up. */

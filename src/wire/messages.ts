@@ -99,6 +99,8 @@ export type StateSource =
       readonly migrate: boolean;
       readonly version?: string;
     }
+  /** It goes on with this state: `init` does not run. */
+  | { readonly from: "asleep"; readonly state: string }
   /** `codeChange` migrates this state; `init` does not run. */
   | { readonly from: "revision"; readonly state: string; readonly version?: string }
   /** The module is loaded and nothing of it runs until the state comes with `adopt`. */

@@ -51,6 +51,7 @@ const INPUTS: { readonly [N in OperationName]: RawInputOf<N> } = {
   SetConfig: { key: "tenants.a.b.mailbox", value: 5 },
   Health: {},
   Tree: {},
+  BootReport: {},
   Shutdown: { drain_ms: 0 },
 };
 

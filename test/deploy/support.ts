@@ -17,6 +17,7 @@ export const defaults: SpecDefaults = {
     shutdownTimeoutMs: 5000,
   },
   maxSourceBytes: 10_000,
+  hibernateAfterMs: 0,
 };
 
 /** The disk as a map: what stands behind `Kv` has tests of its own. */

@@ -1,5 +1,6 @@
 /** The life of a service as one table (src/kernel/services/lifecycle.ts), and its timers. */
 import fc from "fast-check";
+import { systemClock } from "#base/clock.ts";
 import { describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
 import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
@@ -76,7 +77,10 @@ test("nobody goes back to running without starting or restarting", () => {
 describe("timers", () => {
   test("deliver their message once, or again and again until cancelled", async () => {
     const got: string[] = [];
-    const timers = new MessageTimers((json) => void got.push(json));
+    const timers = new MessageTimers({
+      clock: systemClock,
+      deliver: (json) => void got.push(json),
+    });
     timers.start(0, false, { n: 1 });
     const every = timers.start(10, true, "tick");
     await until(() => got.filter((json) => json === '"tick"').length >= 2, "two ticks");
@@ -91,7 +95,7 @@ describe("timers", () => {
 
   test("go on for the next revision", async () => {
     const got: string[] = [];
-    const timers = new MessageTimers(() => void got.push("old"));
+    const timers = new MessageTimers({ clock: systemClock, deliver: () => void got.push("old") });
     timers.start(0, false, 1);
     timers.redirect(() => void got.push("new"));
     await until(() => got.length > 0, "the message");
@@ -99,7 +103,7 @@ describe("timers", () => {
   });
 
   test("refuse what is no time, too many, and messages that are too large", () => {
-    const timers = new MessageTimers(() => {});
+    const timers = new MessageTimers({ clock: systemClock, deliver: () => {} });
     for (const ms of [-1, Number.NaN, Infinity, 2 ** 31, "5", null, undefined, {}]) {
       expect(() => timers.start(ms, false, 1)).toThrow(SoloError);
     }
@@ -113,7 +117,7 @@ describe("timers", () => {
   });
 
   test("that are not there are cancelled without a word", () => {
-    const timers = new MessageTimers(() => {});
+    const timers = new MessageTimers({ clock: systemClock, deliver: () => {} });
     for (const id of [1, "x", null, undefined, {}, Number.NaN])
       expect(() => timers.cancel(id)).not.toThrow();
   });

@@ -42,6 +42,8 @@ async function run(options: { onCell?: (cell: PlayedCell, n: number) => Promise<
       relocated: (crash) => void moves.relocated.push(crash),
       stop: (instance, how) => instance.stop(how),
       now: () => moves.now,
+      turn: async () => () => {},
+      wakeFailed: () => {},
     },
     never,
   );

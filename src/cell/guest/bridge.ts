@@ -106,6 +106,9 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       service.codeChange ? service.codeChange(old, from) : old;
     if (state.from === "revision") {
       holder.state = await migrated(decodeState(state.state), state.version);
+    } else if (state.from === "asleep") {
+      holder.state = decodeState(state.state);
+      tells.knows(state.state);
     } else if (state.from !== "handover") {
       holder.restored = state.from === "stored";
       const made = service.init ? await service.init(solo, args) : undefined;
@@ -113,7 +116,8 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     }
     if (state.from === "stored") {
       const stored = decodeState(state.state);
-      holder.state = state.migrate ? await migrated(stored, state.version) : stored;
+      const restored = state.migrate ? await migrated(stored, state.version) : stored;
+      holder.state = tells.completed(restored, holder.state);
       if (!state.migrate) tells.knows(state.state);
     }
     if (durable && state.from !== "handover") tells.tell();

@@ -33,13 +33,34 @@ const revivers = {
   Instance: (value: object) => value,
 };
 
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !isBuiltin(value);
+
 /** The state without the top-level keys that are left out: of an object, or of a Map. */
 export function without(state: unknown, leftOut: (key: string) => boolean): unknown {
   if (state instanceof Map) {
     return new Map([...state].filter(([key]) => typeof key !== "string" || !leftOut(key)));
   }
-  if (typeof state !== "object" || state === null || isBuiltin(state)) return state;
+  if (!isRecord(state)) return state;
   return Object.fromEntries(Object.entries(state).filter(([key]) => !leftOut(key)));
+}
+
+/** The state with those of another's top-level keys that are left out of what is stored. */
+export function withOnly(
+  state: unknown,
+  other: unknown,
+  leftOut: (key: string) => boolean,
+): unknown {
+  if (state instanceof Map && other instanceof Map) {
+    for (const [key, value] of other) {
+      if (typeof key === "string" && leftOut(key)) state.set(key, value);
+    }
+  } else if (isRecord(state) && isRecord(other)) {
+    for (const [key, value] of Object.entries(other)) {
+      if (leftOut(key)) state[key] = value;
+    }
+  }
+  return state;
 }
 
 /** Bytes of the text in UTF-8; a lone surrogate takes three, as its replacement does. */

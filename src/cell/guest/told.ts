@@ -8,7 +8,7 @@ import type { SnapshotWish } from "../../wire/messages.ts";
 import { OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
 import { matcher } from "./patterns.ts";
-import { encodeState, utf8Bytes, without } from "./state.ts";
+import { encodeState, utf8Bytes, withOnly, without } from "./state.ts";
 import { describeThrown } from "./thrown.ts";
 
 const MAX_BYTES_PER_CHAR = 3;
@@ -22,6 +22,8 @@ export interface Told {
   knows(text: string): void;
   /** The state has been taken over and is told now: as it is stored, or whole. */
   took(whole: boolean): string;
+  /** A stored state with those keys of a new one that are never stored. */
+  completed(stored: unknown, made: unknown): unknown;
 }
 
 export function createTold(options: {
@@ -85,5 +87,6 @@ export function createTold(options: {
       last = encoded(kept());
       return whole && leftOut !== undefined ? encoded(state()) : last;
     },
+    completed: (stored, made) => (leftOut === undefined ? stored : withOnly(stored, made, leftOut)),
   };
 }

@@ -1,8 +1,10 @@
 /** The kernel itself: how it is, what it is made of, and its end. */
 import type { Clock } from "#base/clock.ts";
+import { SoloError } from "#base/errors.ts";
 import type { Principal } from "#kernel/authority.ts";
 import type { Handlers } from "#kernel/operations/handlers.ts";
 import type { Tenants } from "#kernel/tenants.ts";
+import type { BootReport } from "#kernel/boot.ts";
 import type { TreeNode } from "#supervisor/child.ts";
 
 export interface KernelParts {
@@ -17,12 +19,15 @@ export interface KernelParts {
   readonly tree: () => TreeNode;
   /** Whether a token that is in force was shown. */
   readonly isKnown: (principal: Principal) => boolean;
+  readonly bootReport: () => BootReport | undefined;
   readonly shutdown: (drainMs: number | undefined) => void;
 }
 
+const isoOf = (ms: number): string => new Date(ms).toISOString();
+
 export const kernelHandlers = (
   parts: KernelParts,
-): Pick<Handlers, "Health" | "Tree" | "Shutdown"> => ({
+): Pick<Handlers, "Health" | "Tree" | "BootReport" | "Shutdown"> => ({
   Health: (_, { principal }) => {
     const status = parts.status();
     if (!parts.isKnown(principal)) return { status };
@@ -40,6 +45,24 @@ export const kernelHandlers = (
     };
   },
   Tree: () => ({ tree: parts.tree() as never }),
+  BootReport: () => {
+    const report = parts.bootReport();
+    if (report === undefined) throw new SoloError("unavailable", "The kernel is starting.");
+    const { startedAtMs, tookMs, running, asleep, missing } = report;
+    return {
+      at: isoOf(startedAtMs),
+      took_ms: tookMs,
+      running,
+      asleep,
+      missing: missing.map(({ service, why, code, detail, nextTryAtMs }) => ({
+        service,
+        why,
+        ...(code !== undefined && { code }),
+        detail,
+        ...(nextTryAtMs !== undefined && { next_try_at: isoOf(nextTryAtMs) }),
+      })),
+    };
+  },
   Shutdown: ({ drain_ms }) => {
     parts.shutdown(drain_ms);
     return { accepted: true };

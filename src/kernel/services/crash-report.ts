@@ -17,12 +17,13 @@ export interface CrashReport {
 /** The crash with its stack in the agent's source. */
 export async function describeCrash(options: {
   crash: InstanceCrash;
-  revision: Pick<Revision, "modules">;
+  revision: Pick<Revision, "code">;
   powers: Pick<ServicePowers, "compiler" | "clock">;
 }): Promise<CrashReport> {
   const { crash, revision, powers } = options;
   const { reason, name, message, stack } = crash.down;
-  const maps = Object.fromEntries(revision.modules.map(({ path, map }) => [path, map]));
+  const modules = stack === "" ? [] : await revision.code.modules();
+  const maps = Object.fromEntries(modules.map(({ path, map }) => [path, map]));
   const text = String(stack).slice(0, MAX_STACK_CHARS);
   return {
     at: new Date(powers.clock.wallMs()).toISOString(),

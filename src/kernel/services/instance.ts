@@ -170,6 +170,11 @@ export class Instance implements Child, SlotHandler {
     return this.#overdue !== undefined;
   }
 
+  /** Nothing is at hand, and no response's body flows. */
+  get idle(): boolean {
+    return !this.busy && !this.#ended && this.#stopping === undefined && this.#streaming.size === 0;
+  }
+
   get openCount(): number {
     return this.#open.size;
   }

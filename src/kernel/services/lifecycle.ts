@@ -15,7 +15,7 @@ export type ServiceState =
   | "hibernated";
 
 const NEXT: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
-  starting: ["running", "crashed", "draining", "deployment_failed", "quarantined"],
+  starting: ["running", "crashed", "draining", "deployment_failed", "quarantined", "hibernated"],
   running: ["crashed", "draining", "hibernated"],
   crashed: ["restarting", "quarantined", "stopped", "draining"],
   restarting: ["running", "crashed", "quarantined", "draining"],

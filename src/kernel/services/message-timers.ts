@@ -1,5 +1,11 @@
-/** `solo.after` and `solo.every`: the kernel keeps the time, the mailbox gets the message. */
+/**
+ * `solo.after` and `solo.every`: the kernel keeps the time, the mailbox gets the message.
+ *
+ * 1. Timers outlive an instance that sleeps: they wake it, also after the kernel's restart.
+ */
+import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
+import type { DormantTimer } from "#deploy/dormants.ts";
 
 const MAX_TIMERS = 1000;
 /** The kernel keeps the message until the time has come. */
@@ -7,13 +13,23 @@ const MAX_MESSAGE_CHARS = 16 * 1024;
 const MIN_INTERVAL_MS = 10;
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
+interface Running {
+  timer: NodeJS.Timeout;
+  /** Monotonic; of a repeated timer, its first time. */
+  readonly dueAt: number;
+  readonly everyMs: number | undefined;
+  readonly json: string;
+}
+
 export class MessageTimers {
+  readonly #clock: Clock;
   #deliver: (messageJson: string) => void;
-  readonly #timers = new Map<number, NodeJS.Timeout>();
+  readonly #timers = new Map<number, Running>();
   #last = 0;
 
-  constructor(deliver: (messageJson: string) => void) {
-    this.#deliver = deliver;
+  constructor(options: { clock: Clock; deliver: (messageJson: string) => void }) {
+    this.#clock = options.clock;
+    this.#deliver = options.deliver;
   }
 
   /** The timers run on for another receiver: the service's next revision. */
@@ -43,24 +59,47 @@ export class MessageTimers {
       );
     }
     const id = (this.#last += 1);
-    const timer =
-      repeat === true
-        ? setInterval(() => this.#deliver(json), ms)
-        : setTimeout(() => {
-            this.#timers.delete(id);
-            this.#deliver(json);
-          }, ms);
-    this.#timers.set(id, timer);
+    this.#run(id, ms, repeat === true ? ms : undefined, json);
     return id;
   }
 
   cancel(id: unknown): void {
-    clearTimeout(this.#timers.get(id as number));
+    clearTimeout(this.#timers.get(id as number)?.timer);
     this.#timers.delete(id as number);
   }
 
   clear(): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const { timer } of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
+  }
+
+  /** What runs now, for the record of a replica that goes to sleep. */
+  dormant(): DormantTimer[] {
+    const wallOf = (at: number) => Math.round(this.#clock.wallMs() + at - this.#clock.now());
+    return [...this.#timers].map(([id, { dueAt, everyMs, json: message }]) => {
+      if (everyMs === undefined) return { id, dueAtMs: wallOf(dueAt), message };
+      const times = Math.max(0, Math.ceil((this.#clock.now() - dueAt) / everyMs));
+      return { id, dueAtMs: wallOf(dueAt + times * everyMs), everyMs, message };
+    });
+  }
+
+  /** Goes on after the kernel's restart; what is overdue comes at once, once. */
+  revive(timers: readonly DormantTimer[]): void {
+    for (const { id, dueAtMs, everyMs, message } of timers) {
+      this.#last = Math.max(this.#last, id);
+      const ms = Math.min(MAX_DELAY_MS, Math.max(0, dueAtMs - this.#clock.wallMs()));
+      this.#run(id, ms, everyMs, message);
+    }
+  }
+
+  #run(id: number, ms: number, everyMs: number | undefined, json: string): void {
+    const dueAt = this.#clock.now() + ms;
+    const first = () => {
+      if (everyMs === undefined) this.#timers.delete(id);
+      else running.timer = setInterval(() => this.#deliver(json), everyMs);
+      this.#deliver(json);
+    };
+    const running: Running = { timer: setTimeout(first, ms), dueAt, everyMs, json };
+    this.#timers.set(id, running);
   }
 }

@@ -1,6 +1,7 @@
 /** What services are given to live with: clocks, cells, and where things are written. */
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/log.ts";
+import type { Dormants } from "#deploy/dormants.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
@@ -8,6 +9,7 @@ import type { Compiler } from "#kernel/compiler.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import type { Secrets } from "#kernel/secrets.ts";
 import type { Metrics } from "#kernel/metrics.ts";
+import type { WakeGate } from "#kernel/services/wake-gate.ts";
 
 export interface ServicePowers {
   readonly clock: Clock;
@@ -16,6 +18,8 @@ export interface ServicePowers {
   readonly cells: CellPool;
   readonly compiler: Compiler;
   readonly snapshots: Snapshots;
+  readonly dormants: Dormants;
+  readonly wakes: WakeGate;
   readonly logs: ServiceLogs;
   readonly metrics: Metrics;
   readonly secrets: Secrets;

@@ -5,6 +5,7 @@
  *    led to it, and names it as its cause.
  */
 import type { ServiceKey } from "#base/ids.ts";
+import type { Dormant } from "#deploy/dormants.ts";
 import type { EventType } from "#events/types.ts";
 import { describeCrash, type CrashReport } from "#kernel/services/crash-report.ts";
 import type { Instance } from "#kernel/services/instance.ts";
@@ -65,6 +66,39 @@ export class ReplicaRecord {
       ...(again && { restarts: this.counts.restarts }),
     };
     this.#record(again ? "service_restarted" : "service_started", payload);
+  }
+
+  /** An instance that goes on where a sleeping one stopped: nothing was restarted. */
+  woken(
+    instance: Instance,
+    payload: { readonly slept_ms: number; readonly took_ms: number },
+  ): void {
+    this.#spentCpuMs = this.cpuMs;
+    this.#instance = instance;
+    this.handlers = new Set(instance.started.handlers);
+    this.version = instance.started.version;
+    this.startedAt = this.#options.powers.clock.now();
+    this.#record("service_woken", { instance_id: instance.id, ...payload });
+  }
+
+  hibernated(
+    instance: Instance,
+    payload: { readonly idle_ms: number; readonly state_bytes: number },
+  ): void {
+    this.#record("service_hibernated", { instance_id: instance.id, ...payload });
+  }
+
+  /** As it was when an earlier kernel ended. */
+  asleep({ handlers, version }: Dormant): void {
+    this.handlers = new Set(handlers);
+    this.version = version;
+  }
+
+  /** The newest stored state was damaged; it starts with the one before it. */
+  fellBack(savedAtMs: number | undefined): void {
+    this.#record("state_recovered", {
+      ...(savedAtMs !== undefined && { saved_at: new Date(savedAtMs).toISOString() }),
+    });
   }
 
   crashed(crash: InstanceCrash): void {

@@ -10,6 +10,7 @@
 import { within } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
 import { keyText, newInstanceId, type ServiceKey } from "#base/ids.ts";
+import type { Dormant } from "#deploy/dormants.ts";
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
 import type { Capability } from "#capability/capability.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
@@ -19,6 +20,7 @@ import {
   type DispatchKind,
   type Outcome,
 } from "#kernel/services/dispatch.ts";
+import { Dormancy } from "#kernel/services/dormancy.ts";
 import { Instance } from "#kernel/services/instance.ts";
 import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
 import { Mailbox } from "#kernel/services/mailbox.ts";
@@ -32,7 +34,7 @@ import { Runner } from "#kernel/services/runner.ts";
 import { ReplicaSecrets } from "#kernel/services/replica-secrets.ts";
 import { keepsState, startMessage } from "#kernel/services/start-message.ts";
 import { Vitals } from "#kernel/services/vitals.ts";
-import { isOrderly, type ChildSpec, type ExitReason } from "#supervisor/child.ts";
+import { isOrderly, type ChildSpec, type ExitReason, type StopOptions } from "#supervisor/child.ts";
 import { settledWithin } from "#supervisor/effort.ts";
 import type { SupervisorEvent } from "#supervisor/events.ts";
 import { Supervisor } from "#supervisor/supervisor.ts";
@@ -47,6 +49,8 @@ const APART_MS = 600_000;
 const CONCURRENT_GRACE_MS = 250;
 const RETIRE_MS = 1000;
 const RESTART_POLL_MS = 5;
+/** A guest that does not tell its state in time is not idle. */
+const IDLE_ANSWER_MS = 2000;
 
 export interface ReplicaOptions {
   readonly key: ServiceKey;
@@ -102,6 +106,11 @@ export class Replica {
   readonly #stateKey: StateKey;
   readonly #mailbox: Mailbox;
   readonly #lifecycle: Lifecycle;
+  readonly #dormancy: Dormancy;
+  #runner: Runner | undefined;
+  /** Under way; whether it slept in the end. */
+  #fallingAsleep: Promise<boolean> | undefined;
+  #waking: { readonly since: number; readonly done: PromiseWithResolvers<void> } | undefined;
   #supervisor: Supervisor | undefined;
   #instance: Instance | undefined;
   #fastLane = true;
@@ -122,6 +131,9 @@ export class Replica {
   #gaveUp: SupervisorEvent | undefined;
   /** A retired instance has so long for what it has in hand. */
   #lingerMs = 0;
+  #sleepsAtStart = false;
+  /** When it was last asked whether it is idle; monotonic. */
+  #stirredAt = 0;
   #flushing: Promise<unknown> | undefined;
   /** The guest has told a state that is not on disk. */
   #unsaved = false;
@@ -137,6 +149,11 @@ export class Replica {
     this.#options = rest;
     this.#powers = powers;
     this.#stateKey = { ...key, slot };
+    this.#dormancy = new Dormancy({
+      dormants: powers.dormants,
+      key: this.#stateKey,
+      stateless: !keepsState(spec),
+    });
     const predecessor = options.predecessor?.replica;
     this.#predecessor = predecessor;
     this.#isHot = options.predecessor?.hot === true;
@@ -162,7 +179,8 @@ export class Replica {
       overflow: () => this.#instance?.endOverdue("Its mailbox was full and its policy is kill."),
     });
     const inherited = this.#serving ? undefined : predecessor?.timers;
-    this.timers = inherited ?? new MessageTimers((json) => this.#info(json));
+    this.timers =
+      inherited ?? new MessageTimers({ clock: powers.clock, deliver: (json) => this.#info(json) });
   }
 
   get state(): ServiceState {
@@ -173,13 +191,14 @@ export class Replica {
     return this.#instance;
   }
 
-  /** The instance runs or will soon: messages are taken. */
+  /** The instance runs, will soon, or sleeps: messages are taken. */
   get isUp(): boolean {
     return (
       this.state === "running" ||
       this.state === "restarting" ||
       this.state === "starting" ||
-      this.state === "crashed"
+      this.state === "crashed" ||
+      this.state === "hibernated"
     );
   }
 
@@ -203,6 +222,7 @@ export class Replica {
   /** Starts the supervisor of the instance; rejects when the first start fails. */
   async start(signal?: AbortSignal): Promise<Supervisor> {
     if (this.state !== "starting") this.#lifecycle.move("starting");
+    if (!this.#sleepsAtStart) await this.#dormancy.end();
     const { restartLimits, restart } = this.spec;
     const child: ChildSpec = {
       id: "instance",
@@ -257,11 +277,13 @@ export class Replica {
     ) {
       instance.dispatch(dispatch);
     } else this.#mailbox.push(dispatch, instance?.openCount ?? 0);
+    if (this.state === "hibernated") this.#wake();
     return dispatch;
   }
 
   /** Hybrid state to disk, if something may have changed it. */
   async flush(): Promise<void> {
+    await this.#dormancy.clean();
     const instance = this.#instance;
     if (this.spec.persistence !== "hybrid" || !instance?.dirty) return;
     this.#flushing ??= this.#store(instance).finally(() => {
@@ -459,38 +481,51 @@ export class Replica {
   }
 
   async #startRunner(signal: AbortSignal): Promise<Runner> {
-    if (this.#serving && this.#lifecycle.can("restarting")) this.#lifecycle.move("restarting");
-    const runner = await Runner.start(
-      {
-        start: (abort) => this.#startInstance(abort),
-        current: (instance) => this.#currentChanged(instance),
-        now: () => this.#powers.clock.now(),
-        relocated: (crash) => {
-          this.#noteBlame(crash);
-          if (this.#serving) this.record.relocated(crash);
-        },
-        stop: (instance, options) =>
-          this.#retired ? instance.finish(this.#lingerMs, replaced()) : instance.stop(options),
+    const options = {
+      start: (abort: AbortSignal) => this.#startInstance(abort),
+      current: (instance: Instance | undefined) => this.#currentChanged(instance),
+      now: () => this.#powers.clock.now(),
+      relocated: (crash: InstanceCrash) => {
+        this.#noteBlame(crash);
+        if (this.#serving) this.record.relocated(crash);
       },
-      signal,
-    );
-    return runner;
+      stop: (instance: Instance, stop: StopOptions) =>
+        this.#retired ? instance.finish(this.#lingerMs, replaced()) : instance.stop(stop),
+      turn: () => this.#powers.wakes.enter(),
+      wakeFailed: () => {
+        this.#lifecycle.move("crashed");
+        this.#awoke();
+      },
+    };
+    if (this.#sleepsAtStart) {
+      this.#sleepsAtStart = false;
+      this.#lifecycle.move("hibernated");
+      this.#runner = Runner.asleep(options);
+    } else {
+      if (this.#serving && this.#lifecycle.can("restarting")) this.#lifecycle.move("restarting");
+      this.#runner = await Runner.start(options, signal);
+    }
+    return this.#runner;
   }
 
   async #startInstance(signal: AbortSignal): Promise<Instance> {
     const { spec, key } = this;
     const { cells, snapshots, clock } = this.#powers;
     const id = newInstanceId();
-    const [cell, snapshot] = await Promise.all([
+    const [modules, cell, snapshot] = await Promise.all([
+      this.revision.code.modules(),
       this.#alone ? cells.dedicated(key.tenant) : cells.shared(key.tenant),
-      keepsState(spec) ? snapshots.load(this.#stateKey) : undefined,
+      keepsState(spec) || this.#dormancy.dormant !== undefined
+        ? snapshots.load(this.#stateKey)
+        : undefined,
       this.secrets.prepare(),
     ]);
+    if (snapshot?.fellBack === true) this.record.fellBack(snapshot.savedAtMs);
     const start = startMessage({
       key,
       id,
       spec,
-      modules: this.revision.modules,
+      modules,
       state: this.#stateSource(snapshot),
       fastLane: this.#fastLane,
     });
@@ -520,6 +555,7 @@ export class Replica {
   #stateSource(snapshot: Snapshot | undefined): StateSource {
     if (this.isHot && !this.#adopted) return { from: "handover" };
     if (snapshot === undefined) return { from: "init" };
+    if (this.#dormancy.dormant !== undefined) return { from: "asleep", state: snapshot.state };
     const { state, version, sourceHash } = snapshot;
     const migrate = sourceHash !== this.revision.sourceHash;
     return { from: "stored", state, migrate, ...(version !== undefined && { version }) };
@@ -529,7 +565,8 @@ export class Replica {
     if (this.#retired) return;
     const { version } = instance.started;
     const { sourceHash } = this.revision;
-    await this.#powers.snapshots.save(this.#stateKey, { state, version, sourceHash });
+    const snapshot = { state, version, sourceHash };
+    await this.#powers.snapshots.save(this.#stateKey, snapshot, this.#dormancy.beside);
   }
 
   #currentChanged(instance: Instance | undefined): void {
@@ -542,8 +579,105 @@ export class Replica {
 
   #runs(instance: Instance): void {
     if (this.#lifecycle.can("running")) this.#lifecycle.move("running");
-    this.record.started(instance);
+    this.#noteStart(instance);
     this.#pump();
+  }
+
+  #noteStart(instance: Instance): void {
+    const { dormant } = this.#dormancy;
+    if (dormant === undefined) return this.record.started(instance);
+    const { clock, log } = this.#powers;
+    const slept_ms = clock.wallMs() - dormant.sinceMs;
+    const took_ms = Math.round((clock.now() - (this.#waking?.since ?? clock.now())) * 1000) / 1000;
+    this.record.woken(instance, { slept_ms, took_ms });
+    this.#dormancy.end().catch((error: unknown) => {
+      log.warn("sleep not ended on disk", { service: keyText(this.key), error: String(error) });
+    });
+    this.#awoke();
+  }
+
+  #wake(): void {
+    this.#lifecycle.move("starting");
+    this.#waking = { since: this.#powers.clock.now(), done: Promise.withResolvers() };
+    this.#runner?.wake();
+  }
+
+  #awoke(): void {
+    this.#waking?.done.resolve();
+    this.#waking = undefined;
+  }
+
+  /** Resolves when it does not sleep and is not about to. */
+  async awake(timeoutMs: number): Promise<void> {
+    await this.#fallingAsleep;
+    if (this.state === "hibernated") this.#wake();
+    if (this.#waking === undefined) return;
+    const what = `${this.key.service} to wake`;
+    await within(this.#waking.done.promise, { ms: timeoutMs, what, code: "conflict" });
+  }
+
+  /** Starts asleep, as an earlier kernel left it; before `start`. */
+  resumeSleep(dormant: Dormant): void {
+    this.#sleepsAtStart = true;
+    this.#dormancy.resume(dormant);
+    this.record.asleep(dormant);
+    this.timers.revive(dormant.timers);
+  }
+
+  /** How long it has had nothing to do, ms; 0 when it has. */
+  idleMs(now: number): number {
+    const instance = this.#instance;
+    const quiet = this.state === "running" && instance?.idle === true && this.#mailbox.length === 0;
+    return quiet && !this.#held ? now - Math.max(instance.progressAt, this.#stirredAt) : 0;
+  }
+
+  /** Evicts the instance if it is idle, and keeps its state; false when it was not. */
+  hibernate(): Promise<boolean> {
+    this.#fallingAsleep ??= this.#hibernate().finally(() => (this.#fallingAsleep = undefined));
+    return this.#fallingAsleep;
+  }
+
+  async #hibernate(): Promise<boolean> {
+    const { clock } = this.#powers;
+    const idle_ms = Math.round(this.idleMs(clock.now()));
+    const instance = this.#instance;
+    if (idle_ms === 0 || instance === undefined) return false;
+    // Whoever is not idle after all is asked again when as much time has passed.
+    this.#stirredAt = clock.now();
+    this.#held = true;
+    const still = () =>
+      this.state === "running" && this.#instance === instance && this.#mailbox.length === 0;
+    try {
+      const what = `${this.key.service} to tell its state`;
+      const state = await within(instance.snapshot("idle"), { ms: IDLE_ANSWER_MS, what });
+      if (state === undefined || !still()) return false;
+      const { version } = instance.started;
+      const { sourceHash } = this.revision;
+      await this.#dormancy.begin(
+        {
+          sourceHash,
+          version,
+          handlers: instance.started.handlers,
+          timers: this.timers.dormant(),
+          sinceMs: clock.wallMs(),
+        },
+        { state, version, sourceHash },
+      );
+      if (!still()) {
+        await this.#dormancy.end();
+        return false;
+      }
+      this.#instance = undefined;
+      this.#lifecycle.move("hibernated");
+      this.#runner!.sleep();
+      this.revision.code.forget();
+      this.record.hibernated(instance, { idle_ms, state_bytes: state.length });
+      return true;
+    } finally {
+      this.#held = false;
+      if (this.state === "hibernated" && this.#mailbox.length > 0) this.#wake();
+      else this.#pump();
+    }
   }
 
   #pump(): void {
@@ -586,6 +720,7 @@ export class Replica {
     else if (event.kind === "child_start_failed") this.#crashed(event.error);
     else if (event.kind === "gave_up") {
       if (this.#lifecycle.can("quarantined")) this.#lifecycle.move("quarantined");
+      this.timers.clear();
       this.#mailbox.failAll(notUp(this.key.service, this.state));
       this.record.quarantined(event.failures);
       this.#options.quarantined();

@@ -1,8 +1,11 @@
 /**
- * What a service's supervisor supervises: the instance that runs now.
+ * What a replica's supervisor supervises: the instance that runs now, or the sleep between
+ * two instances.
  *
  * 1. An instance whose cell died through no fault of its own is replaced here, at once and
  *    without counting against the restart intensity; every other end is the supervisor's.
+ * 2. Sleep is no end: who is asleep has no instance and waits for `wake`. A wake that fails
+ *    is an end like any other.
  */
 import type { Child, ExitReason, StopOptions } from "#supervisor/child.ts";
 import type { Instance } from "#kernel/services/instance.ts";
@@ -21,18 +24,23 @@ export interface RunnerOptions {
   readonly now: () => number;
   readonly relocated: (crash: InstanceCrash) => void;
   readonly stop: (instance: Instance, options: StopOptions) => Promise<void>;
+  /** Its turn to wake has come; resolves with how to give the turn back. */
+  readonly turn: () => Promise<() => void>;
+  readonly wakeFailed: () => void;
 }
 
 export class Runner implements Child {
   readonly exited: Promise<ExitReason>;
   readonly #options: RunnerOptions;
   readonly #abort = new AbortController();
-  #instance: Instance;
+  /** Undefined while it sleeps. */
+  #instance: Instance | undefined;
+  #call = Promise.withResolvers<void>();
 
-  private constructor(options: RunnerOptions, instance: Instance) {
+  private constructor(options: RunnerOptions, instance: Instance | undefined) {
     this.#options = options;
     this.#instance = instance;
-    options.current(instance);
+    if (instance !== undefined) options.current(instance);
     this.exited = this.#run();
   }
 
@@ -40,20 +48,42 @@ export class Runner implements Child {
     return new Runner(options, await startOnLivingCell(options, signal));
   }
 
-  stop(options: StopOptions): Promise<void> {
+  static asleep(options: RunnerOptions): Runner {
+    return new Runner(options, undefined);
+  }
+
+  /** The instance goes, and the runner waits for `wake`. */
+  sleep(): void {
+    const instance = this.#instance;
+    this.#call = Promise.withResolvers();
+    this.#instance = undefined;
+    instance?.kill();
+  }
+
+  wake(): void {
+    this.#call.resolve();
+  }
+
+  async stop(options: StopOptions): Promise<void> {
     this.#abort.abort();
-    return this.#options.stop(this.#instance, options);
+    this.wake();
+    if (this.#instance !== undefined) await this.#options.stop(this.#instance, options);
   }
 
   kill(): void {
     this.#abort.abort();
-    this.#instance.kill();
+    this.wake();
+    this.#instance?.kill();
   }
 
   async #run(): Promise<ExitReason> {
     for (let innocent = 0; ; innocent += 1) {
+      const ended = this.#instance === undefined ? await this.#woken() : undefined;
+      if (ended !== undefined) return ended;
+      const instance = this.#instance;
       const startedAt = this.#options.now();
-      const reason = await this.#instance.exited;
+      const reason = await instance!.exited;
+      if (this.#instance === undefined) continue;
       if (this.#options.now() - startedAt > CALM_MS) innocent = 0;
       this.#options.current(undefined);
       const crash = reason.kind === "crashed" ? reason.error : undefined;
@@ -61,14 +91,36 @@ export class Runner implements Child {
       if (!relocate || this.#abort.signal.aborted) return reason;
       this.#options.relocated(crash);
       try {
-        this.#instance = await startOnLivingCell(this.#options, this.#abort.signal);
-        // The end was asked for just when the new one was up.
-        if (this.#abort.signal.aborted) this.#instance.kill();
-        else this.#options.current(this.#instance);
+        this.#begin(await startOnLivingCell(this.#options, this.#abort.signal));
       } catch (error) {
         return { kind: "crashed", error };
       }
     }
+  }
+
+  /** Sleeps until it is woken; the reason when that was the end. */
+  async #woken(): Promise<ExitReason | undefined> {
+    await this.#call.promise;
+    if (this.#abort.signal.aborted) return { kind: "shutdown" };
+    const leave = await this.#options.turn();
+    try {
+      if (this.#abort.signal.aborted) return { kind: "shutdown" };
+      this.#begin(await startOnLivingCell(this.#options, this.#abort.signal));
+      return undefined;
+    } catch (error) {
+      if (this.#abort.signal.aborted) return { kind: "shutdown" };
+      this.#options.wakeFailed();
+      return { kind: "crashed", error };
+    } finally {
+      leave();
+    }
+  }
+
+  #begin(instance: Instance): void {
+    this.#instance = instance;
+    // The end was asked for just when the new one was up.
+    if (this.#abort.signal.aborted) instance.kill();
+    else this.#options.current(instance);
   }
 }
 

@@ -51,7 +51,7 @@ async function run(options: RehearsalOptions): Promise<Rehearsed> {
     key,
     id,
     spec: revision.spec,
-    modules: revision.modules,
+    modules: await revision.code.modules(),
     state: { from: "handover" },
     fastLane: false,
   });

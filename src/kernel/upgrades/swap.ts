@@ -62,6 +62,7 @@ interface Pair {
 export async function swap(options: SwapOptions): Promise<Swapped> {
   const { service, revision, tenants, faults, powers } = options;
   const old = service.replicas;
+  await Promise.all(old.map((replica) => replica.awake(DRAIN_MS)));
   const successors = Array.from({ length: revision.spec.instances }, (_, slot) =>
     successorOf(old[slot], slot, options),
   );

@@ -40,7 +40,12 @@ import {
 } from "#kernel/upgrades/swap.ts";
 import { performanceOf, Probation } from "#kernel/upgrades/watchdog.ts";
 
-const UPDATABLE: ReadonlySet<ServiceState> = new Set(["running", "quarantined", "stopped"]);
+const UPDATABLE: ReadonlySet<ServiceState> = new Set([
+  "running",
+  "hibernated",
+  "quarantined",
+  "stopped",
+]);
 const MAX_DETAIL_CHARS = 2000;
 
 export interface UpgradesOptions {
@@ -169,10 +174,13 @@ export class Upgrades {
     if (!UPDATABLE.has(service.state)) throw onItsWay(service);
     if (revisionOf(spec) === service.revision) {
       await deployer.renew(service, change.by);
-      if (service.state !== "running") await deployer.startAgain(service);
+      if (service.state !== "running" && service.state !== "hibernated") {
+        await deployer.startAgain(service);
+      }
       return { service, startedInMs: powers.clock.now() - change.begun, warnings: [] };
     }
     const { modules, warnings } = await this.#accept(spec, change, key);
+    const code = deployer.code(spec, modules);
     const previous = service.current;
     const baseline = performanceOf(service);
     const payload = {
@@ -186,12 +194,13 @@ export class Upgrades {
     let swapped: Swapped;
     try {
       swapped = await deployer.withHandles({ key, spec, by: change.by }, async (minting) =>
-        this.#swapTo(service, newRevision({ spec, modules, handles: await minting }), change),
+        this.#swapTo(service, newRevision({ spec, code, handles: await minting }), change),
       );
     } catch (error) {
-      const { code, message } = toSoloError(error);
-      const detail = message.slice(0, MAX_DETAIL_CHARS);
-      this.#tell("hot_swap_rolled_back", key, { ...payload, code, detail }, startedId);
+      const refusal = toSoloError(error);
+      const detail = refusal.message.slice(0, MAX_DETAIL_CHARS);
+      const why = { code: refusal.code, detail };
+      this.#tell("hot_swap_rolled_back", key, { ...payload, ...why }, startedId);
       throw error;
     }
     const startedInMs = powers.clock.now() - change.begun;
