@@ -78,6 +78,7 @@ export const bootReport = unary({
     ),
   }),
   permission: "admin",
+  scope: "kernel",
   resource: () => "kernel",
   errors: ["unavailable"],
   http: { method: "GET", path: "/boot" },
