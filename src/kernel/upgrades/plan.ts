@@ -1,7 +1,7 @@
 /** What an update or rollback would do, with nothing done: a dry run. */
 import { toSoloError, type Diagnostic } from "#base/errors.ts";
 import { revisionOf, type ServiceSpec } from "#deploy/spec.ts";
-import { newRevision, type Revision } from "#kernel/services/revision.ts";
+import { newRevision, RevisionCode, type Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Accepted } from "#kernel/sources.ts";
 import {
@@ -47,7 +47,8 @@ export async function planOf(options: {
     plan.diagnostics.push(...warnings);
     const running = service.instances.length > 0;
     if (!running || plan.revision === plan.fromRevision) return plan;
-    const { state, shapes } = await rehearse(newRevision({ spec, modules, handles: [] }));
+    const code = new RevisionCode({ modules, load: async () => modules });
+    const { state, shapes } = await rehearse(newRevision({ spec, code, handles: [] }));
     const changes = shapes === undefined ? [] : shapeChanges(shapes);
     return { ...plan, state: { bytes: Buffer.byteLength(state), changes } };
   } catch (error) {
