@@ -17,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
   calls: () => import("./measure/calls.ts"),
   "in-process": () => import("./measure/in-process.ts"),
   restart: () => import("./measure/restart.ts"),
+  swap: () => import("./measure/swap.ts"),
   many: () => import("./measure/many.ts"),
   mtls: () => import("./measure/mtls.ts"),
   events: () => import("./events.ts"),

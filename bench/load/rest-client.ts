@@ -1,6 +1,11 @@
 /** REST by hand over one kept connection; every answer is checked. */
 import { encode, HttpConnection, type Endpoint } from "./http-connection.ts";
 
+export interface Answer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+}
+
 export class RestClient implements Disposable {
   readonly #at: Endpoint;
   readonly #connection: HttpConnection;
@@ -32,12 +37,17 @@ export class RestClient implements Disposable {
     return new RestClient(at, await HttpConnection.open(at), headers);
   }
 
-  async post(
-    path: string,
-    body: unknown,
-  ): Promise<{ status: number; body: Record<string, unknown> }> {
+  post(path: string, body: unknown): Promise<Answer> {
+    return this.#send("POST", path, body);
+  }
+
+  put(path: string, body: unknown): Promise<Answer> {
+    return this.#send("PUT", path, body);
+  }
+
+  async #send(method: "POST" | "PUT", path: string, body: unknown): Promise<Answer> {
     const answer = await this.#connection.send(
-      encode(this.#at, { method: "POST", path, headers: this.#headers, body }),
+      encode(this.#at, { method, path, headers: this.#headers, body }),
     );
     return { status: answer.status, body: JSON.parse(answer.body) as Record<string, unknown> };
   }

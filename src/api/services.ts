@@ -651,6 +651,13 @@ const status = z.strictObject({
     z.array(z.string()).describe("What can be called: `calls.get`, `casts.reset`, `fetch` …."),
   ),
   instances: field(25, z.array(instance).describe("One for each slot.")),
+  probation_ms: field(
+    26,
+    z
+      .int()
+      .optional()
+      .describe("How long the watchdog still looks at the revision; absent when it does not."),
+  ),
 });
 
 export const statusOf = unary({

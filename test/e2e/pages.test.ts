@@ -14,13 +14,15 @@ import { runStep, shimDirectory } from "../support/shell.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const pageOf = (name: string) => readFileSync(join(ROOT, "docs", name), "utf8");
 
-describe("services.md and vault.md", () => {
+describe("services.md, vault.md and upgrades.md", () => {
   const page = pageOf("services.md");
   const directory = mkdtempSync(join(tmpdir(), "solo-pages-"));
   const shims = shimDirectory();
   let kernel: TestKernel;
   beforeAll(async () => {
-    for (const [, name, source] of page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)) {
+    for (const [, name, source] of `${page}\n${pageOf("upgrades.md")}`.matchAll(
+      /^```ts\n\/\/ (\S+)\n(.*?)^```/gms,
+    )) {
       writeFileSync(join(directory, name!), source!);
     }
     kernel = await startKernel();
@@ -30,7 +32,7 @@ describe("services.md and vault.md", () => {
     for (const path of [directory, shims]) rmSync(path, { recursive: true, force: true });
   });
 
-  test.each(["services.md", "vault.md"])(
+  test.each(["services.md", "vault.md", "upgrades.md"])(
     "the sessions of %s print what it says",
     async (name) => {
       const env = { PATH: `${shims}:${process.env["PATH"]}`, SOLO_DATA_DIR: kernel.dataDir };

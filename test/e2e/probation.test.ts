@@ -34,6 +34,7 @@ describe("is rolled back", () => {
     const before = await warmUp("first");
     const update = await put("first", { code: revised("add() { throw new Error('no'); }") });
     expect(update).toMatchObject({ state: "running", probation_ms: 30_000 });
+    expect((await tenant.status("first"))["probation_ms"]).toBeGreaterThan(0);
     expect((await tenant.ask("first", "add")).body.code).toBe("service_crashed");
     const event = await rolledBack("first", before);
     expect(event["payload"]).toMatchObject({
@@ -175,4 +176,19 @@ test("without a watchdog nothing is rolled back", async () => {
   await tenant.ask("free", "die");
   await until(async () => (await tenant.status("free"))["restarts"] === 1, "the restart");
   expect(await revisionOf("free")).toBe(revision);
+});
+
+test("a service that was killed on probation does not come back", async () => {
+  await warmUp("gone");
+  await put("gone", { code: revised("die() { throw new Error('x'); }") });
+  await Promise.all([
+    tenant.ask("gone", "die"),
+    tenant.request("DELETE", "/services/gone?force=true"),
+  ]);
+  await until(async () => {
+    const { status } = await tenant.request("DELETE", "/services/gone?force=true");
+    return status === 404;
+  }, "the kill");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect((await tenant.request("GET", "/services/gone")).status).toBe(404);
 });

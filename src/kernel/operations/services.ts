@@ -64,12 +64,12 @@ export const serviceHandlers = ({
     return { tenant_id: key.tenant, service_id: key.service, state: "stopped", forced };
   },
   Restart: async (input, asked) => deployed(await deployer.restart(keyOf(input, asked))),
-  Status: (input, asked) => statusOf(tenants.get(keyOf(input, asked)), clock),
+  Status: (input, asked) => statusOf(tenants.get(keyOf(input, asked)), { clock, upgrades }),
   List: ({ limit = DEFAULT_PAGE, after = "" }, { tenant }) => {
     const rest = tenants.list(tenant).filter(({ key }) => key.service > after);
     const page = rest.slice(0, limit);
     return {
-      services: page.map((service) => statusOf(service, clock)),
+      services: page.map((service) => statusOf(service, { clock, upgrades })),
       ...(rest.length > page.length && { next: page.at(-1)!.key.service }),
     };
   },
@@ -127,7 +127,11 @@ function deployed({ service, startedInMs, warnings }: Deployed): OutputOf<"Deplo
 const uptimeMs = ({ instance, record }: Replica, clock: Clock): number =>
   instance === undefined ? 0 : Math.round(clock.now() - record.startedAt);
 
-function statusOf(service: Service, clock: Clock): OutputOf<"Status"> {
+function statusOf(
+  service: Service,
+  { clock, upgrades }: Pick<ServiceParts, "clock" | "upgrades">,
+): OutputOf<"Status"> {
+  const probationMs = upgrades.probationMs(service);
   const { key, totals, spec, replicas, version } = service;
   const [instance] = service.instances;
   return {
@@ -150,6 +154,7 @@ function statusOf(service: Service, clock: Clock): OutputOf<"Status"> {
     metadata: spec.metadata as OutputOf<"Status">["metadata"],
     deployed_at: new Date(service.deployedAtMs).toISOString(),
     handlers: [...(service.handlers ?? [])],
+    ...(probationMs !== undefined && { probation_ms: Math.round(probationMs) }),
     instances: replicas.map((replica) => ({
       slot: replica.slot,
       state: replica.state,

@@ -320,7 +320,7 @@ export class Upgrades {
     },
     change: Change,
   ): number | undefined {
-    const { deployer, powers } = this.#options;
+    const { deployer, powers, tenants } = this.#options;
     const { service, previous, baseline, swapped, causationId } = facts;
     const name = keyText(service.key);
     this.#probations.get(name)?.end();
@@ -340,6 +340,7 @@ export class Upgrades {
       causationId,
       handed: swapped.handed,
       clock: powers.clock,
+      isThere: () => tenants.find(service.key) === service,
       rollBack: (mine, regressions) => this.#rollBack(mine, regressions),
       over: (mine) => {
         if (this.#probations.get(name) === mine) this.#probations.delete(name);
@@ -360,7 +361,7 @@ export class Upgrades {
     const { key } = service;
     try {
       await deployer.exclusively(key, async () => {
-        if (service.current !== probation.revision) return;
+        if (service.current !== probation.revision || !probation.options.isThere()) return;
         await this.#restore(probation, regressions);
       });
       return "done";

@@ -28,6 +28,8 @@ export interface ProbationOptions {
   /** Of the hot_swap_succeeded event. */
   readonly causationId: number | undefined;
   readonly clock: Clock;
+  /** False once the service has been killed. */
+  readonly isThere: () => boolean;
   /** Resolves when the rollback is done, or false when it must be tried again. */
   readonly rollBack: (
     probation: Probation,
@@ -59,9 +61,9 @@ export class Probation {
   }
 
   check(): void {
-    const { service, baseline, clock } = this.options;
+    const { service, baseline, clock, isThere } = this.options;
     if (this.#isOver || this.#rollingBack) return;
-    if (service.current !== this.revision) return this.end();
+    if (service.current !== this.revision || !isThere()) return this.end();
     const verdict = judge({
       watchdog: this.revision.spec.watchdog,
       baseline,
