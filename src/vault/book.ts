@@ -43,6 +43,14 @@ interface Entry {
   readonly weight: bigint;
 }
 
+type Tenants = Map<TenantId, Map<string, Entry>>;
+
+function remember(tenants: Tenants, entry: Entry): void {
+  const { tenant, name } = entry.record;
+  const names = tenants.get(tenant) ?? new Map<string, Entry>();
+  tenants.set(tenant, names.set(name, entry));
+}
+
 interface Pending {
   readonly change: Change<unknown>;
   readonly resolve: (result: unknown) => void;
@@ -52,7 +60,7 @@ interface Pending {
 export class Book {
   readonly #kv: Kv;
   #macKey: Buffer;
-  #tenants = new Map<TenantId, Map<string, Entry>>();
+  #tenants: Tenants = new Map();
   #damaged = new Set<string>();
   #broken: string | undefined;
   #counter = 0;
@@ -203,21 +211,25 @@ export class Book {
     this.#headVersion = versions.at(-1)!;
     this.#counter = counter;
     this.#sum = sum;
-    for (const entry of entries) this.#remember(entry);
+    for (const entry of entries) remember(this.#tenants, entry);
   }
 
   async #load(): Promise<void> {
-    this.#tenants = new Map();
-    this.#damaged = new Set();
-    this.#sum = 0n;
+    // Beside what is in use: readers go on meanwhile, and must not find half of it.
+    const tenants: Tenants = new Map();
+    const damaged = new Set<string>();
+    let sum = 0n;
     for await (const { key, value } of allOf(this.#kv, NAMES)) {
       const weight = weightOf(this.#macKey, value);
       const record = decodeSecret(this.#macKey, key, value);
-      this.#sum = plus(this.#sum, weight);
-      if (record === undefined) this.#damaged.add(key);
-      else this.#remember({ record, weight });
+      sum = plus(sum, weight);
+      if (record === undefined) damaged.add(key);
+      else remember(tenants, { record, weight });
     }
     const row = await this.#kv.get(VAULT, "head");
+    this.#tenants = tenants;
+    this.#damaged = damaged;
+    this.#sum = sum;
     const head = row && decodeHead(this.#macKey, row.value, this.#sum);
     const seen = this.#counter;
     this.#headVersion = row?.version ?? 0;
@@ -227,12 +239,6 @@ export class Book {
     else if (head.counter < seen) this.#broken = "it was set back to an earlier state";
     else this.#broken = head.fits ? undefined : "secrets were removed, added or set back";
     this.#isStale = false;
-  }
-
-  #remember(entry: Entry): void {
-    const { tenant, name } = entry.record;
-    const names = this.#tenants.get(tenant) ?? new Map<string, Entry>();
-    this.#tenants.set(tenant, names.set(name, entry));
   }
 
   #mustBeSound(secret: { tenant: TenantId; name: string }): void {

@@ -185,3 +185,19 @@ async function check(dataDir: string, stored: ReadonlyMap<string, string>): Prom
     await vault.resumeRotation({ save: (key) => saveMasterKey(file, key!) });
   return isRotating ? 1 : 0;
 }
+
+test("whoever reads all the while finds every secret, also as the ledger is signed anew", async () => {
+  await using own = await openStore();
+  const vault = await openVault(own.kv);
+  const names = Array.from({ length: 1_200 }, (_, n) => `k${n}`);
+  await Promise.all(names.map((name) => put(vault, name, `of ${name}`)));
+  const over = new AbortController();
+  const rotation = vault
+    .rotateMasterKey({ next: keyOf(9), save: async () => {} })
+    .finally(() => over.abort());
+  for (let n = 0; !over.signal.aborted; n = (n + 7) % names.length) {
+    expect(vault.list(alice)).toHaveLength(names.length);
+    expect(await textOf(vault, names[n]!)).toBe(`of ${names[n]}`);
+  }
+  expect((await rotation).damaged).toEqual([]);
+});
