@@ -23,7 +23,7 @@ export interface RecordOptions {
 }
 
 export class ReplicaRecord {
-  readonly #options: RecordOptions;
+  readonly #options: Omit<RecordOptions, "before">;
   /** Of all replicas that the slot has had. */
   readonly counts: { restarts: number; messages: number; errors: number };
   lastCrash: CrashReport | undefined;
@@ -40,9 +40,8 @@ export class ReplicaRecord {
   /** Events are recorded one after the other, though a crash report takes a moment. */
   #chain: Promise<void> = Promise.resolve();
 
-  constructor(options: RecordOptions) {
+  constructor({ before, ...options }: RecordOptions) {
     this.#options = options;
-    const { before } = options;
     this.#before = before;
     this.counts = before?.counts ?? { restarts: 0, messages: 0, errors: 0 };
     this.lastCrash = before?.lastCrash;

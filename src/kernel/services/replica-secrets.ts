@@ -38,15 +38,15 @@ interface Known {
 
 export class ReplicaSecrets {
   readonly bindings: readonly SecretBinding[];
-  readonly #options: ReplicaSecretsOptions;
+  readonly #options: Omit<ReplicaSecretsOptions, "before">;
   readonly #known: Map<string, Known>;
   readonly #told = new Set<string>();
   #net: Redactor | undefined;
 
-  constructor(options: ReplicaSecretsOptions) {
+  constructor({ before, ...options }: ReplicaSecretsOptions) {
     this.#options = options;
     this.bindings = options.bindings;
-    this.#known = options.before === undefined ? new Map() : new Map(options.before.#known);
+    this.#known = new Map(before === undefined ? [] : before.#known);
     if (this.#known.size > 0) this.#weave();
   }
 

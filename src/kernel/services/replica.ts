@@ -367,6 +367,11 @@ export class Replica {
     return this.#isHot;
   }
 
+  /** A successor that was loaded beside it serves in its place. */
+  get isRetired(): boolean {
+    return this.#retired;
+  }
+
   /** At once, whatever it has in hand. */
   kill(): void {
     this.#supervisor?.kill();
@@ -386,7 +391,7 @@ export class Replica {
     const predecessor = this.#predecessor;
     this.#predecessor = undefined;
     if (predecessor === undefined) return;
-    predecessor.#retired = true;
+    predecessor.#retired = this.#isHot;
     predecessor.#held = true;
     this.timers.redirect((json) => this.#info(json));
     this.#mailbox.unshift(predecessor.#mailbox.takeAll());

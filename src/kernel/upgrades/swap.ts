@@ -17,7 +17,7 @@ import type { Faults } from "#kernel/upgrades/faults.ts";
 import type { Adoption } from "#wire/messages.ts";
 
 /** A swap waits so long for the messages that the old revision has in hand. */
-export const DRAIN_MS = 5000;
+const DRAIN_MS = 5000;
 /** The old revision has so long for responses that are still under way after the hand-over. */
 export const LINGER_MS = 10_000;
 const RETIRE_MS = 1000;
@@ -32,7 +32,7 @@ export interface SwapOptions {
   readonly powers: ServicePowers;
   readonly faults: Faults;
   /** What a held replica's successor is to begin with. */
-  readonly stateOf: (replica: Replica) => Promise<Handed>;
+  readonly stateOf: (old: Replica, successor: Replica) => Promise<Handed>;
   /** Wait until nothing is in hand that could still change the state. */
   readonly drain: boolean;
   /** Take over from replicas that do not run, too. */
@@ -82,7 +82,7 @@ export async function swap(options: SwapOptions): Promise<Swapped> {
     for (const pair of pairs) pair.old.hold();
     if (options.drain) await Promise.all(pairs.map((pair) => pair.old.drained(DRAIN_MS)));
     await faults("held");
-    handed = await Promise.all(pairs.map((pair) => options.stateOf(pair.old)));
+    handed = await Promise.all(pairs.map((pair) => options.stateOf(pair.old, pair.successor)));
     await faults("told");
     const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
     states = await Promise.all(
@@ -124,12 +124,19 @@ function successorOf(
   return service.newReplica(slot, revision, { replica, hot });
 }
 
+/** The present state of a replica that is held. */
+export async function present(replica: Replica, via: Handed["via"]): Promise<Handed> {
+  const { version } = replica;
+  const state = await replica.peek(DRAIN_MS);
+  return { state, via, ...(version !== undefined && { version }) };
+}
+
 /** What becomes of a replica that is not the service's any more. */
 async function leave(replica: Replica, service: Service): Promise<void> {
   const { shutdownTimeoutMs } = replica.spec.restartLimits;
   // Its slot is gone; the state stays on disk for the day the slot comes back.
   if (replica.slot >= service.replicas.length) {
     await replica.stop({ force: false, timeoutMs: shutdownTimeoutMs });
-  } else if (replica.instance !== undefined) await service.letGo(replica, LINGER_MS);
+  } else if (replica.isRetired) await service.letGo(replica, LINGER_MS);
   else await replica.stop({ force: true, timeoutMs: RETIRE_MS });
 }

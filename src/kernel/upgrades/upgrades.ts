@@ -8,8 +8,7 @@
 import type { Capability } from "#capability/capability.ts";
 import { SoloError, toSoloError } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
-import { deploymentOp } from "#deploy/deployments.ts";
-import type { NewEntry, RevisionAction, Revisions } from "#deploy/revisions.ts";
+import type { RevisionAction, Revisions } from "#deploy/revisions.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import {
   resolveSpec,
@@ -23,22 +22,17 @@ import type { Accepted, Sources } from "#kernel/sources.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import type { Replica } from "#kernel/services/replica.ts";
 import { newRevision, type Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/upgrades/faults.ts";
-import type { Performance, Regression } from "#kernel/upgrades/probation.ts";
+import { Journal, rounded } from "#kernel/upgrades/journal.ts";
+import type { Performance } from "#kernel/upgrades/probation.ts";
 import { planOf, type Plan } from "#kernel/upgrades/plan.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
-import {
-  DRAIN_MS,
-  swap,
-  type Handed,
-  type SwapOptions,
-  type Swapped,
-} from "#kernel/upgrades/swap.ts";
+import { present, swap, type Swapped } from "#kernel/upgrades/swap.ts";
 import { performanceOf, Probation } from "#kernel/upgrades/watchdog.ts";
+import { WayBack } from "#kernel/upgrades/way-back.ts";
 
 const UPDATABLE: ReadonlySet<ServiceState> = new Set([
   "running",
@@ -74,8 +68,6 @@ export interface Changed extends Deployed {
   readonly probationMs?: number;
 }
 
-type Reason = Pick<NewEntry, "by" | "action" | "message">;
-
 interface Change extends Wish {
   readonly action: RevisionAction;
   readonly by: Capability;
@@ -84,10 +76,14 @@ interface Change extends Wish {
 
 export class Upgrades {
   readonly #options: UpgradesOptions;
+  readonly #journal: Journal;
+  readonly #wayBack: WayBack;
   readonly #probations = new Map<string, Probation>();
 
   constructor(options: UpgradesOptions) {
     this.#options = options;
+    this.#journal = new Journal(options);
+    this.#wayBack = new WayBack({ ...options, journal: this.#journal });
   }
 
   /** Replaces a running service's code and keeps its state, its messages and its name. */
@@ -170,6 +166,7 @@ export class Upgrades {
 
   async #change(service: Service, spec: ServiceSpec, change: Change): Promise<Changed> {
     const { deployer, powers } = this.#options;
+    const journal = this.#journal;
     const { key } = service;
     if (!UPDATABLE.has(service.state)) throw onItsWay(service);
     if (revisionOf(spec) === service.revision) {
@@ -190,7 +187,7 @@ export class Upgrades {
       by: change.by.id,
       ...(change.message !== undefined && { message: change.message }),
     };
-    const startedId = this.#tell("hot_swap_started", key, payload);
+    const startedId = journal.tell("hot_swap_started", key, payload);
     let swapped: Swapped;
     try {
       swapped = await deployer.withHandles({ key, spec, by: change.by }, async (minting) =>
@@ -200,26 +197,17 @@ export class Upgrades {
       const refusal = toSoloError(error);
       const detail = refusal.message.slice(0, MAX_DETAIL_CHARS);
       const why = { code: refusal.code, detail };
-      this.#tell("hot_swap_rolled_back", key, { ...payload, ...why }, startedId);
+      journal.tell("hot_swap_rolled_back", key, { ...payload, ...why }, startedId);
       throw error;
     }
     const startedInMs = powers.clock.now() - change.begun;
     const { pauseMs, stateBytes } = swapped;
     const figures = {
-      pause_ms: round(pauseMs),
+      pause_ms: rounded(pauseMs),
       state_bytes: stateBytes,
-      took_ms: round(startedInMs),
+      took_ms: rounded(startedInMs),
     };
-    const event = {
-      type: "hot_swap_succeeded",
-      tenantId: key.tenant,
-      subject: key.service,
-    } as const;
-    const causationId = await powers.events.append({
-      ...event,
-      payload: { ...payload, ...figures },
-      causationId: startedId,
-    });
+    const causationId = await journal.succeeded(key, { ...payload, ...figures }, startedId);
     const probationMs = this.#begin({ service, previous, baseline, swapped, causationId }, change);
     deployer.logWarnings({ service, startedInMs, warnings });
     return {
@@ -260,53 +248,16 @@ export class Upgrades {
           await this.rehearse(service, revision, { selfTest: true });
         }
       },
-      stateOf: (replica) =>
+      stateOf: (replica, successor) =>
         change.action === "rollback"
-          ? this.#back(service, replica)
+          ? this.#wayBack.handOver(service, replica, successor)
           : present(replica, "codeChange"),
-      record: this.#recorder(service, revision, {
+      record: this.#journal.recorder(service, revision, {
         by: change.by.id,
         action: change.action,
         message: change.message,
       }),
     });
-  }
-
-  /** On the way back the newer code makes the older one's state, if it knows how. */
-  async #back(service: Service, replica: Replica): Promise<Handed> {
-    const traits = replica.instance?.started.traits ?? [];
-    const handed = await present(replica, "codeChange");
-    return traits.includes("downgrade") ? this.#downgraded(service, replica, handed) : handed;
-  }
-
-  async #downgraded(service: Service, replica: Replica, handed: Handed): Promise<Handed> {
-    const { powers, hostApi } = this.#options;
-    const { revision } = replica;
-    const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
-    const adoption = { ...handed, via: "downgrade", whole: true, timeoutMs } as const;
-    const { state } = await rehearse({ service, replica, revision, adoption, powers, hostApi });
-    return { state, via: "as_it_is" };
-  }
-
-  /** What is written in one batch when `revision` becomes current. What can be read before
-   *  anybody has to wait is read now. */
-  #recorder(service: Service, revision: Revision, why: Reason): SwapOptions["record"] {
-    const { revisions, snapshots, powers } = this.#options;
-    const { key, deployedAtMs } = service;
-    const entry = { ...why, revision: revision.id, atMs: powers.clock.wallMs() };
-    const history = revisions.became(key, entry, revision.spec);
-    history.catch(() => {}); // told to whoever records
-    return async (states) => {
-      const deployment = deploymentOp({
-        key,
-        deployedAtMs,
-        revision: revision.id,
-        spec: revision.spec,
-        quarantined: false,
-        capabilities: revision.handles.map(({ id }) => id),
-      });
-      await snapshots.saveAll(states, [deployment, ...(await history)]);
-    };
   }
 
   /** Watches the new revision, if there is a measure and a way back. */
@@ -341,7 +292,7 @@ export class Upgrades {
       handed: swapped.handed,
       clock: powers.clock,
       isThere: () => tenants.find(service.key) === service,
-      rollBack: (mine, regressions) => this.#rollBack(mine, regressions),
+      rollBack: (mine, regressions) => this.#wayBack.rollBack(mine, regressions),
       over: (mine) => {
         if (this.#probations.get(name) === mine) this.#probations.delete(name);
         // After a rollback they are in use again.
@@ -351,136 +302,7 @@ export class Upgrades {
     this.#probations.set(name, probation);
     return watchdog.windowMs;
   }
-
-  async #rollBack(
-    probation: Probation,
-    regressions: readonly Regression[],
-  ): Promise<"done" | "again"> {
-    const { deployer, powers } = this.#options;
-    const { service } = probation.options;
-    const { key } = service;
-    try {
-      await deployer.exclusively(key, async () => {
-        if (service.current !== probation.revision || !probation.options.isThere()) return;
-        await this.#restore(probation, regressions);
-      });
-      return "done";
-    } catch (error) {
-      const { code, message } = toSoloError(error);
-      // Somebody else is at it; what they do may end the probation.
-      if (code === "conflict") return "again";
-      powers.log.error("a regression could not be rolled back", {
-        service: keyText(key),
-        code,
-        detail: message.slice(0, MAX_DETAIL_CHARS),
-      });
-      return "done";
-    }
-  }
-
-  async #restore(probation: Probation, regressions: readonly Regression[]): Promise<void> {
-    const { deployer, powers } = this.#options;
-    const { service, previous, causationId } = probation.options;
-    const { stateOnRollback } = probation.revision.spec.watchdog;
-    const begun = powers.clock.now();
-    const bad = probation.revision;
-    let state: string = stateOnRollback;
-    let swapped: Swapped;
-    try {
-      swapped = await this.#swapBack(probation, stateOnRollback, regressions);
-    } catch (error) {
-      if (stateOnRollback === "restore_old") throw error;
-      // The old code, or what is left of the new one, does not take the new state.
-      state = "restore_old";
-      swapped = await this.#swapBack(probation, "restore_old", regressions);
-    }
-    const { pauseMs, stateBytes } = swapped;
-    const payload = {
-      from_revision: bad.id,
-      revision: previous.id,
-      reason: "regression",
-      regressions,
-      state,
-      pause_ms: round(pauseMs),
-      state_bytes: stateBytes,
-      took_ms: round(powers.clock.now() - begun),
-    };
-    this.#tell("hot_swap_rolled_back", service.key, payload, causationId);
-    void swapped.left.then(() => deployer.discard(bad.handles));
-  }
-
-  #swapBack(
-    probation: Probation,
-    policy: ServiceSpec["watchdog"]["stateOnRollback"],
-    regressions: readonly Regression[],
-  ): Promise<Swapped> {
-    const { tenants, powers, faults } = this.#options;
-    const { service, previous, handed } = probation.options;
-    const old = (slot: number): Handed => {
-      const state = handed.get(slot)?.state;
-      if (state === undefined) throw new SoloError("conflict", "No state of the slot was kept.");
-      return { state, via: "as_it_is" };
-    };
-    const stateOf = async (replica: Replica): Promise<Handed> => {
-      if (policy === "restore_old") return old(replica.slot);
-      const newest =
-        replica.instance === undefined
-          ? await this.#stored(replica)
-          : (await present(replica, "as_it_is")).state;
-      if (newest === undefined) return old(replica.slot);
-      if (policy === "keep_new") return { state: newest, via: "as_it_is" };
-      const version = handed.get(replica.slot)?.version;
-      const from: Handed = {
-        state: newest,
-        via: "downgrade",
-        ...(version !== undefined && { version }),
-      };
-      return this.#downgraded(service, replica, from);
-    };
-    const message = `Regression: ${regressions.map(({ what }) => what).join(", ")}`;
-    return swap({
-      service,
-      revision: previous,
-      tenants,
-      powers,
-      faults,
-      drain: policy !== "restore_old",
-      evenIfDown: true,
-      stateOf,
-      record: this.#recorder(service, previous, { action: "rollback", by: "watchdog", message }),
-    });
-  }
-
-  /** What the new revision has stored itself. */
-  async #stored(replica: Replica): Promise<string | undefined> {
-    const stored = await this.#options.snapshots.load(replica.stateKey);
-    return stored?.sourceHash === replica.revision.sourceHash ? stored.state : undefined;
-  }
-
-  #tell(
-    type: "hot_swap_started" | "hot_swap_rolled_back",
-    key: ServiceKey,
-    payload: object,
-    causationId?: number,
-  ): number {
-    const { events } = this.#options.powers;
-    return events.emit({
-      type,
-      tenantId: key.tenant,
-      subject: key.service,
-      payload,
-      ...(causationId !== undefined && { causationId }),
-    });
-  }
 }
-
-async function present(replica: Replica, via: Handed["via"]): Promise<Handed> {
-  const { version } = replica;
-  const state = await replica.peek(DRAIN_MS);
-  return { state, via, ...(version !== undefined && { version }) };
-}
-
-const round = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 const onItsWay = ({ key, state }: Service): SoloError =>
   new SoloError("conflict", `${key.service} is ${state}, on its way to another state.`, {

@@ -1,0 +1,77 @@
+/** What is written of a change: one durable write that makes it so, and its events. */
+import type { ServiceKey } from "#base/ids.ts";
+import { deploymentOp } from "#deploy/deployments.ts";
+import type { NewEntry, Revisions } from "#deploy/revisions.ts";
+import type { Snapshots } from "#deploy/snapshots.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { Revision } from "#kernel/services/revision.ts";
+import type { Service } from "#kernel/services/service.ts";
+import type { SwapOptions } from "#kernel/upgrades/swap.ts";
+
+export interface JournalOptions {
+  readonly revisions: Revisions;
+  readonly snapshots: Snapshots;
+  readonly powers: ServicePowers;
+}
+
+/** Who makes a revision current, how, and why. */
+export type Reason = Pick<NewEntry, "by" | "action" | "message">;
+
+export class Journal {
+  readonly #options: JournalOptions;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  /** What is written in one batch when `revision` becomes current. What can be read before
+   *  anybody has to wait is read now. */
+  recorder(service: Service, revision: Revision, why: Reason): SwapOptions["record"] {
+    const { revisions, snapshots, powers } = this.#options;
+    const { key, deployedAtMs } = service;
+    const entry = { ...why, revision: revision.id, atMs: powers.clock.wallMs() };
+    const history = revisions.became(key, entry, revision.spec);
+    history.catch(() => {}); // told to whoever records
+    return async (states) => {
+      const deployment = deploymentOp({
+        key,
+        deployedAtMs,
+        revision: revision.id,
+        spec: revision.spec,
+        quarantined: false,
+        capabilities: revision.handles.map(({ id }) => id),
+      });
+      await snapshots.saveAll(states, [deployment, ...(await history)]);
+    };
+  }
+
+  /** The event's id, for those that follow from it. */
+  tell(
+    type: "hot_swap_started" | "hot_swap_rolled_back",
+    key: ServiceKey,
+    payload: object,
+    causationId?: number,
+  ): number {
+    return this.#options.powers.events.emit({
+      type,
+      tenantId: key.tenant,
+      subject: key.service,
+      payload,
+      ...(causationId !== undefined && { causationId }),
+    });
+  }
+
+  /** Resolves when it is on disk. */
+  succeeded(key: ServiceKey, payload: object, causationId: number): Promise<number> {
+    return this.#options.powers.events.append({
+      type: "hot_swap_succeeded",
+      tenantId: key.tenant,
+      subject: key.service,
+      payload,
+      causationId,
+    });
+  }
+}
+
+/** Milliseconds as events and answers have them. */
+export const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
