@@ -6,6 +6,7 @@ import * as kernel from "#api/kernel.ts";
 import type { Input, Operation, Output, RawInput } from "#api/operation.ts";
 import * as secrets from "#api/secrets.ts";
 import * as services from "#api/services.ts";
+import * as state from "#api/state.ts";
 import * as tenants from "#api/tenants.ts";
 import * as upgrades from "#api/upgrades.ts";
 
@@ -24,6 +25,10 @@ export const catalogue = {
   DiffRevisions: upgrades.diffRevisions,
   Rollback: upgrades.rollback,
   Logs: services.logs,
+  GetState: state.getState,
+  ExportState: state.exportState,
+  ImportState: state.importState,
+  ResetState: state.resetState,
   StoreSecret: secrets.store,
   RotateSecret: secrets.rotate,
   RetrieveSecret: secrets.retrieve,

@@ -627,6 +627,23 @@ const instance = z.strictObject({
   mailbox_length: field(8, z.uint32()),
 });
 
+const stored = z.strictObject({
+  slot: field(1, z.uint32()),
+  saved_at: field(2, z.string().optional().describe("Last write since the kernel's start.")),
+  bytes: field(3, z.int().optional().describe("Size of the encoded state.")),
+  error: field(
+    4,
+    z
+      .strictObject({
+        code: field(1, z.string()),
+        detail: field(2, z.string()),
+        since: field(3, z.string()),
+      })
+      .optional()
+      .describe("Why the newest state is not on disk; it is tried again."),
+  ),
+});
+
 const status = z.strictObject({
   tenant_id: field(1, z.string()),
   service_id: field(2, z.string()),
@@ -658,6 +675,13 @@ const status = z.strictObject({
       .optional()
       .describe("How long the watchdog still looks at the revision; absent when it does not."),
   ),
+  stored: field(
+    30,
+    z
+      .array(stored)
+      .describe("What is known of the state on disk, for each slot that keeps or has one."),
+  ),
+  hibernate_after_idle_ms: field(31, z.int().describe("0: never.")),
 });
 
 export const statusOf = unary({

@@ -11,6 +11,7 @@ import { events } from "#cli/commands/events.ts";
 import { configCheck, token } from "#cli/commands/local.ts";
 import { logs } from "#cli/commands/logs.ts";
 import { getSecret, revokeSecret, rotateSecret, setSecret } from "#cli/commands/secrets.ts";
+import { exportState, getState, importState } from "#cli/commands/state.ts";
 import { start } from "#cli/commands/start.ts";
 import { tenants } from "#cli/commands/tenants.ts";
 import { diff, rollback, update } from "#cli/commands/upgrades.ts";
@@ -36,6 +37,10 @@ export const commands: readonly CommandSpec[] = [
   derived("GetRevision", "Services:", ["solo revision counter r_0123456789abcdef --json"]),
   diff,
   rollback,
+  getState,
+  exportState,
+  importState,
+  derived("ResetState", "Services:", ["solo state reset counter"]),
   derived("Restart", "Services:", ["solo restart counter"]),
   derived("Kill", "Services:", ["solo kill counter", "solo kill counter --force"]),
 
@@ -66,6 +71,7 @@ export const commands: readonly CommandSpec[] = [
 export const parents: Readonly<Record<string, string>> = {
   cap: "Capabilities: grant, attenuate, delegate, revoke, list, inspect, verify.",
   certs: "Certificates for TLS: init, issue, renew, revoke, list.",
+  state: "What a service keeps: get, export, import, reset.",
   secrets: "Secrets of the tenant: set, get, list, rotate, revoke; and the vault they are in.",
   config: "The configuration: check, get, set, unset.",
   tenants: "Tenants and their limits: create, list, show, limits, delete.",

@@ -4,7 +4,7 @@ import type { RawInputOf } from "#api/catalogue.ts";
 import { operations } from "#client/operations.ts";
 import type { Source } from "#cli/source.ts";
 import { UsageError } from "#cli/usage-error.ts";
-import { capabilityEntry, integer, jsonOrWord, keyValue } from "#cli/values.ts";
+import { capabilityEntry, integer, jsonOrWord, keyValue, repeated } from "#cli/values.ts";
 
 type DeployInput = RawInputOf<"Deploy">;
 
@@ -23,6 +23,15 @@ export const specOptions = (): Option[] => [
   choice("--format", "format"),
   choice("--restart", "restart"),
   choice("--persistence", "persistence"),
+  new Option(
+    "--persistence-exclude <pattern>",
+    `${about("persistence_exclude")} Repeatable.`,
+  ).argParser(repeated),
+  new Option(
+    "--hibernate-after-ms <n>",
+    "Evict an instance that has had nothing to do for so long, and wake it when it is needed; 0: never.",
+  ).argParser(integer),
+  new Option("--priority <n>", about("priority")).argParser(integer),
   choice("--isolation", "isolation"),
   choice("--ingress", "ingress"),
   new Option("--instances <n>", about("instances")).argParser(integer),
@@ -58,6 +67,9 @@ export interface SpecFlags {
   readonly format?: DeployInput["format"];
   readonly restart?: DeployInput["restart"];
   readonly persistence?: DeployInput["persistence"];
+  readonly persistenceExclude?: string[];
+  readonly hibernateAfterMs?: number;
+  readonly priority?: number;
   readonly isolation?: DeployInput["isolation"];
   readonly ingress?: DeployInput["ingress"];
   readonly instances?: number;
@@ -111,6 +123,10 @@ export function deployInput({ flags, spec, source }: DeployParts): DeployInput {
     format: flags.format ?? (spec.format === undefined ? source?.format : undefined),
     restart: flags.restart,
     persistence: flags.persistence,
+    persistence_exclude: flags.persistenceExclude,
+    hibernation:
+      flags.hibernateAfterMs === undefined ? undefined : { after_idle_ms: flags.hibernateAfterMs },
+    priority: flags.priority,
     isolation: flags.isolation,
     ingress: flags.ingress,
     instances: flags.instances,

@@ -92,3 +92,9 @@ export function keyValue(
   if (at < 1) throw new InvalidArgumentError("Expected KEY=VALUE.");
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
+
+/** Collects a repeatable `--option TEXT`. */
+export const repeated = (text: string, before: readonly string[] | undefined): string[] => [
+  ...(before ?? []),
+  text,
+];

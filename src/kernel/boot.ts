@@ -13,6 +13,7 @@ import type { Logger } from "#base/log.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Dormant, Dormants } from "#deploy/dormants.ts";
 import { stateKeyText } from "#deploy/snapshots.ts";
+import { sourceHash } from "#deploy/spec.ts";
 import type { EventLog } from "#events/event-log.ts";
 import { nextTryAt, planBoot } from "#kernel/boot-plan.ts";
 import type { Deployer } from "#kernel/deployer.ts";
@@ -178,9 +179,13 @@ export class BootLoader {
   /** Records of sleep that belong to no deployment, or to one that does not start. */
   async #discardOrphans(all: readonly Deployment[], asleep: Map<string, Dormant>): Promise<void> {
     const owners = new Map(all.map((each) => [keyText(each.key), each]));
-    const orphans = [...asleep.keys()].filter((name) => {
-      const owner = owners.get(name.replace(/#.*$/, ""));
-      return owner === undefined || owner.quarantined;
+    const orphans = [...asleep].flatMap(([name, dormant]) => {
+      const [owned = "", slot = "0"] = name.split("#");
+      const owner = owners.get(owned);
+      if (owner === undefined || owner.quarantined) return [name];
+      const goesOn =
+        Number(slot) < owner.spec.instances && sourceHash(owner.spec) === dormant.sourceHash;
+      return goesOn ? [] : [name];
     });
     for (const name of orphans) asleep.delete(name);
     if (orphans.length > 0) await this.#options.dormants.discard(orphans);

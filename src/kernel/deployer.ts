@@ -61,9 +61,12 @@ export interface DeployerOptions {
   readonly admission: AdmissionLimits;
 }
 
-export interface Deployed {
+export interface Started {
   readonly service: Service;
   readonly startedInMs: number;
+}
+
+export interface Deployed extends Started {
   /** What analysis has to say about source that is new. */
   readonly warnings: readonly Diagnostic[];
 }
@@ -185,10 +188,44 @@ export class Deployer {
     });
   }
 
+  /**
+   * Stops the service in an orderly way, changes what it will start with, and starts it. When
+   * it does not start, the change is undone and the service goes on as before.
+   */
+  async startWith(
+    key: ServiceKey,
+    change: { apply(): Promise<void>; undo(): Promise<void> },
+  ): Promise<Started> {
+    const { tenants, clock } = this.#options;
+    const begun = clock.now();
+    return this.exclusively(key, async () => {
+      const service = tenants.get(key);
+      const wasUp = service.state === "running" || service.state === "hibernated";
+      await this.#halt(service);
+      try {
+        await change.apply();
+        await this.#startHalted(service);
+      } catch (error) {
+        await change.undo();
+        if (wasUp) await this.#startHalted(service);
+        throw error;
+      }
+      return { service, startedInMs: clock.now() - begun };
+    });
+  }
+
   async startAgain(service: Service): Promise<void> {
-    const { tenants, deployments } = this.#options;
+    await this.#halt(service);
+    await this.#startHalted(service);
+  }
+
+  async #halt(service: Service): Promise<void> {
     const timeoutMs = service.spec.restartLimits.shutdownTimeoutMs;
     if (service.state !== "quarantined") await service.stop({ force: false, timeoutMs });
+  }
+
+  async #startHalted(service: Service): Promise<void> {
+    const { tenants, deployments } = this.#options;
     try {
       await tenants.startReplicas(service.replicas);
     } catch (error) {

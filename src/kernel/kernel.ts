@@ -35,6 +35,7 @@ import { eventHandlers } from "#kernel/operations/events.ts";
 import { kernelHandlers } from "#kernel/operations/kernel.ts";
 import { messageHandlers } from "#kernel/operations/messages.ts";
 import { secretHandlers } from "#kernel/operations/secrets.ts";
+import { stateHandlers } from "#kernel/operations/state.ts";
 import { serviceHandlers } from "#kernel/operations/services.ts";
 import { tenantHandlers } from "#kernel/operations/tenants.ts";
 import { upgradeHandlers } from "#kernel/operations/upgrades.ts";
@@ -59,6 +60,7 @@ import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
 import { Settings } from "#kernel/settings.ts";
+import { States } from "#kernel/states.ts";
 import { Store } from "#kernel/store.ts";
 import { TenantRegister } from "#kernel/tenant-register.ts";
 import { Tenants } from "#kernel/tenants.ts";
@@ -263,6 +265,7 @@ export class Kernel implements AsyncDisposable {
         ...upgradeHandlers({ clock, tenants, revisions, upgrades }),
         ...secretHandlers({ secrets }),
         ...messageHandlers({ tenants, logs }),
+        ...stateHandlers({ states: new States({ tenants, snapshots, deployer }) }),
         ...eventHandlers({ events, store }),
         ...capabilityHandlers({ authority, audit, tenants }),
         ...tenantHandlers({ register, settings, tenants, deployer, authority, events }),

@@ -52,6 +52,13 @@ const INPUTS: { readonly [N in OperationName]: RawInputOf<N> } = {
   Health: {},
   Tree: {},
   BootReport: {},
+  GetState: { service_id: "a", slot: 1 },
+  ExportState: { service_id: "a" },
+  ImportState: {
+    service_id: "a",
+    document: { format: "solo-state", form: 1, source_hash: "h", state: "[1]", sha256: "s" },
+  },
+  ResetState: { service_id: "a", slot: 2 },
   Shutdown: { drain_ms: 0 },
 };
 

@@ -6,6 +6,7 @@ import type { Deployed, Deployer } from "#kernel/deployer.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
+import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Plan } from "#kernel/upgrades/plan.ts";
 import type { Changed, Upgrades } from "#kernel/upgrades/upgrades.ts";
@@ -127,6 +128,27 @@ function deployed({ service, startedInMs, warnings }: Deployed): OutputOf<"Deplo
 const uptimeMs = ({ instance, record }: Replica, clock: Clock): number =>
   instance === undefined ? 0 : Math.round(clock.now() - record.startedAt);
 
+function storedOf({ slot, stored, spec }: Replica): OutputOf<"Status">["stored"] {
+  const { atMs, bytes, failure } = stored;
+  if (!keepsState(spec) && atMs === undefined) return [];
+  return [
+    {
+      slot,
+      ...(atMs !== undefined && { saved_at: isoOf(atMs) }),
+      ...(bytes !== undefined && { bytes }),
+      ...(failure !== undefined && {
+        error: {
+          code: failure.error.code,
+          detail: failure.error.message,
+          since: isoOf(failure.sinceMs),
+        },
+      }),
+    },
+  ];
+}
+
+const isoOf = (ms: number): string => new Date(ms).toISOString();
+
 function statusOf(
   service: Service,
   { clock, upgrades }: Pick<ServiceParts, "clock" | "upgrades">,
@@ -155,6 +177,8 @@ function statusOf(
     deployed_at: new Date(service.deployedAtMs).toISOString(),
     handlers: [...(service.handlers ?? [])],
     ...(probationMs !== undefined && { probation_ms: Math.round(probationMs) }),
+    stored: replicas.flatMap(storedOf),
+    hibernate_after_idle_ms: spec.hibernateAfterMs,
     instances: replicas.map((replica) => ({
       slot: replica.slot,
       state: replica.state,

@@ -8,7 +8,7 @@
  * 4. State belongs to the slot: only a successor in the same slot is given it.
  */
 import { within } from "#base/deadline.ts";
-import { SoloError } from "#base/errors.ts";
+import { SoloError, toSoloError } from "#base/errors.ts";
 import { keyText, newInstanceId, type ServiceKey } from "#base/ids.ts";
 import type { Dormant } from "#deploy/dormants.ts";
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
@@ -70,6 +70,14 @@ export interface ReplicaOptions {
   };
 }
 
+export interface StoredState {
+  /** Wall clock of the last write of this kernel, and its size. */
+  readonly atMs?: number;
+  readonly bytes?: number;
+  /** The newest state is not on disk. */
+  readonly failure?: { readonly error: SoloError; readonly sinceMs: number };
+}
+
 /** A request of the guest, from this replica's instance. */
 export interface ReplicaRequest {
   readonly replica: Replica;
@@ -98,6 +106,8 @@ export class Replica {
   readonly record: ReplicaRecord;
   readonly vitals: Vitals;
   readonly timers: MessageTimers;
+  /** What is known of its state on disk. */
+  stored: StoredState = {};
   readonly secrets: ReplicaSecrets;
   /** How many replicas the slot has had before this one. */
   readonly generation: number;
@@ -290,6 +300,28 @@ export class Replica {
       this.#flushing = undefined;
     });
     await this.#flushing;
+  }
+
+  /** The present state of a running instance, stored by then if it is kept; undefined when
+   *  none runs. */
+  async tellState(): Promise<Snapshot | undefined> {
+    const instance = this.#instance;
+    if (instance === undefined) return undefined;
+    // The guest tells a state once: what it tells here must be stored like any other.
+    const state = await instance.snapshot("present");
+    if (state === undefined) return undefined;
+    if (this.spec.persistence === "hybrid") await this.#keep(instance, state);
+    return this.snapshotOf(state);
+  }
+
+  async #keep(instance: Instance, state: string): Promise<void> {
+    try {
+      await this.#save(instance, state);
+    } catch (error) {
+      this.#unsaved = true;
+      instance.dirty = true;
+      throw error;
+    }
   }
 
   /** The changed state to disk: the guest tells a state only once, so one that could not be
@@ -560,7 +592,9 @@ export class Replica {
   #stateSource(snapshot: Snapshot | undefined): StateSource {
     if (this.isHot && !this.#adopted) return { from: "handover" };
     if (snapshot === undefined) return { from: "init" };
-    if (this.#dormancy.dormant !== undefined) return { from: "asleep", state: snapshot.state };
+    if (this.#dormancy.dormant?.sourceHash === snapshot.sourceHash) {
+      return { from: "asleep", state: snapshot.state };
+    }
     const { state, version, sourceHash } = snapshot;
     const migrate = sourceHash !== this.revision.sourceHash;
     return { from: "stored", state, migrate, ...(version !== undefined && { version }) };
@@ -571,7 +605,15 @@ export class Replica {
     const { version } = instance.started;
     const { sourceHash } = this.revision;
     const snapshot = { state, version, sourceHash };
-    await this.#powers.snapshots.save(this.#stateKey, snapshot, this.#dormancy.beside);
+    const { snapshots, clock } = this.#powers;
+    try {
+      await snapshots.save(this.#stateKey, snapshot, this.#dormancy.beside);
+      this.stored = { atMs: clock.wallMs(), bytes: Buffer.byteLength(state) };
+    } catch (error) {
+      const sinceMs = this.stored.failure?.sinceMs ?? clock.wallMs();
+      this.stored = { ...this.stored, failure: { error: toSoloError(error), sinceMs } };
+      throw error;
+    }
   }
 
   #currentChanged(instance: Instance | undefined): void {
@@ -653,6 +695,9 @@ export class Replica {
     const still = () =>
       this.state === "running" && this.#instance === instance && this.#mailbox.length === 0;
     try {
+      // The guest tells a state once: until it is stored, the next flush asks for it again.
+      this.#unsaved = true;
+      instance.dirty = true;
       const what = `${this.key.service} to tell its state`;
       const state = await within(instance.snapshot("idle"), { ms: IDLE_ANSWER_MS, what });
       if (state === undefined || !still()) return false;
@@ -673,6 +718,7 @@ export class Replica {
         return false;
       }
       this.#instance = undefined;
+      this.#unsaved = false;
       this.#lifecycle.move("hibernated");
       this.#runner!.sleep();
       this.revision.code.forget();

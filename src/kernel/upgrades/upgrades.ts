@@ -177,7 +177,7 @@ export class Upgrades {
       return { service, startedInMs: powers.clock.now() - change.begun, warnings: [] };
     }
     const { modules, warnings } = await this.#accept(spec, change, key);
-    const code = deployer.code(spec, modules);
+    const compiled = deployer.code(spec, modules);
     const previous = service.current;
     const baseline = performanceOf(service);
     const payload = {
@@ -191,7 +191,11 @@ export class Upgrades {
     let swapped: Swapped;
     try {
       swapped = await deployer.withHandles({ key, spec, by: change.by }, async (minting) =>
-        this.#swapTo(service, newRevision({ spec, code, handles: await minting }), change),
+        this.#swapTo(
+          service,
+          newRevision({ spec, code: compiled, handles: await minting }),
+          change,
+        ),
       );
     } catch (error) {
       const refusal = toSoloError(error);
