@@ -77,6 +77,7 @@ export const bootReport = unary({
       ),
     ),
   }),
+  scope: "kernel",
   permission: "admin",
   scope: "kernel",
   resource: () => "kernel",
