@@ -20,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
   swap: () => import("./measure/swap.ts"),
   many: () => import("./measure/many.ts"),
   mtls: () => import("./measure/mtls.ts"),
+  hibernate: () => import("./measure/hibernate.ts"),
   events: () => import("./events.ts"),
   vault: () => import("./measure/vault.ts"),
   "fan-out": () => import("./measure/fan-out.ts"),

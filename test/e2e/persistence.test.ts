@@ -1,0 +1,160 @@
+/** What survives the kernel: sleepers, damaged states, services that do not come back. */
+import { readFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startKernel, until, type TestKernel } from "../support/kernel.ts";
+import { stepsOfPage } from "../support/sessions.ts";
+import { runStep, shimDirectory } from "../support/shell.ts";
+
+const COUNTER = `export default {
+  init: () => ({ n: 0, log: [] }),
+  calls: {
+    add: (solo) => (solo.state.n += 1), get: (solo) => solo.state.n, log: (solo) => solo.state.log,
+    later: async (solo, ms) => { await solo.after(ms, "due"); },
+  },
+  info(solo, message) { solo.state.log.push(message); },
+};`;
+const SLEEPY = { hibernation: { after_idle_ms: 100 } };
+
+let dataDir: string;
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), "solo-persistence-"));
+});
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+const asleep = (kernel: TestKernel, id: string) =>
+  until(async () => (await kernel.status(id))["state"] === "hibernated", `${id} to sleep`);
+const bootReport = async (kernel: TestKernel) => (await kernel.request("GET", "/boot")).body;
+
+/** Spoils rows of the stopped kernel's state; `which` counts from the newest. */
+function damage(service: string, which: readonly number[]): void {
+  using db = new DatabaseSync(join(dataDir, "state.db"));
+  const rows = db
+    .prepare("SELECT key, value FROM kv WHERE ns = 'state' AND key LIKE ? ORDER BY version DESC")
+    .all(`default/${service}%`) as { key: string; value: Uint8Array }[];
+  for (const at of which) {
+    const { key, value } = rows[at]!;
+    const spoilt = Uint8Array.from(value);
+    spoilt[spoilt.length - 2]! ^= 1;
+    db.prepare("UPDATE kv SET value = ? WHERE ns = 'state' AND key = ?").run(spoilt, key);
+  }
+}
+
+test(
+  "sleepers survive kill -9 with state and timers, and are not started",
+  { timeout: 60_000 },
+  async () => {
+    await using kernel = await startKernel({ dataDir });
+    for (const persistence of ["stateless", "hybrid", "durable"]) {
+      await kernel.deploy({ service_id: persistence, code: COUNTER, persistence, ...SLEEPY });
+      await kernel.call(persistence, "add");
+    }
+    await kernel.deploy({ service_id: "timed", code: COUNTER, persistence: "hybrid", ...SLEEPY });
+    await kernel.deploy({ service_id: "awake", code: COUNTER, persistence: "durable" });
+    await kernel.call("timed", "later", 1500);
+    for (const id of ["stateless", "hybrid", "durable", "timed"]) await asleep(kernel, id);
+    await kernel.kill9();
+    await kernel.restart();
+    expect(await bootReport(kernel)).toMatchObject({ running: 1, asleep: 4, missing: [] });
+    for (const id of ["stateless", "hybrid", "durable"]) {
+      expect(await kernel.call(id, "add"), id).toBe(2);
+    }
+    await until(async () => {
+      const log = (await kernel.call("timed", "log")) as string[];
+      return log.length === 1 && log[0] === "due";
+    }, "the timer");
+  },
+);
+
+test(
+  "a damaged state falls back and says so; without a good one the service is held back until told",
+  { timeout: 60_000 },
+  async () => {
+    await using kernel = await startKernel({ dataDir });
+    for (const id of ["torn", "lost", "well"]) {
+      await kernel.deploy({ service_id: id, code: COUNTER, persistence: "durable" });
+      await kernel.call(id, "add");
+      await kernel.call(id, "add");
+    }
+    await kernel.stop();
+    damage("torn", [0]);
+    damage("lost", [0, 1]);
+    await kernel.restart();
+    expect(await kernel.call("torn", "get")).toBe(1);
+    expect(await kernel.call("well", "get")).toBe(2);
+    await until(
+      async () =>
+        (await kernel.events({ service_id: "torn", event_type: "state_recovered" })).length === 1,
+      "the event",
+    );
+    const { missing } = await bootReport(kernel);
+    expect(missing).toEqual([
+      expect.objectContaining({ service: "default/lost", why: "failed", code: "storage_corrupt" }),
+    ]);
+    expect(missing[0].next_try_at).toBeUndefined();
+    expect((await kernel.status("lost"))["state"]).toBe("quarantined");
+    expect((await kernel.ask("lost", "get")).body.code).toBe("service_quarantined");
+    expect((await kernel.request("DELETE", "/services/lost/state")).status).toBe(200);
+    expect(await kernel.call("lost", "add")).toBe(1);
+  },
+);
+
+test(
+  "a service that does not come back is held back across kernels, and comes back when it can",
+  { timeout: 60_000 },
+  async () => {
+    await using kernel = await startKernel({ dataDir });
+    const code = `export default {
+    async init(solo) { if (await solo.kv.get("broken")) throw new Error("broken"); return {}; },
+    calls: { break: (solo) => solo.kv.put("broken", true), ok: () => 1 },
+  };`;
+    await kernel.deploy({ service_id: "fragile", code });
+    await kernel.deploy({ service_id: "well", code, priority: 5 });
+    await kernel.call("fragile", "break");
+    await kernel.stop();
+    await kernel.restart();
+    const first = await bootReport(kernel);
+    expect(first).toMatchObject({
+      running: 1,
+      missing: [{ service: "default/fragile", why: "failed" }],
+    });
+    expect(Date.parse(first.missing[0].next_try_at)).toBeGreaterThan(Date.parse(first.at));
+    await kernel.kill9();
+    await kernel.restart();
+    expect((await bootReport(kernel)).missing).toMatchObject([
+      { service: "default/fragile", why: "held_back", code: "startup_failed" },
+    ]);
+    await kernel.request("PUT", "/services/fragile", {
+      code: code.replace('get("broken")', 'get("x")'),
+    });
+    expect(await kernel.call("fragile", "ok")).toBe(1);
+    await kernel.stop();
+    await kernel.restart();
+    expect(await bootReport(kernel)).toMatchObject({ running: 2, missing: [] });
+  },
+);
+
+test("docs/persistence.md shows what happens", { timeout: 60_000 }, async () => {
+  const page = readFileSync(
+    fileURLToPath(new URL("../../docs/persistence.md", import.meta.url)),
+    "utf8",
+  );
+  const directory = mkdtempSync(join(tmpdir(), "solo-persistence-page-"));
+  const shims = shimDirectory();
+  try {
+    for (const [, name, source] of page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)) {
+      writeFileSync(join(directory, name!), source!);
+    }
+    await using kernel = await startKernel({ dataDir });
+    const env = { PATH: `${shims}:${process.env["PATH"]}`, SOLO_DATA_DIR: dataDir };
+    for (const step of stepsOfPage(page)) {
+      if (step.command.startsWith("# wait")) await asleep(kernel, "idler");
+      else await runStep(step, { cwd: directory, http: kernel.http, env });
+    }
+  } finally {
+    for (const path of [directory, shims]) rmSync(path, { recursive: true, force: true });
+  }
+});
