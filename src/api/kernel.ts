@@ -77,7 +77,6 @@ export const bootReport = unary({
       ),
     ),
   }),
-  scope: "kernel",
   permission: "admin",
   scope: "kernel",
   resource: () => "kernel",

@@ -136,7 +136,7 @@ const write = (key: ServiceKey, stored: Stored | Gone): KvOp => ({
 
 /** For a write together with other things. */
 export const deploymentOp = (deployment: Deployment): KvOp => {
-  const { key, revision, spec, deployedAtMs, quarantined, capabilities } = deployment;
+  const { key, revision, spec, deployedAtMs, quarantined, capabilities, trouble } = deployment;
   return write(key, {
     form: FORM,
     tenant: key.tenant,
@@ -146,6 +146,7 @@ export const deploymentOp = (deployment: Deployment): KvOp => {
     deployed_at_ms: deployedAtMs,
     quarantined,
     capabilities,
+    ...(trouble !== undefined && { trouble }),
   });
 };
 

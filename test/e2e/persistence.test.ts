@@ -43,6 +43,20 @@ function damage(service: string, which: readonly number[]): void {
   }
 }
 
+/** As if the service had failed at ten starts in a row, the last one just now. */
+function failedOften(service: string): void {
+  using db = new DatabaseSync(join(dataDir, "state.db"));
+  const row = db
+    .prepare("SELECT value FROM kv WHERE ns = 'deployments' AND key = ?")
+    .get(`default/${service}`) as { value: Uint8Array };
+  const deployment = JSON.parse(Buffer.from(row.value).toString());
+  Object.assign(deployment.trouble, { failures: 10, lastAtMs: Date.now() });
+  db.prepare("UPDATE kv SET value = ? WHERE ns = 'deployments' AND key = ?").run(
+    Buffer.from(JSON.stringify(deployment)),
+    `default/${service}`,
+  );
+}
+
 test(
   "sleepers survive kill -9 with state and timers, and are not started",
   { timeout: 60_000 },
@@ -123,6 +137,7 @@ test(
     });
     expect(Date.parse(first.missing[0].next_try_at)).toBeGreaterThan(Date.parse(first.at));
     await kernel.kill9();
+    failedOften("fragile");
     await kernel.restart();
     expect((await bootReport(kernel)).missing).toMatchObject([
       { service: "default/fragile", why: "held_back", code: "startup_failed" },
