@@ -203,6 +203,26 @@ describe("meanwhile", () => {
   });
 });
 
+test("several instances are swapped together, each with its own state, or not at all", async () => {
+  await deploy("many", counter(1), { instances: 3, routing: "key" });
+  const keyed = async (name: string, key: string) =>
+    (await solo.ask("Call", { service_id: "many", name, key }, tenant)).reply;
+  const keys = Array.from({ length: 12 }, (_, n) => `key-${n}`);
+  for (const key of keys) await keyed("add", key);
+  const states = () => Promise.all(keys.map((key) => keyed("look", key)));
+  const before = await states();
+  const most = Math.max(...before.map((state) => (state as { n: number }).n));
+  const picky = counter(2, `checkState: (state) => state.n !== ${most},`);
+  await expect(update("many", picky)).rejects.toMatchObject({ code: "startup_failed" });
+  expect(await states()).toEqual(before);
+  await update("many", counter(3));
+  expect(await states()).toEqual(
+    before.map((state) => ({ ...(state as object), v: 3, from: "1" })),
+  );
+  const { instances, revision } = await statusOf("many");
+  expect(instances.map((each) => each.revision)).toEqual([revision, revision, revision]);
+});
+
 test(
   "200 swaps under load: nothing lost, nothing failed, nothing in another order",
   { timeout: 120_000 },
