@@ -27,6 +27,8 @@ afterAll(async () => {
 });
 
 const EXPECTED_EVENTS = new Set([
+  "capability_granted",
+  "capability_revoked",
   "service_started",
   "service_deployed",
   "service_deployment_failed",
@@ -160,7 +162,7 @@ describe("fields", () => {
         restart: "sometimes",
         limits: { memory_mb: "64", call_timeout_ms: -1, mailbox: 1.5 },
         env: { A: 1 },
-        instances: 9,
+        instances: 65,
         persistence: null,
       }),
       { status: 400, code: "invalid_argument" },

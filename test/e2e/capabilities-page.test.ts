@@ -16,7 +16,7 @@ const PAGE = readFileSync(
 );
 const directory = mkdtempSync(join(tmpdir(), "solo-capabilities-"));
 const shims = shimDirectory();
-const kernel = await startKernel({ env: { SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0" } });
+const kernel = await startKernel();
 afterAll(async () => {
   await kernel[Symbol.asyncDispose]();
   for (const path of [directory, shims]) rmSync(path, { recursive: true, force: true });

@@ -14,7 +14,6 @@ const directory = mkdtempSync(join(tmpdir(), "solo-network-"));
 const shims = shimDirectory();
 const kernel = await startKernel({
   config: /^```toml\n(.*?)^```/ms.exec(PAGE)![1]!,
-  env: { SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0" },
 });
 afterAll(async () => {
   await kernel[Symbol.asyncDispose]();

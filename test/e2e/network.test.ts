@@ -41,8 +41,6 @@ const server = await world((request, response) => {
   }
 });
 const kernel = await startKernel({
-  // A machine that is busy with other tests is no pressure of this kernel's making.
-  env: { SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0" },
   config: `[security]\negress_private_hosts = ["127.0.0.1"]\n[egress]\nmax_response_bytes = ${16 * MIB}\n`,
 });
 afterAll(async () => {

@@ -52,7 +52,12 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const { gateways = [], log = silentLogger } = options;
   const launch = options.launch ?? (await launchWithoutWalls());
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "solo-in-process-"));
-  const env = { SOLO_LIMITS_SPARE_CELLS: "0", ...options.env, SOLO_DATA_DIR: dataDir };
+  const env = {
+    SOLO_LIMITS_SPARE_CELLS: "0",
+    SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0",
+    ...options.env,
+    SOLO_DATA_DIR: dataDir,
+  };
   const loaded = loadConfig({ env, cwd: dataDir, readFile: refuseFiles });
   const kernel = await Kernel.start({
     loaded,
