@@ -3,7 +3,7 @@
  *
  * 1. `slots` is what is on disk; a move is asked for again until it says that it is done, so
  *    a kernel that dies at any point goes on where it was.
- * 2. Any failure, and any gate that does not hold, leads back to the old revision.
+ * 2. Any failure, and any regression, leads back to the old revision.
  * 3. What has been promoted or rolled back stays so.
  */
 import { SoloError } from "#base/errors.ts";
@@ -21,6 +21,9 @@ export const ROLLOUT_PHASES = [
 ] as const;
 export type RolloutPhase = (typeof ROLLOUT_PHASES)[number];
 
+/** What leads back: somebody asked for it, the new revision did worse, or could not go on. */
+export type Setback = "aborted" | "regression" | "failure";
+
 export interface Rollout {
   readonly id: string;
   readonly strategy: Strategy;
@@ -37,6 +40,7 @@ export interface Rollout {
   readonly slots: readonly number[];
   /** Why it is paused or went back. */
   readonly reason: string | undefined;
+  readonly setback: Setback | undefined;
 }
 
 export type Command = "pause" | "resume" | "promote" | "abort";
@@ -45,7 +49,7 @@ export type RolloutInput =
   /** The slots that were asked for are on their revision. */
   | { readonly kind: "moved"; readonly slots: readonly number[] }
   | { readonly kind: "move_failed"; readonly why: string }
-  /** `worse`: gates that do not hold; `enough`: there were requests enough to judge. */
+  /** `worse`: what has regressed; `enough`: the new revision was sent enough to judge it. */
   | { readonly kind: "looked"; readonly worse: readonly string[]; readonly enough: boolean }
   | { readonly kind: "command"; readonly command: Command };
 
@@ -87,11 +91,13 @@ export function decideRollout(rollout: Rollout, input: RolloutInput, nowMs: numb
       return afterMove(rollout, input.slots, enter);
     case "move_failed":
       return rollout.phase === "moving" || rollout.phase === "promoting"
-        ? enter("rolling_back", { reason: input.why })
+        ? enter("rolling_back", { reason: input.why, setback: "failure" })
         : rollout;
     case "looked": {
       if (rollout.phase !== "observing" && rollout.phase !== "paused") return rollout;
-      if (input.worse.length > 0) return enter("rolling_back", { reason: input.worse.join("; ") });
+      if (input.worse.length > 0) {
+        return enter("rolling_back", { reason: input.worse.join("; "), setback: "regression" });
+      }
       if (rollout.phase === "paused" || !input.enough) return rollout;
       const { pauseMs } = rollout.strategy.steps[rollout.step]!;
       if (pauseMs === null || nowMs - rollout.phaseSinceMs < pauseMs) return rollout;
@@ -131,7 +137,8 @@ function obey(rollout: Rollout, command: Command, enter: Enter): Rollout {
   const rests = phase === "observing" || phase === "paused";
   switch (command) {
     case "abort":
-      return phase === "rolling_back" ? rollout : enter("rolling_back", { reason: "aborted" });
+      if (phase === "rolling_back") return rollout;
+      return enter("rolling_back", { reason: "aborted", setback: "aborted" });
     case "pause":
       if (phase === "paused") return rollout;
       if (!rests) throw notNow(rollout, command);

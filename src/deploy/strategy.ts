@@ -11,17 +11,6 @@ export type StrategyKind = (typeof STRATEGIES)[number];
 export const SPLITS = ["weight", "key"] as const;
 export type Split = (typeof SPLITS)[number];
 
-/** What the new revision may do worse than the old one before the rollout is undone. */
-export interface Gates {
-  /** Errors per request, beyond the old revision's, in per cent. */
-  readonly maxErrorPercent: number;
-  readonly maxCrashes: number;
-  /** Times the old revision's 95th percentile; 0 does not look. */
-  readonly maxLatencyRatio: number;
-  /** A step is not left before the new revision has answered so many. */
-  readonly minRequests: number;
-}
-
 /** A state of the rollout in which it rests and is watched. */
 export interface Step {
   /** So many slots run the new revision. */
@@ -38,7 +27,8 @@ export interface Strategy {
   readonly split: Split;
   /** The new revision gets slots of its own beside the old ones, until it is promoted. */
   readonly beside: boolean;
-  readonly gates: Gates;
+  /** A step is not left before the new revision has been sent so many messages in it. */
+  readonly minRequests: number;
 }
 
 /** The field `strategy` of an update; see src/api/rollouts.ts. */
@@ -53,22 +43,9 @@ export interface StrategyInput {
   readonly keep_ms?: number | undefined;
   readonly split?: Split | undefined;
   readonly manual?: boolean | undefined;
-  readonly gates?:
-    | {
-        readonly max_error_percent?: number | undefined;
-        readonly max_crashes?: number | undefined;
-        readonly max_latency_ratio?: number | undefined;
-        readonly min_requests?: number | undefined;
-      }
-    | undefined;
+  readonly min_requests?: number | undefined;
 }
 
-export const DEFAULT_GATES: Gates = {
-  maxErrorPercent: 5,
-  maxCrashes: 0,
-  maxLatencyRatio: 0,
-  minRequests: 0,
-};
 const ROLLING_PAUSE_MS = 1000;
 const CANARY_PAUSE_MS = 30_000;
 const CANARY_PERCENTS = [10, 50];
@@ -77,9 +54,9 @@ const KEEP_MS = 60_000;
 /** Which fields go with which type; others are refused by name. */
 const FIELDS: Readonly<Record<StrategyKind, readonly string[]>> = {
   hot_swap: ["type"],
-  rolling: ["type", "max_surge", "max_unavailable", "pause_ms", "gates"],
-  canary: ["type", "steps", "pause_ms", "split", "manual", "gates"],
-  blue_green: ["type", "keep_ms", "manual", "gates"],
+  rolling: ["type", "max_surge", "max_unavailable", "pause_ms", "min_requests"],
+  canary: ["type", "steps", "pause_ms", "split", "manual", "min_requests"],
+  blue_green: ["type", "keep_ms", "manual", "min_requests"],
 };
 
 /** What a strategy has to know of the service. */
@@ -123,7 +100,13 @@ const rolling: Make = (input, { instances }, refuse) => {
     percent: undefined,
     pauseMs: pause_ms,
   }));
-  return { kind: "rolling", steps, split: "weight", beside: false, gates: gatesOf(input) };
+  return {
+    kind: "rolling",
+    steps,
+    split: "weight",
+    beside: false,
+    minRequests: input.min_requests ?? 0,
+  };
 };
 
 const canary: Make = (input, { instances, keepsState }, refuse) => {
@@ -151,7 +134,7 @@ const canary: Make = (input, { instances, keepsState }, refuse) => {
     percent,
     pauseMs: manual ? null : own,
   }));
-  return { kind: "canary", steps, split, beside, gates: gatesOf(input) };
+  return { kind: "canary", steps, split, beside, minRequests: input.min_requests ?? 0 };
 };
 
 const blueGreen: Make = (input, { instances }) => ({
@@ -165,7 +148,7 @@ const blueGreen: Make = (input, { instances }) => ({
   ],
   split: "weight",
   beside: false,
-  gates: gatesOf(input),
+  minRequests: input.min_requests ?? 0,
 });
 
 const MAKE: Readonly<Record<Strategy["kind"], Make>> = {
@@ -173,12 +156,3 @@ const MAKE: Readonly<Record<Strategy["kind"], Make>> = {
   canary,
   blue_green: blueGreen,
 };
-
-function gatesOf({ gates }: StrategyInput): Gates {
-  return {
-    maxErrorPercent: gates?.max_error_percent ?? DEFAULT_GATES.maxErrorPercent,
-    maxCrashes: gates?.max_crashes ?? DEFAULT_GATES.maxCrashes,
-    maxLatencyRatio: gates?.max_latency_ratio ?? DEFAULT_GATES.maxLatencyRatio,
-    minRequests: gates?.min_requests ?? DEFAULT_GATES.minRequests,
-  };
-}

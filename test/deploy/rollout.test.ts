@@ -39,6 +39,7 @@ const begun = (strategy: Strategy, instances = 4): Rollout => ({
   phaseSinceMs: 0,
   slots: [],
   reason: undefined,
+  setback: undefined,
 });
 
 const moved = (rollout: Rollout): RolloutInput => ({
@@ -100,7 +101,7 @@ describe("a rollout", () => {
     pause_ms: 100,
   });
 
-  test("goes from step to step while its gates hold, and ends with every slot on the new revision", () => {
+  test("goes from step to step while the new revision holds, and ends with every slot on the new revision", () => {
     let rollout = begun(canary);
     const phases: string[] = [];
     for (let now = 0; !isOver(rollout); now += 50) {
@@ -112,11 +113,15 @@ describe("a rollout", () => {
     expect(rollout.slots).toEqual([0, 1, 2, 3]);
   });
 
-  test("goes back when a gate does not hold, with the reason", () => {
+  test("goes back when the new revision has regressed, with the reason", () => {
     const watched = decideRollout(begun(canary), moved(begun(canary)), 0);
     const worse: RolloutInput = { kind: "looked", worse: ["errors 40 %"], enough: true };
     const back = decideRollout(watched, worse, 1);
-    expect(back).toMatchObject({ phase: "rolling_back", reason: "errors 40 %" });
+    expect(back).toMatchObject({
+      phase: "rolling_back",
+      reason: "errors 40 %",
+      setback: "regression",
+    });
     expect(shareOf(back)).toBe(0);
     expect(decideRollout(back, moved(back), 2)).toMatchObject({ phase: "rolled_back", slots: [] });
   });

@@ -6,6 +6,7 @@
  * 2. Without a key, and for the other policies, a replica that is up is chosen if there is one.
  */
 import type { Routing } from "#deploy/spec.ts";
+import { hashText, mix } from "#kernel/services/hash.ts";
 
 export interface Candidate {
   readonly slot: number;
@@ -61,21 +62,4 @@ function ownerOf<R extends Candidate>(replicas: readonly R[], key: string): R {
     }
   }
   return best;
-}
-
-/** FNV-1a. */
-function hashText(text: string): number {
-  let hash = 0x811c_9dc5;
-  for (let at = 0; at < text.length; at += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(at), 0x0100_0193);
-  }
-  return hash;
-}
-
-/** The finaliser of MurmurHash3: every bit of the input changes half of the output's. */
-function mix(value: number): number {
-  let hash = value;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

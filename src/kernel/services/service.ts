@@ -4,9 +4,11 @@
  * 1. A message goes to one replica, chosen by the router; with one replica there is no choice.
  * 2. A replica that crashes stops no other; the service is quarantined when all of them are.
  * 3. A slot changes its revision only by `replace`, with the state of the slot.
+ * 4. Slots run another revision than the current one only during a rollout.
  */
 import type { RevisionId, ServiceKey } from "#base/ids.ts";
 import type { Capability } from "#capability/capability.ts";
+import { shareOf, type Rollout } from "#deploy/rollout.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { CrashReport } from "#kernel/services/crash-report.ts";
 import type { Dispatch } from "#kernel/services/dispatch.ts";
@@ -17,13 +19,21 @@ import type { ServicePowers } from "#kernel/services/powers.ts";
 import { Replica, type Message, type ReplicaOptions } from "#kernel/services/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import { Router } from "#kernel/services/router.ts";
+import { Split } from "#kernel/services/split.ts";
 
 /** More revisions than this do not finish their last responses side by side. */
 const MAX_LEAVING = 8;
 
+/** A rollout that is under way, and the revision that it brings. */
+export interface Incoming {
+  readonly rollout: Rollout;
+  readonly revision: Revision;
+}
+
 export interface ServiceOptions {
   readonly key: ServiceKey;
   readonly revision: Revision;
+  readonly incoming?: Incoming | undefined;
   readonly deployedAtMs: number;
   readonly powers: ServicePowers;
   readonly hostApi: HostApi;
@@ -55,15 +65,37 @@ export class Service {
   readonly #leaving = new Set<Replica>();
   /** The only replica, when there is one: no choice to make. */
   #only: Replica | undefined;
+  #incoming: Incoming | undefined;
+  /** While a share of the messages goes to the incoming revision. */
+  #split: Split<Replica> | undefined;
 
   constructor(options: ServiceOptions) {
     this.key = options.key;
     this.deployedAtMs = options.deployedAtMs;
     this.#options = options;
     this.#revision = options.revision;
+    const { incoming } = options;
+    const moved = new Set(incoming?.rollout.slots);
     const slots = Array.from({ length: options.revision.spec.instances }, (_, slot) => slot);
-    this.#replicas = slots.map((slot) => this.newReplica(slot, options.revision));
+    this.#replicas = [...new Set([...slots, ...moved])].map((slot) =>
+      this.newReplica(slot, moved.has(slot) ? incoming!.revision : options.revision),
+    );
     this.#only = this.#replicas.length === 1 ? this.#replicas[0] : undefined;
+    this.incoming = incoming;
+  }
+
+  /** Set while a rollout is under way. */
+  get incoming(): Incoming | undefined {
+    return this.#incoming;
+  }
+
+  set incoming(incoming: Incoming | undefined) {
+    this.#incoming = incoming;
+    this.#split = this.#splitNow();
+  }
+
+  get rollout(): Rollout | undefined {
+    return this.#incoming?.rollout;
   }
 
   get current(): Revision {
@@ -126,9 +158,26 @@ export class Service {
   }
 
   send(message: Message): Dispatch {
-    const replica =
-      this.#only ?? this.#router.choose(this.#replicas, this.spec.routing, message.key);
-    return replica.send(message);
+    return (this.#only ?? this.#choose(message.key)).send(message);
+  }
+
+  #choose(key: string | undefined): Replica {
+    const { routing } = this.spec;
+    return this.#split?.choose(routing, key) ?? this.#router.choose(this.#replicas, routing, key);
+  }
+
+  /** Where a key means a slot, the slots that have moved are the share. */
+  #splitNow(): Split<Replica> | undefined {
+    const { rollout } = this;
+    const percent = rollout && shareOf(rollout);
+    if (rollout === undefined || percent === undefined) return undefined;
+    const { beside, split } = rollout.strategy;
+    if (this.spec.routing === "key" && !beside) return undefined;
+    const isNewer = ({ revision }: Replica) => revision.id === rollout.to;
+    const newer = this.#replicas.filter(isNewer);
+    const older = this.#replicas.filter((replica) => !isNewer(replica));
+    if (newer.length === 0 || older.length === 0) return undefined;
+    return new Split({ share: { percent, by: split }, newer, older });
   }
 
   /** A replica of this service that nobody sends to yet. */
@@ -153,11 +202,15 @@ export class Service {
     });
   }
 
-  /** These are its replicas from now on, and their revision is current. */
-  replace(replicas: readonly Replica[], revision: Revision): void {
+  /** These are its replicas from now on, by slot. */
+  replace(
+    replicas: readonly Replica[],
+    { current, incoming }: { readonly current: Revision; readonly incoming?: Incoming | undefined },
+  ): void {
     this.#replicas = replicas;
     this.#only = replicas.length === 1 ? replicas[0] : undefined;
-    this.#revision = revision;
+    this.#revision = current;
+    this.incoming = incoming;
   }
 
   /** Lets a replica that has been replaced end what it has in hand. */

@@ -10,7 +10,7 @@ import { adoptionError, startError } from "#kernel/deploy-errors.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
-import type { Service } from "#kernel/services/service.ts";
+import type { Incoming, Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/upgrades/faults.ts";
@@ -25,9 +25,21 @@ const RETIRE_MS = 1000;
 /** A state on its way from one revision to another. */
 export type Handed = Pick<Adoption, "state" | "via" | "version">;
 
+/** The part of a swap that is a step of a rollout. */
+export interface Part {
+  /** These slots move to the revision; those that were not there come beside the others. */
+  readonly slots: readonly number[];
+  /** These go. */
+  readonly dropped: readonly number[];
+  /** What the service is afterwards. */
+  readonly becomes: { readonly current: Revision; readonly incoming?: Incoming | undefined };
+}
+
 export interface SwapOptions {
   readonly service: Service;
   readonly revision: Revision;
+  /** Unless given, all slots move. */
+  readonly part?: Part;
   readonly tenants: Tenants;
   readonly powers: ServicePowers;
   readonly faults: Faults;
@@ -40,7 +52,10 @@ export interface SwapOptions {
   /** Runs once the new revision is loaded, before anybody has to wait. */
   readonly rehearse?: (successor: Replica) => Promise<void>;
   /** The one durable write. */
-  readonly record: (snapshots: readonly (readonly [StateKey, Snapshot])[]) => Promise<void>;
+  readonly record: (
+    snapshots: readonly (readonly [StateKey, Snapshot])[],
+    handed: ReadonlyMap<number, Handed>,
+  ) => Promise<void>;
 }
 
 export interface Swapped {
@@ -61,17 +76,18 @@ interface Pair {
 
 export async function swap(options: SwapOptions): Promise<Swapped> {
   const { service, revision, tenants, faults, powers } = options;
-  const old = service.replicas;
+  const { old, slots, kept, becomes } = whatMoves(options);
+  const holders = new Map(old.map((replica) => [replica.slot, replica]));
   await Promise.all(old.map((replica) => replica.awake(DRAIN_MS)));
-  const successors = Array.from({ length: revision.spec.instances }, (_, slot) =>
-    successorOf(old[slot], slot, options),
-  );
+  const successors = slots.map((slot) => successorOf(holders.get(slot), slot, options));
   const pairs: Pair[] = successors
     .filter(({ isHot }) => isHot)
-    .map((successor) => ({ successor, old: old[successor.slot]! }));
+    .map((successor) => ({ successor, old: holders.get(successor.slot)! }));
   let pausedAt = 0;
   let handed: readonly Handed[];
   let states: readonly string[];
+  const bySlot = () =>
+    new Map(pairs.map(({ successor }, at) => [successor.slot, handed[at]!] as const));
   try {
     await tenants.startReplicas(successors).catch(async (error: unknown) => {
       throw await startError({ error, revision, powers });
@@ -94,23 +110,39 @@ export async function swap(options: SwapOptions): Promise<Swapped> {
     const snapshots = pairs.map(
       ({ successor }, at) => [successor.stateKey, successor.snapshotOf(states[at]!)] as const,
     );
-    await options.record(keepsState(revision.spec) ? snapshots : []);
+    await options.record(keepsState(revision.spec) ? snapshots : [], bySlot());
   } catch (error) {
     await Promise.all(successors.map((replica) => replica.retire()));
     for (const pair of pairs) pair.old.release();
     throw error;
   }
   await faults("recorded");
-  service.replace(successors, revision);
+  service.replace(
+    [...kept, ...successors].toSorted((a, b) => a.slot - b.slot),
+    becomes,
+  );
   for (const successor of successors) successor.takeOver();
   const pauseMs = powers.clock.now() - pausedAt;
   await faults("switched");
   return {
     pauseMs,
     stateBytes: states.reduce((total, state) => total + Buffer.byteLength(state), 0),
-    handed: new Map(pairs.map(({ successor }, at) => [successor.slot, handed[at]!])),
+    handed: bySlot(),
     left: Promise.all(old.map((replica) => leave(replica, service))).then(() => {}),
   };
+}
+
+/** `old`: who is replaced or goes. */
+function whatMoves({ service, revision, part }: SwapOptions) {
+  const { replicas } = service;
+  if (part === undefined) {
+    const slots = Array.from({ length: revision.spec.instances }, (_, slot) => slot);
+    return { old: replicas, slots, kept: [], becomes: { current: revision } };
+  }
+  const { slots, dropped, becomes } = part;
+  const leaving = new Set([...slots, ...dropped]);
+  const kept = replicas.filter(({ slot }) => !leaving.has(slot));
+  return { old: replicas.filter(({ slot }) => leaving.has(slot)), slots, kept, becomes };
 }
 
 function successorOf(
