@@ -25,6 +25,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
   vault: () => import("./measure/vault.ts"),
   "fan-out": () => import("./measure/fan-out.ts"),
   burst: () => import("./measure/burst.ts"),
+  fairness: () => import("./measure/fairness.ts"),
 };
 
 const NOT_MEASURED = [

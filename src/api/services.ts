@@ -12,6 +12,7 @@ import {
   tenantId,
   timeoutMs,
 } from "#api/fields.ts";
+import { limits, usage } from "#api/limits.ts";
 import { field, json, stream, unary } from "#api/operation.ts";
 
 export const FORMATS = ["typescript_source", "javascript_source"] as const;
@@ -19,7 +20,6 @@ export const RESTARTS = ["permanent", "transient", "temporary"] as const;
 export const PERSISTENCE = ["stateless", "hybrid", "durable", "external"] as const;
 export const ISOLATION = ["shared", "dedicated"] as const;
 export const SECRET_USES = ["read", "inject"] as const;
-export const MAILBOX_POLICIES = ["reject", "drop_oldest", "kill"] as const;
 export const ROUTINGS = ["round_robin", "least_busy", "key"] as const;
 export const STATES_ON_ROLLBACK = ["restore_old", "keep_new", "downgrade"] as const;
 export const SERVICE_STATES = [
@@ -80,43 +80,6 @@ const restartLimits = z
     ),
   })
   .describe("How often the service may crash, and how long it may take to start and stop.");
-
-const limits = z
-  .strictObject({
-    memory_mb: field(
-      1,
-      z.uint32().min(8).max(4096).optional().describe("Memory of one instance, MiB."),
-    ),
-    call_timeout_ms: field(2, timeoutMs.optional().describe("Longest time one message may take.")),
-    mailbox: field(
-      3,
-      z
-        .uint32()
-        .min(1)
-        .max(100_000)
-        .optional()
-        .describe("Messages that may wait for the instance."),
-    ),
-    mailbox_policy: field(
-      4,
-      z
-        .enum(MAILBOX_POLICIES)
-        .optional()
-        .describe(
-          "What happens when the mailbox is full: reject the new message, drop the oldest cast, or kill the instance.",
-        ),
-    ),
-    state_bytes: field(
-      5,
-      z
-        .uint32()
-        .min(1024)
-        .max(8 * 1024 * 1024)
-        .optional()
-        .describe("Size of the encoded state, bytes."),
-    ),
-  })
-  .describe("What one instance may use. Unset limits take the kernel's defaults.");
 
 const watchdog = z
   .strictObject({
@@ -682,6 +645,13 @@ const status = z.strictObject({
       .describe("What is known of the state on disk, for each slot that keeps or has one."),
   ),
   hibernate_after_idle_ms: field(31, z.int().describe("0: never.")),
+  usage: field(
+    20,
+    z
+      .array(usage)
+      .optional()
+      .describe("What it and its tenant use, against the limits; left out of lists."),
+  ),
 });
 
 export const statusOf = unary({

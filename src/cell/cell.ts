@@ -98,6 +98,8 @@ export class Cell {
         return instance.stop(payload.toString());
       case TO_CELL.drop:
         return void instance.drop();
+      case TO_CELL.pause:
+        return instance.pause(Number(payload.toString()));
       case TO_CELL.snapshot:
         return instance.post(IN.snapshot, id, payload.toString());
       case TO_CELL.adopt:
@@ -140,17 +142,22 @@ export class Cell {
     this.#refilling = false;
   }
 
-  /** Only instances that ran since the last beat are measured: thousands may be idle. */
+  /** Only instances that ran since the last beat are measured: thousands may be idle. The heap
+   *  of one that runs cannot be read now. */
   async #beat(): Promise<void> {
-    const active: { slot: number; cpuMs: number; heapBytes: number }[] = [];
+    const active: Heartbeat["instances"][number][] = [];
     for (const [slot, instance] of this.#instances) {
-      const cpuMs = instance.guest.cpuMs();
-      if (this.#sampled.get(slot) === cpuMs || instance.running) continue;
+      const ranMs = instance.guest.ranMs();
+      if (this.#sampled.get(slot) === ranMs) continue;
+      if (instance.running) {
+        active.push({ slot, ranMs });
+        continue;
+      }
       // Reading the heap runs in the isolate, so note its time afterwards.
       const heapBytes = await instance.guest.heapBytes().catch(() => 0);
       if (!this.#instances.has(slot)) continue;
-      this.#sampled.set(slot, instance.guest.cpuMs());
-      active.push({ slot, cpuMs, heapBytes });
+      this.#sampled.set(slot, instance.guest.ranMs());
+      active.push({ slot, ranMs, heapBytes });
     }
     const beat: Heartbeat = { instances: active };
     this.#writer.send(FROM_CELL.heartbeat, 0, 0, JSON.stringify(beat));

@@ -39,7 +39,7 @@ export interface Guest {
   salvage(): Promise<string>;
   give(chunks: readonly Uint8Array[]): void;
   take(): Uint8Array[];
-  cpuMs(): number;
+  ranMs(): number;
   heapBytes(): Promise<number>;
   /** Ends the guest, also in the middle of a run. */
   dispose(): void;

@@ -66,6 +66,8 @@ export class Instance {
   /** The guest has crashed in this turn; `waiting` never began. */
   #crash: { thrown: Thrown; id: number; waiting: number[] } | undefined;
   #turnStartedAt = 0;
+  #pausedUntil = 0;
+  #pauseTimer: NodeJS.Timeout | undefined;
   /** A continuation that nobody waits for may have spoken after the turn: ask once more. */
   readonly #idle = setTimeout(() => {
     if (!this.#running && this.#started) this.post(IN.idle, 0);
@@ -173,8 +175,27 @@ export class Instance {
     this.post(IN.adopt, 0, text, "adopt");
   }
 
+  /** No turn begins for so long; what arrives waits. */
+  pause(ms: number): void {
+    if (this.#stopping || this.#ended) return;
+    this.#pausedUntil = performance.now() + ms;
+    clearTimeout(this.#pauseTimer);
+    this.#pauseTimer = setTimeout(() => this.#resume(), ms);
+  }
+
+  #resume(): void {
+    clearTimeout(this.#pauseTimer);
+    this.#pausedUntil = 0;
+    this.#schedule();
+  }
+
+  get #isPaused(): boolean {
+    return this.#pausedUntil > performance.now();
+  }
+
   stop(reason: string): void {
     this.#stopping = true;
+    this.#resume();
     this.post(IN.terminate, 0, JSON.stringify(reason));
   }
 
@@ -187,7 +208,7 @@ export class Instance {
   }
 
   #schedule(): void {
-    if (this.#running || this.#ended || this.#inbox.length === 0) return;
+    if (this.#running || this.#ended || this.#inbox.length === 0 || this.#isPaused) return;
     this.#running = true;
     queueMicrotask(() => void this.#loop());
   }
@@ -195,7 +216,7 @@ export class Instance {
   async #loop(): Promise<void> {
     const timeoutMs = this.#options.start.callTimeoutMs;
     try {
-      while (this.#inbox.length > 0 && !this.#ended) {
+      while (this.#inbox.length > 0 && !this.#ended && !this.#isPaused) {
         const batch = this.#inbox.splice(0, MAX_LINES_PER_TURN);
         const keys = new Set(batch.map((entry) => entry.key));
         const lines = batch.map((entry) => entry.line);
@@ -231,12 +252,12 @@ export class Instance {
     try {
       if (this.#ended) return;
       this.#turnStartedAt = performance.now();
-      const cpuMs = this.#guest.cpuMs();
+      const ranMs = this.#guest.ranMs();
       const said = await this.#guest.turn(inbox, acknowledged, { timeoutMs });
       if (this.#ended) return;
       if (this.#hear(said)) this.#drain();
       // On the pool a turn also waits, for which its handlers are not to blame.
-      if (keys !== undefined) this.#record.note(keys, (this.#guest.cpuMs() - cpuMs) / lines.length);
+      if (keys !== undefined) this.#record.note(keys, (this.#guest.ranMs() - ranMs) / lines.length);
     } finally {
       leave();
       clearTimeout(this.#turnTimer);
@@ -401,6 +422,7 @@ export class Instance {
     clearTimeout(this.#turnTimer);
     clearTimeout(this.#startupTimer);
     clearTimeout(this.#idle);
+    clearTimeout(this.#pauseTimer);
     this.#timers.stopAll();
     // What is still in the inbox never reached the guest.
     const inbox = this.#inbox
@@ -416,6 +438,7 @@ export class Instance {
       stack: thrown?.stack ?? "",
       ...(at !== undefined && { current: at }),
       unstarted,
+      ranMs: this.#guest.ranMs(),
       ...(reason === "timeout" && this.#onFastLane && { fastLane: true }),
     };
     this.#options.send(FROM_CELL.down, this.#options.slot, 0, JSON.stringify(down));

@@ -195,7 +195,7 @@ class IsolateGuest implements Guest {
     }
   }
 
-  cpuMs(): number {
+  ranMs(): number {
     return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime) / 1e6;
   }
 

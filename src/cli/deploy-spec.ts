@@ -39,6 +39,10 @@ export const specOptions = (): Option[] => [
   new Option("--memory-mb <n>", "Memory of one instance, MiB.").argParser(integer),
   new Option("--call-timeout-ms <n>", "Longest time one message may take.").argParser(integer),
   new Option("--mailbox <n>", "Messages that may wait for the instance.").argParser(integer),
+  new Option(
+    "--limit <NAME=VALUE>",
+    "Any field of limits, such as timers=100 or actions.cpu=kill (docs/limits.md). Repeatable.",
+  ).argParser(keyValue),
   new Option("--env <KEY=VALUE>", `${about("env")} Repeatable.`).argParser(keyValue),
   new Option("--metadata <KEY=VALUE>", `${about("metadata")} Repeatable.`).argParser(keyValue),
   new Option(
@@ -77,6 +81,7 @@ export interface SpecFlags {
   readonly memoryMb?: number;
   readonly callTimeoutMs?: number;
   readonly mailbox?: number;
+  readonly limit?: Record<string, string>;
   readonly env?: Record<string, string>;
   readonly metadata?: Record<string, string>;
   readonly capability?: DeployInput["capabilities"];
@@ -91,6 +96,19 @@ function given<T extends object>(
   const entries = Object.entries(value).filter(([, field]) => field !== undefined);
   if (entries.length === 0) return undefined;
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+const ACTION = "actions.";
+
+/** `timers=100`, `actions.cpu=kill`; what they mean is checked by the kernel. */
+function limitFields(limit: Readonly<Record<string, string>>): Record<string, unknown> {
+  const limits: Record<string, unknown> = {};
+  const actions: Record<string, string> = {};
+  for (const [name, value] of Object.entries(limit)) {
+    if (name.startsWith(ACTION)) actions[name.slice(ACTION.length)] = value;
+    else limits[name] = /^\d+$/.test(value) ? Number(value) : value;
+  }
+  return { ...limits, ...(Object.keys(actions).length > 0 && { actions }) };
 }
 
 const merged = <T extends object>(below: T | undefined, above: T | undefined): T | undefined =>
@@ -112,6 +130,7 @@ export function deployInput({ flags, spec, source }: DeployParts): DeployInput {
     );
   }
   const limits = given({
+    ...limitFields(flags.limit ?? {}),
     memory_mb: flags.memoryMb,
     call_timeout_ms: flags.callTimeoutMs,
     mailbox: flags.mailbox,

@@ -5,84 +5,10 @@
  */
 import { z } from "zod";
 import { parseHostPort } from "#base/net-host.ts";
+import { boolean, choice, derivedPath, port, text, whole } from "#config/key.ts";
+import { perTenant } from "#config/tenant-limits.ts";
 
-/** What a key says about itself besides its zod type. */
-export interface KeyMeta {
-  readonly description: string;
-  /** How a wrong value is answered: "expected <this>". */
-  readonly expected: string;
-  /** How text from the environment or a flag is read. */
-  readonly kind: "whole" | "boolean" | "text" | "list";
-  /** May change while the kernel runs. */
-  readonly runtime: boolean;
-  /** For a key whose default follows another key. */
-  readonly derivedDefault?: string;
-}
-
-interface About<T> {
-  readonly is: string;
-  readonly default: T;
-  readonly runtime?: boolean;
-}
-
-const meta = (
-  about: { is: string; runtime?: boolean },
-  rest: Omit<KeyMeta, "description" | "runtime">,
-) => ({
-  description: about.is,
-  runtime: about.runtime ?? false,
-  ...rest,
-});
-
-const whole = (min: number, max: number, about: About<number>) =>
-  z
-    .int()
-    .min(min)
-    .max(max)
-    .default(about.default)
-    .meta(meta(about, { kind: "whole", expected: `a whole number from ${min} to ${max}` }));
-
-const boolean = (about: About<boolean>) =>
-  z
-    .boolean()
-    .default(about.default)
-    .meta(meta(about, { kind: "boolean", expected: "true or false" }));
-
-const text = (about: About<string>) =>
-  z
-    .string()
-    .min(1)
-    .default(about.default)
-    .meta(meta(about, { kind: "text", expected: "text that is not empty" }));
-
-const choice = <const T extends readonly [string, ...string[]]>(
-  values: T,
-  about: About<T[number]>,
-) =>
-  z
-    .enum(values)
-    .default(about.default as never)
-    .meta(
-      meta(about, {
-        kind: "text",
-        expected: `one of ${values.map((value) => `"${value}"`).join(", ")}`,
-      }),
-    );
-
-const derivedPath = (about: { is: string; from: string }) =>
-  z
-    .string()
-    .min(1)
-    .optional()
-    .meta(
-      meta(about, {
-        kind: "text",
-        expected: "text that is not empty",
-        derivedDefault: about.from,
-      }),
-    );
-
-const port = (about: About<number>) => whole(0, 65_535, about);
+export type { KeyMeta } from "#config/key.ts";
 
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
@@ -131,54 +57,6 @@ const solo = z.strictObject({
     is: "The least severe message that is logged.",
   }),
 });
-
-/** Limits that a tenant may have its own value for, under [tenants.<name>]. */
-const perTenant = {
-  max_per_tenant: whole(0, 100_000, {
-    default: 100,
-    runtime,
-    is: "How many services one tenant may have.",
-  }),
-  memory_mb: whole(8, 65_536, {
-    default: 128,
-    runtime,
-    is: "Memory of one service instance, in mebibytes, unless the deployment says otherwise.",
-  }),
-  tenant_memory_mb: whole(128, 1_048_576, {
-    default: 2048,
-    is: "Memory of one cell process, in mebibytes. A tenant's services share a cell, unless they are dedicated.",
-  }),
-  call_timeout_ms: whole(1, HOUR_MS, {
-    default: 30_000,
-    runtime,
-    is: "How long a call may take, unless the caller says otherwise.",
-  }),
-  startup_timeout_ms: whole(1, HOUR_MS, {
-    default: 10_000,
-    runtime,
-    is: "How long a service may take to start.",
-  }),
-  shutdown_timeout_ms: whole(0, HOUR_MS, {
-    default: 5000,
-    runtime,
-    is: "How long a service may take to terminate before it is killed.",
-  }),
-  mailbox: whole(1, 1_000_000, {
-    default: 1000,
-    runtime,
-    is: "How many messages may wait for one service instance.",
-  }),
-  max_restarts: whole(0, 10_000, {
-    default: 5,
-    runtime,
-    is: "How many restarts within max_seconds are tried before a service is quarantined.",
-  }),
-  max_seconds: whole(1, 86_400, {
-    default: 10,
-    runtime,
-    is: "The window, in seconds, in which restarts are counted.",
-  }),
-};
 
 /** Of the runtime monitor. */
 const pressure = (max: number, standard: number, of: string) =>

@@ -14,22 +14,14 @@ import {
   resolveCapabilities,
 } from "#deploy/capability-spec.ts";
 import { resolveBindings, type SecretBinding, type SecretInput } from "#deploy/secret-bindings.ts";
+import { resolveLimits, type Ceilings, type Limits, type LimitsInput } from "#deploy/limits.ts";
 import { watchdogFrom, type Watchdog, type WatchdogInput } from "#deploy/watchdog.ts";
 
 export type Restart = "permanent" | "transient" | "temporary";
 export type Persistence = "stateless" | "hybrid" | "durable" | "external";
 export type Isolation = "shared" | "dedicated";
-export type MailboxPolicy = "reject" | "drop_oldest" | "kill";
 export type Routing = "round_robin" | "least_busy" | "key";
 export type IngressPolicy = "token" | "public";
-
-export interface Limits {
-  readonly memoryMb: number;
-  readonly callTimeoutMs: number;
-  readonly mailbox: number;
-  readonly mailboxPolicy: MailboxPolicy;
-  readonly stateBytes: number;
-}
 
 export interface RestartLimits {
   readonly maxRestarts: number;
@@ -84,15 +76,7 @@ export interface SpecInput {
         readonly code_change_timeout_ms?: number | undefined;
       }
     | undefined;
-  readonly limits?:
-    | {
-        readonly memory_mb?: number | undefined;
-        readonly call_timeout_ms?: number | undefined;
-        readonly mailbox?: number | undefined;
-        readonly mailbox_policy?: MailboxPolicy | undefined;
-        readonly state_bytes?: number | undefined;
-      }
-    | undefined;
+  readonly limits?: LimitsInput | undefined;
   readonly persistence?: Persistence | undefined;
   readonly persistence_exclude?: readonly string[] | undefined;
   readonly hibernation?: { readonly after_idle_ms?: number | undefined } | undefined;
@@ -111,6 +95,8 @@ export interface SpecInput {
 
 export interface SpecDefaults {
   readonly limits: Limits;
+  /** The most that the tenant's services may ask for. */
+  readonly ceilings: Ceilings;
   readonly restartLimits: Omit<RestartLimits, "codeChangeTimeoutMs">;
   readonly maxSourceBytes: number;
   /** Of services that keep their state anyway; 0: never. */
@@ -149,10 +135,11 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
     input.secrets === undefined
       ? defaults.current?.secrets
       : resolveBindings(input.secrets, refuse);
+  const { restart_limits: restarts } = input;
+  const { current, ceilings } = defaults;
+  const otherwise = current?.limits ?? defaults.limits;
+  const limits = resolveLimits({ input: input.limits, otherwise, ceilings, refuse });
   if (problems.length > 0) throw invalidSpec(problems);
-  const { restart_limits: restarts, limits } = input;
-  const { current } = defaults;
-  const otherLimits = current?.limits ?? defaults.limits;
   const otherRestarts = current?.restartLimits ?? defaults.restartLimits;
   const persistence = input.persistence ?? current?.persistence ?? "stateless";
   const keeps = persistence === "hybrid" || persistence === "durable";
@@ -169,13 +156,7 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
         current?.restartLimits.codeChangeTimeoutMs ??
         CODE_CHANGE_MS,
     }),
-    limits: Object.freeze({
-      memoryMb: limits?.memory_mb ?? otherLimits.memoryMb,
-      callTimeoutMs: limits?.call_timeout_ms ?? otherLimits.callTimeoutMs,
-      mailbox: limits?.mailbox ?? otherLimits.mailbox,
-      mailboxPolicy: limits?.mailbox_policy ?? otherLimits.mailboxPolicy,
-      stateBytes: limits?.state_bytes ?? otherLimits.stateBytes,
-    }),
+    limits,
     persistence,
     persistenceExclude: Object.freeze([
       ...(input.persistence_exclude ?? current?.persistenceExclude ?? []),

@@ -7,7 +7,9 @@
  * 2. Ids are dense. What was acknowledged is on the disk.
  * 3. Readers and tails see acknowledged events only.
  * 4. Bounded: beyond the backlog emitters are refused with `overloaded`.
- * 5. While the store refuses commits (a full disk), awaited events are refused with its
+ * 5. Events that services emit have a share of the backlog for each tenant: no tenant keeps
+ *    others from being recorded, nor Solo.
+ * 6. While the store refuses commits (a full disk), awaited events are refused with its
  *    reason, emitted ones are kept and written when it accepts again.
  */
 import type { Clock } from "#base/clock.ts";
@@ -35,6 +37,7 @@ import {
   RESTART_GRACE_MS,
   RETRY_MS,
   TAIL_PAGE,
+  TENANT_SHARE,
 } from "#events/limits.ts";
 import { Listeners } from "#events/listeners.ts";
 import { noStore } from "#events/no-store.ts";
@@ -79,6 +82,8 @@ export class EventLog implements Disposable {
   #head = 0;
   #nextId = 1;
   #backlogChars = 0;
+  /** What of it services emitted, by tenant. */
+  readonly #shares = new Map<string, { events: number; chars: number }>();
   /** Why the store takes nothing at the moment. */
   #refusal: SoloError | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -136,6 +141,15 @@ export class EventLog implements Disposable {
     const { clock, bootId, maxBacklogEvents = MAX_BACKLOG_EVENTS } = this.#options;
     if (this.#outbox.length >= maxBacklogEvents || this.#backlogChars >= MAX_BACKLOG_CHARS)
       throw backlogFull();
+    const tenant = isOfService(event.type) ? (event.tenantId ?? undefined) : undefined;
+    const share = tenant === undefined ? undefined : this.#shares.get(tenant);
+    if (
+      share !== undefined &&
+      (share.events >= maxBacklogEvents * TENANT_SHARE ||
+        share.chars >= MAX_BACKLOG_CHARS * TENANT_SHARE)
+    ) {
+      throw shareFull(tenant!);
+    }
     const id = this.#nextId;
     const entry = new Entry(event, {
       id,
@@ -145,6 +159,12 @@ export class EventLog implements Disposable {
     });
     this.#nextId = id + 1;
     this.#backlogChars += entry.payload.length;
+    if (tenant !== undefined) {
+      this.#shares.set(tenant, {
+        events: (share?.events ?? 0) + 1,
+        chars: (share?.chars ?? 0) + entry.payload.length,
+      });
+    }
     this.#outbox.push(entry);
     return id;
   }
@@ -242,6 +262,7 @@ export class EventLog implements Disposable {
   #acknowledge(entries: readonly Entry[]): void {
     for (const entry of entries) {
       this.#backlogChars -= entry.payload.length;
+      this.#leaveShare(entry);
       this.#recent.push(entry);
     }
     this.#head = (entries.at(-1) as Entry).id;
@@ -249,6 +270,16 @@ export class EventLog implements Disposable {
     const durable = this.#waiters.countWhile(({ id }) => id <= this.#head);
     for (const { id, resolve } of this.#waiters.take(durable)) resolve(id);
     this.#changes.notify();
+  }
+
+  #leaveShare({ tenant, type, payload }: Entry): void {
+    const share = tenant !== null && isOfService(type) ? this.#shares.get(tenant) : undefined;
+    if (share === undefined) return;
+    if (share.events === 1) this.#shares.delete(tenant!);
+    else {
+      const { events, chars } = share;
+      this.#shares.set(tenant!, { events: events - 1, chars: chars - payload.length });
+    }
   }
 
   #fail(error: SoloError): void {
@@ -307,6 +338,14 @@ export class EventLog implements Disposable {
     return { firstId: (entries[0] as Entry).id, bootId: this.#options.bootId, fields };
   }
 }
+
+const isOfService = (type: string): boolean => type.startsWith("service.");
+
+const shareFull = (tenant: string): SoloError =>
+  new SoloError("overloaded", `Too many events of tenant ${tenant} wait for the disk.`, {
+    hint: "Emit them more slowly.",
+    retryAfterMs: 1_000,
+  });
 
 const backlogFull = (): SoloError =>
   new SoloError("overloaded", "More events are waiting for the disk than Solo keeps in memory.", {

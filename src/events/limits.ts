@@ -3,6 +3,8 @@
 /** Events emitted but not yet on the disk; beyond it emitters are refused with `overloaded`. */
 export const MAX_BACKLOG_EVENTS = 131_072;
 export const MAX_BACKLOG_CHARS = 64 * 1024 * 1024;
+/** The part of the backlog that the services of one tenant may fill with events of their own. */
+export const TENANT_SHARE = 1 / 4;
 /** Events sent to the store in one message. */
 export const MAX_BATCH = 1_024;
 /** Messages of events on their way to the store. */

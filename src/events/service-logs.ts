@@ -101,23 +101,32 @@ export class ServiceLogs {
     return this.#dropped;
   }
 
-  write({ key, instance, level, text }: NewLine): void {
+  /** Returns the characters that are kept of it; `maxChars` of the text at most. */
+  write({ key, instance, level, text }: NewLine, maxChars = MAX_LINE_CHARS): number {
     if (!this.#attachedOnce || this.#outbox.length >= MAX_LOG_BACKLOG) {
       this.#dropped++;
-      return;
+      return 0;
     }
     const line: Entry = {
       seq: ++this.#seq,
       atMs: Math.floor(this.#clock.wallMs()),
       level,
       instance,
-      text: cut(text.toWellFormed()),
+      text: cut(text.toWellFormed(), Math.min(maxChars, MAX_LINE_CHARS)),
       tenant: key.tenant,
       service: key.service,
     };
     this.#outbox.push(line);
     this.#recent.push(line);
     this.#changes.notify();
+    return line.text.length;
+  }
+
+  /** Drops the service's oldest lines until the others have `maxChars` at most. */
+  trim({ tenant, service }: ServiceKey, maxChars: number): void {
+    this.#outbox.flush();
+    // A log that could not be cut now is cut when as much was written again.
+    this.#store?.trim({ tenant, service, maxChars }).catch(() => {});
   }
 
   async read({
@@ -191,5 +200,5 @@ const toLine = ({ seq, atMs, level, instance, text }: StoredLine): LogLine => ({
   text,
 });
 
-const cut = (text: string): string =>
-  text.length <= MAX_LINE_CHARS ? text : `${text.slice(0, MAX_LINE_CHARS - 1).toWellFormed()}…`;
+const cut = (text: string, maxChars: number): string =>
+  text.length <= maxChars ? text : `${text.slice(0, maxChars - 1).toWellFormed()}…`;

@@ -32,7 +32,8 @@ export const EVENT_TYPES = {
   state_recovered:
     "The newest stored state of a service was damaged; it runs with the one before it.",
   // Limits
-  resource_violation: "A service passed a limit; the payload says which, and what was done.",
+  resource_violation:
+    "A service, or a tenant's services together, came near a limit or passed it; the payload says which, and what was done.",
   load_shed: "Work was refused because there was too much of it.",
   circuit_opened: "Calls to a failing service are refused for a while.",
   circuit_closed: "Calls to the service pass again.",
@@ -88,7 +89,15 @@ export interface EventPayloads {
   service_crashed: { instance_id: string; revision: string; reason: string; restarts: number };
   service_restarted: { instance_id: string; attempt: number; after_ms: number };
   service_quarantined: { restarts: number; within_ms: number };
-  resource_violation: { what: string; value: number; limit: number; action: string };
+  resource_violation: {
+    what: string;
+    level: "approach" | "exceeded";
+    value: number;
+    limit: number;
+    action: string;
+    /** How often the limit was passed since the last event of it; 0 for an approach. */
+    count: number;
+  };
   capability_denied: { permission: string; resource: string };
 }
 

@@ -151,6 +151,7 @@ export class Deployer {
       tenants.remove(service);
       metrics.forget(key);
       await this.forget(key);
+      service.bounds.storage.clear();
       await service.settled();
       await events.append({
         type: "service_killed",
@@ -238,7 +239,10 @@ export class Deployer {
 
   /** Brings a recorded service back after the kernel was started; who slept sleeps on. */
   async revive(deployment: Deployment, dormants: ReadonlyMap<string, Dormant>): Promise<Service> {
-    const { key, spec, deployedAtMs } = deployment;
+    const { key, deployedAtMs } = deployment;
+    const { limits } = this.#options.defaults(key.tenant);
+    // A record of an earlier version of Solo lacks the limits that are new since.
+    const spec = { ...deployment.spec, limits: { ...limits, ...deployment.spec.limits } };
     const handles = await this.#options.authority.revive(key, deployment.capabilities);
     const revision = newRevision({ spec, code: this.code(spec), handles });
     const service = this.#service({ key, revision, deployedAtMs });

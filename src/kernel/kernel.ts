@@ -26,8 +26,14 @@ import { BootLoader, type BootReport } from "#kernel/boot.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { CellPool } from "#kernel/cells/pool.ts";
 import { Compiler } from "#kernel/compiler.ts";
-import { cellMemoryBytes, pressureThresholds, specDefaults } from "#kernel/defaults.ts";
+import {
+  cellMemoryBytes,
+  pressureThresholds,
+  specDefaults,
+  tenantBounds,
+} from "#kernel/defaults.ts";
 import { Deployer } from "#kernel/deployer.ts";
+import { LimitsBook } from "#kernel/limits/book.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { capabilityHandlers } from "#kernel/operations/capabilities.ts";
 import { configHandlers } from "#kernel/operations/config.ts";
@@ -159,6 +165,8 @@ export class Kernel implements AsyncDisposable {
       spares: config.limits.spare_cells,
       cellArgs: options.cellArgs,
       memoryBytes: (tenant) => cellMemoryBytes(config, tenant),
+      cpuPercent: (tenant) => tenantBounds(config, tenant).cpuPercent,
+      outOfMemory: (tenant) => limits.ranOutOfMemory(tenant),
     });
     const monitor = new RuntimeMonitor({
       events,
@@ -174,6 +182,15 @@ export class Kernel implements AsyncDisposable {
     const wakes = new WakeGate();
     const deployments = new Deployments(store.kv);
     const kv = new ServiceKv(store.kv);
+    const limits = new LimitsBook({
+      clock,
+      log,
+      events,
+      logs,
+      kv,
+      metrics,
+      bounds: (tenant) => tenantBounds(config, tenant),
+    });
     const egress = openEgress(config);
     const audit = new CapabilityAudit({
       events,
@@ -203,6 +220,7 @@ export class Kernel implements AsyncDisposable {
       logs,
       metrics,
       secrets,
+      limits,
     };
     const revisions = new Revisions({ kv: store.kv, keep: config.limits.revisions_kept });
     const defaults = (tenant: string) => specDefaults(config, tenant);
@@ -288,6 +306,7 @@ export class Kernel implements AsyncDisposable {
     });
     metrics.observe({
       services: () => tenants.metrics(),
+      tenants: () => limits.tenants(),
       cells: () => cells.size,
       runtime: () => monitor.readings,
       eventHead: () => events.head(),
@@ -305,7 +324,7 @@ export class Kernel implements AsyncDisposable {
         runtimeMonitorSpec(monitor),
         vaultSpec(secrets),
         compilerSpec(compiler),
-        upkeepSpec({ tenants, clock, log, loader }),
+        upkeepSpec({ tenants, clock, log, loader, limits, cells }),
         ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),
       ],
       tenants: tenants.spec(),

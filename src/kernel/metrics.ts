@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 import type { ServiceKey } from "#base/ids.ts";
 import type { Account } from "#egress/flight.ts";
 import { WATCHED, type Readings, type Watched } from "#kernel/pressure.ts";
+import { SERVICE_RESOURCES, type Resource } from "#limits/limit.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 
 export interface MetricsSources {
@@ -12,6 +13,11 @@ export interface MetricsSources {
     readonly memoryBytes: number;
     readonly mailboxLength: number;
     readonly cpuMs: number;
+  }>;
+  readonly tenants: () => Iterable<{
+    readonly tenant: string;
+    readonly cpuMs: number;
+    readonly memoryBytes: number;
   }>;
   readonly cells: () => number;
   /** As the runtime monitor last read them. */
@@ -28,6 +34,7 @@ export class Metrics {
   readonly #transitions: Counter<"state">;
   readonly #egressRequests: Counter<"tenant" | "service">;
   readonly #egressBytes: Counter<"tenant" | "service" | "direction">;
+  readonly #violations: Counter<"tenant" | "service" | "what" | "level">;
   readonly #startup: Histogram;
   readonly #requests: Histogram<"operation" | "code">;
   #sources: MetricsSources | undefined;
@@ -64,6 +71,12 @@ export class Metrics {
       labelNames: ["tenant", "service", "direction"],
       registers,
     });
+    this.#violations = new Counter({
+      name: "solo_resource_violations_total",
+      help: "Limits that were approached or exceeded, as told in resource_violation; service is empty for a tenant's own.",
+      labelNames: ["tenant", "service", "what", "level"],
+      registers,
+    });
     this.#startup = new Histogram({
       name: "solo_service_startup_ms",
       help: "From a deploy's arrival to ready, ms.",
@@ -94,7 +107,15 @@ export class Metrics {
     this.#crashes.inc({ tenant: key.tenant, service: key.service });
   }
 
+  violated(labels: { tenant: string; service: string; what: Resource; level: string }): void {
+    this.#violations.inc(labels);
+  }
+
   forget(key: ServiceKey): void {
+    for (const what of SERVICE_RESOURCES) {
+      for (const level of ["approach", "exceeded"])
+        this.#violations.remove({ ...key, what, level });
+    }
     const labels = { tenant: key.tenant, service: key.service };
     this.#crashes.remove(labels);
     this.#egressRequests.remove(labels);
@@ -156,6 +177,33 @@ export class Metrics {
       "solo_service_cpu_ms",
       "CPU time of the service's instances, ms.",
       (each) => each.cpuMs,
+    );
+    const perTenant = (
+      name: string,
+      help: string,
+      read: (tenant: { cpuMs: number; memoryBytes: number }) => number,
+    ) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ["tenant"],
+        registers,
+        collect() {
+          this.reset();
+          for (const each of sources()?.tenants() ?? []) {
+            this.set({ tenant: each.tenant }, read(each));
+          }
+        },
+      });
+    perTenant(
+      "solo_tenant_cpu_ms",
+      "CPU time of the tenant's processes, as the operating system counts it, ms.",
+      (each) => each.cpuMs,
+    );
+    perTenant(
+      "solo_tenant_memory_bytes",
+      "Memory of the tenant's processes, as the operating system counts it.",
+      (each) => each.memoryBytes,
     );
     const overall = (name: string, help: string, read: () => number | undefined) =>
       new Gauge({

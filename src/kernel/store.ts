@@ -5,7 +5,7 @@
  * 1. While there is no storage every request is refused with `unavailable`, at once.
  */
 import { SoloError } from "#base/errors.ts";
-import type { Kv } from "#storage/kv.ts";
+import type { MeasuredKv } from "#storage/kv.ts";
 import type { Storage } from "#storage/storage.ts";
 
 export class Store {
@@ -31,9 +31,10 @@ export class Store {
     return this.#storage !== undefined;
   }
 
-  readonly kv: Kv = {
+  readonly kv: MeasuredKv = {
     get: async (ns, key) => this.current.kv.get(ns, key),
     list: async (ns, options) => this.current.kv.list(ns, options),
-    batch: async (ops) => this.current.kv.batch(ops),
+    batch: async (ops, within) => this.current.kv.batch(ops, within),
+    usage: async (ns) => this.current.kv.usage(ns),
   };
 }

@@ -1,11 +1,13 @@
 /** What must happen again and again: state to disk, idle instances to sleep, and an eye on
- *  instances that hang. */
+ *  limits and on instances that hang. */
 import type { Clock } from "#base/clock.ts";
 import { pause, within } from "#base/deadline.ts";
 import type { Logger } from "#base/log.ts";
 import { keyText } from "#base/ids.ts";
 import type { BootLoader } from "#kernel/boot.ts";
 import type { Replica } from "#kernel/services/replica.ts";
+import type { CellPool } from "#kernel/cells/pool.ts";
+import { SAMPLE_MS, type LimitsBook } from "#kernel/limits/book.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
 const FLUSH_MS = 5000;
@@ -23,16 +25,29 @@ export interface UpkeepOptions {
   readonly log: Logger;
   /** Services that did not come back are tried again. */
   readonly loader: Pick<BootLoader, "retry">;
+  readonly limits: LimitsBook;
+  readonly cells: CellPool;
 }
 
 /** Runs until the signal fires. A flush that hangs does not keep an eye from the others. */
 export async function upkeep(options: UpkeepOptions, signal: AbortSignal): Promise<void> {
   await Promise.all([
     watchProgress(options, signal),
+    watchLimits(options, signal),
     keepFlushed(options, signal),
     sendToSleep(options, signal),
     retryHeldBack(options, signal),
   ]);
+}
+
+async function watchLimits(
+  { tenants, limits, cells }: UpkeepOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await pause(SAMPLE_MS, signal);
+    if (!signal.aborted) limits.sample(tenants.all(), cells.usage());
+  }
 }
 
 async function watchProgress(

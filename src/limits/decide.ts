@@ -36,6 +36,8 @@ export interface Reading extends Limit {
   readonly value: number;
   /** Monotonic ms. */
   readonly now: number;
+  /** Whoever enforces the limit says that it was passed, whatever the value. */
+  readonly passed?: boolean;
 }
 
 export interface Decision {
@@ -48,8 +50,13 @@ export interface Decision {
 export function decide(past: Past, reading: Reading): Decision {
   const { value, limit, action, now } = reading;
   const level = levelOf(past.level, value, limit);
-  if (value > limit) {
-    const excess = { ...past, level, untold: past.untold + 1, worst: Math.max(past.worst, value) };
+  if (value > limit || reading.passed === true) {
+    const excess = {
+      ...past,
+      level: "exceeded" as const,
+      untold: past.untold + 1,
+      worst: Math.max(past.worst, value),
+    };
     return { act: action, ...owed(excess, reading) };
   }
   const begins = level === "approach" && past.level === "ok";

@@ -57,6 +57,17 @@ export class Meter<R extends Resource> {
     return act;
   }
 
+  /** Somebody else found that a bound was passed; `limit` when it was not the usual one. */
+  violated(what: R, value: number, limit = this.#limits[what].limit): void {
+    const gauge = this.#gauge(what);
+    const { action } = this.#limits[what];
+    const now = this.#options.now();
+    const reading = { what, value: Math.max(value, limit), limit, action, now, passed: true };
+    const { past, tell } = decide(gauge.past, reading);
+    gauge.past = past;
+    if (tell !== undefined) this.#options.tell(tell);
+  }
+
   levelOf(what: R): Level {
     return this.#gauges.get(what)?.past.level ?? "ok";
   }

@@ -16,6 +16,8 @@ export interface CgroupLimits {
   readonly pids?: number;
   /** Share of CPU time under contention; 100 is normal, as in cgroup v2's cpu.weight. */
   readonly cpuShare?: number;
+  /** CPU time at most, in percent of one core. */
+  readonly cpuPercent?: number;
 }
 
 export interface CgroupHost {
@@ -41,6 +43,7 @@ export interface CellCgroup {
 const PREFIX = "solo-";
 const REMOVE_TRIES = 40;
 const REMOVE_PAUSE_MS = 25;
+const CPU_PERIOD_US = 100_000;
 /** cpu.shares that stand for the normal weight of 100. */
 const NORMAL_SHARES = 1024;
 
@@ -56,7 +59,7 @@ interface Setting {
 
 /** What to write into a new group, in order. Pure. */
 export function settings(version: 1 | 2, limits: CgroupLimits): Setting[] {
-  const { memoryBytes, pids, cpuShare } = limits;
+  const { memoryBytes, pids, cpuShare, cpuPercent } = limits;
   const v2 = version === 2;
   const found: Setting[] = [];
   if (memoryBytes !== undefined) {
@@ -87,6 +90,17 @@ export function settings(version: 1 | 2, limits: CgroupLimits): Setting[] {
             value: String(Math.round((cpuShare * NORMAL_SHARES) / 100)),
           },
     );
+  }
+  if (cpuPercent !== undefined) {
+    const quota = Math.round((cpuPercent * CPU_PERIOD_US) / 100);
+    if (v2) {
+      found.push({ controller: "cpu", file: "cpu.max", value: `${quota} ${CPU_PERIOD_US}` });
+    } else {
+      found.push(
+        { controller: "cpu", file: "cpu.cfs_period_us", value: String(CPU_PERIOD_US) },
+        { controller: "cpu", file: "cpu.cfs_quota_us", value: String(quota) },
+      );
+    }
   }
   return found;
 }

@@ -5,6 +5,7 @@ import { Writable } from "node:stream";
 import type { LaunchPlan } from "#sandbox/plan.ts";
 import { seccompBytes } from "#sandbox/seccomp.ts";
 import type { HostWalls } from "#sandbox/walls.ts";
+import { yieldPriority } from "#sandbox/yield-priority.ts";
 
 /** What a descriptor of the cell is: a pipe (a socket pair) to us, an open one, or nothing. */
 export type CellFd = "pipe" | "ignore" | number;
@@ -53,6 +54,7 @@ export function startChain(options: StartChainOptions): ChildProcess {
       // A group of its own: Ctrl-C on the kernel's terminal is the kernel's to handle.
       detached: true,
     });
+    yieldPriority(child.pid);
     const pipe = seccomp === null ? undefined : child.stdio[programFd];
     if (pipe instanceof Writable) {
       // If the chain ends before bwrap has read, its exit says so.

@@ -7,7 +7,7 @@ import {
   MAX_NAMESPACE_CHARS,
   MAX_VALUE_BYTES,
 } from "#storage/limits.ts";
-import type { KvEntry, KvOp, KvRange } from "#storage/protocol.ts";
+import type { KvBounds, KvEntry, KvOp, KvRange, KvUsage } from "#storage/protocol.ts";
 import type { ThreadClient } from "#storage/thread-client.ts";
 
 export interface Kv {
@@ -17,12 +17,18 @@ export interface Kv {
   /**
    * All of it or nothing. Resolves when it is on the disk, with each put's new version
    * (0 for a delete). Conditions are checked against the state before the batch; one that
-   * fails refuses the whole batch with `conflict`.
+   * fails refuses the whole batch with `conflict`; one that would not stay `within` its
+   * bounds is refused with `limit_exceeded`, whose field is `bytes` or `keys`.
    */
-  batch(ops: readonly KvOp[]): Promise<number[]>;
+  batch(ops: readonly KvOp[], within?: KvBounds): Promise<number[]>;
 }
 
-export function threadKv(options: { thread: ThreadClient; clock: Clock }): Kv {
+export interface MeasuredKv extends Kv {
+  /** What the namespace holds now. */
+  usage(ns: string): Promise<KvUsage>;
+}
+
+export function threadKv(options: { thread: ThreadClient; clock: Clock }): MeasuredKv {
   const { thread, clock } = options;
   return {
     async get(ns, key) {
@@ -38,10 +44,18 @@ export function threadKv(options: { thread: ThreadClient; clock: Clock }): Kv {
       }
       return await thread.request("kvList", { ...range, ns, nowMs: clock.wallMs() });
     },
-    async batch(ops) {
+    async batch(ops, within) {
       if (ops.length === 0) return [];
       for (const op of ops) checkOp(op);
-      return await thread.request("kvBatch", { ops: ops.map(compact), nowMs: clock.wallMs() });
+      return await thread.request("kvBatch", {
+        ops: ops.map(compact),
+        nowMs: clock.wallMs(),
+        within,
+      });
+    },
+    async usage(ns) {
+      checkName("ns", ns, MAX_NAMESPACE_CHARS);
+      return await thread.request("kvUsage", { ns });
     },
   };
 }

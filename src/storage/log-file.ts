@@ -81,6 +81,18 @@ export class LogFile {
     return rows.map((row) => ({ ...row }) as unknown as StoredLine);
   }
 
+  trim({ tenant, service, maxChars }: { tenant: string; service: string; maxChars: number }): void {
+    const id = this.#service(tenant, service);
+    translated(this.#path, () =>
+      this.#db
+        .prepare(
+          "DELETE FROM lines WHERE service = ?1 AND seq <= (SELECT max(seq) FROM (SELECT seq, " +
+            "sum(length(text)) OVER (ORDER BY seq DESC) AS kept FROM lines WHERE service = ?1) WHERE kept > ?2)",
+        )
+        .run(id, maxChars),
+    );
+  }
+
   remove({ tenant, service }: { tenant: string; service: string }): void {
     translated(this.#path, () =>
       this.#db.prepare("DELETE FROM lines WHERE service = ?").run(this.#service(tenant, service)),

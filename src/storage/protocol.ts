@@ -94,6 +94,17 @@ export type KvOp =
       readonly ifVersion?: number | undefined;
     };
 
+/** What a namespace holds: of its keys and values together, and how many keys. */
+export interface KvUsage {
+  readonly bytes: number;
+  readonly keys: number;
+}
+
+/** A batch is refused if the namespace would then hold more, and more than before. */
+export interface KvBounds extends KvUsage {
+  readonly ns: string;
+}
+
 export interface KvEntry {
   readonly key: string;
   readonly value: Uint8Array;
@@ -145,11 +156,16 @@ export interface Requests {
   append: { ask: EventBatch; answer: undefined };
   bounds: { ask: undefined; answer: LogBounds };
   prune: { ask: { beforeId: number }; answer: PruneResult };
-  kvBatch: { ask: { ops: readonly KvOp[]; nowMs: number }; answer: number[] };
+  kvBatch: {
+    ask: { ops: readonly KvOp[]; nowMs: number; within?: KvBounds | undefined };
+    answer: number[];
+  };
   kvGet: { ask: { ns: string; key: string; nowMs: number }; answer: KvEntry | undefined };
+  kvUsage: { ask: { ns: string }; answer: KvUsage };
   kvList: { ask: KvRange & { nowMs: number }; answer: KvEntry[] };
   logAppend: { ask: LogBatch; answer: undefined };
   logRead: { ask: LogRange; answer: StoredLine[] };
+  logTrim: { ask: { tenant: string; service: string; maxChars: number }; answer: undefined };
   logRemove: { ask: { tenant: string; service: string }; answer: undefined };
   close: { ask: undefined; answer: undefined };
   read: { ask: EventFilter; answer: EventPage };

@@ -7,12 +7,14 @@
  * 2. Versions come from one counter that only grows, so a version names one put for ever.
  * 3. Every commit also records the newest head of the event log, so cutting the log short
  *    is noticed.
+ * 4. A batch that would not stay within its bounds is refused as a whole; namespaces that have
+ *    bounds are measured once and counted from then on.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { SoloError } from "#base/errors.ts";
 import { GENESIS_HASH } from "#storage/chain.ts";
 import { EXPIRY_SWEEP_MS } from "#storage/limits.ts";
-import type { ChainHead, KvEntry, KvOp, KvRange } from "#storage/protocol.ts";
+import type { ChainHead, KvBounds, KvEntry, KvOp, KvRange, KvUsage } from "#storage/protocol.ts";
 import { openForWriting, transaction, translated } from "#storage/sqlite.ts";
 
 const SCHEMA = `
@@ -29,7 +31,16 @@ const SCHEMA = `
 export interface KvBatch {
   readonly ops: readonly KvOp[];
   readonly nowMs: number;
+  readonly within?: KvBounds | undefined;
 }
+
+/** Namespaces whose size is counted along; beyond it all are measured again. */
+const MAX_MEASURED = 10_000;
+const NO_CHANGE: KvUsage = { bytes: 0, keys: 0 };
+const sum = (a: KvUsage, b: KvUsage): KvUsage => ({
+  bytes: a.bytes + b.bytes,
+  keys: a.keys + b.keys,
+});
 
 const ALIVE = "(expires_ms IS NULL OR expires_ms > ?)";
 
@@ -42,6 +53,10 @@ export class StateFile {
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
   readonly #saveMeta: StatementSync;
+  readonly #size: StatementSync;
+  readonly #measure: StatementSync;
+  /** Of namespaces that have bounds. */
+  #usage = new Map<string, KvUsage>();
   #counter: number;
   #anchor: ChainHead;
   #logFirstId: number;
@@ -69,6 +84,10 @@ export class StateFile {
       this.#saveMeta = db.prepare(
         "UPDATE meta SET version = ?, anchor_id = ?, anchor_hash = ?, log_first_id = ?",
       );
+      this.#size = db.prepare("SELECT length(value) AS bytes FROM kv WHERE ns = ? AND key = ?");
+      this.#measure = db.prepare(
+        `SELECT count(*) AS keys, coalesce(sum(length(CAST(key AS BLOB)) + length(value)), 0) AS bytes FROM kv WHERE ns = ?`,
+      );
       const meta = translated(path, () => db.prepare("SELECT * FROM meta").get());
       if (meta === undefined)
         throw new SoloError("storage_corrupt", `${path} lacks its own description.`);
@@ -95,7 +114,9 @@ export class StateFile {
     try {
       const outcomes = translated(this.#path, () =>
         transaction(this.#db, () => {
-          const applied = batches.map((batch) => this.#conflict(batch) ?? this.#run(batch));
+          const applied = batches.map(
+            (batch) => this.#conflict(batch) ?? this.#excess(batch) ?? this.#run(batch),
+          );
           this.#sweep(batches[0]?.nowMs ?? 0);
           this.#saveMeta.run(this.#counter, head.id, head.hash, this.#logFirstId);
           return applied;
@@ -105,6 +126,7 @@ export class StateFile {
       return outcomes;
     } catch (error) {
       this.#counter = counter;
+      this.#usage = new Map(); // What was counted has not been written.
       return batches.map(() => error as SoloError);
     }
   }
@@ -135,6 +157,10 @@ export class StateFile {
     });
   }
 
+  usage(ns: string): KvUsage {
+    return translated(this.#path, () => this.#usageOf(ns));
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -156,8 +182,53 @@ export class StateFile {
     return undefined;
   }
 
+  #excess({ ops, within }: KvBatch): SoloError | undefined {
+    if (within === undefined) return undefined;
+    const before = this.#usageOf(within.ns);
+    const written = new Map<string, number | undefined>();
+    let after = before;
+    for (const op of ops) {
+      if (op.ns !== within.ns) continue;
+      after = sum(after, this.#change(op, written));
+      written.set(op.key, op.op === "put" ? op.value.byteLength : undefined);
+    }
+    // What makes it smaller is welcome also where a bound was lowered below what is there.
+    const passed = (["keys", "bytes"] as const).find(
+      (what) => after[what] > within[what] && after[what] > before[what],
+    );
+    if (passed === undefined) return undefined;
+    const message = `would be ${after[passed]}; at most ${within[passed]} are allowed`;
+    return new SoloError("limit_exceeded", `The ${passed} of ${within.ns} ${message}.`, {
+      fields: [{ field: passed, message }],
+    });
+  }
+
+  #usageOf(ns: string): KvUsage {
+    const known = this.#usage.get(ns);
+    if (known !== undefined) return known;
+    const { bytes, keys } = this.#measure.get(ns) as unknown as KvUsage;
+    if (this.#usage.size >= MAX_MEASURED) this.#usage.clear();
+    this.#usage.set(ns, { bytes, keys });
+    return { bytes, keys };
+  }
+
+  /** `written`: sizes of values that the batch itself writes before this. */
+  #change(op: KvOp, written?: ReadonlyMap<string, number | undefined>): KvUsage {
+    const before = written?.has(op.key)
+      ? written.get(op.key)
+      : (this.#size.get(op.ns, op.key)?.["bytes"] as number | undefined);
+    const keyBytes = Buffer.byteLength(op.key);
+    if (op.op === "delete") {
+      return before === undefined ? NO_CHANGE : { bytes: -before - keyBytes, keys: -1 };
+    }
+    const added = before === undefined ? keyBytes : -before;
+    return { bytes: op.value.byteLength + added, keys: before === undefined ? 1 : 0 };
+  }
+
   #run({ ops }: KvBatch): number[] {
     return ops.map((op) => {
+      const usage = this.#usage.get(op.ns);
+      if (usage !== undefined) this.#usage.set(op.ns, sum(usage, this.#change(op)));
       if (op.op === "delete") {
         this.#delete.run(op.ns, op.key);
         return 0;
@@ -171,7 +242,8 @@ export class StateFile {
   #sweep(nowMs: number): void {
     if (nowMs - this.#sweptAtMs < EXPIRY_SWEEP_MS) return;
     this.#sweptAtMs = nowMs;
-    this.#db.prepare("DELETE FROM kv WHERE expires_ms <= ?").run(nowMs);
+    const swept = this.#db.prepare("DELETE FROM kv WHERE expires_ms <= ?").run(nowMs);
+    if (swept.changes > 0) this.#usage.clear();
   }
 }
 

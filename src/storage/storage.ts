@@ -9,7 +9,7 @@
  */
 import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
-import { type Kv, threadKv } from "#storage/kv.ts";
+import { type MeasuredKv, threadKv } from "#storage/kv.ts";
 import { EVENTS_PER_FILE, LOG_LINES_PER_SERVICE } from "#storage/limits.ts";
 import type {
   EventBatch,
@@ -49,12 +49,14 @@ export interface LogStore {
   readonly openedAtSeq: number;
   append(batch: LogBatch): Promise<void>;
   read(range: LogRange): Promise<StoredLine[]>;
+  /** Drops the service's oldest lines until the others have `maxChars` at most. */
+  trim(range: { tenant: string; service: string; maxChars: number }): Promise<void>;
   remove(key: { tenant: string; service: string }): Promise<void>;
 }
 
 export interface Storage extends AsyncDisposable {
   readonly events: EventStore;
-  readonly kv: Kv;
+  readonly kv: MeasuredKv;
   readonly logs: LogStore;
   /** Resolves when the storage thread is gone: undefined after `close`, else what ended it. */
   readonly closed: Promise<Error | undefined>;
@@ -117,6 +119,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       openedAtSeq: ready.lastLogSeq,
       append: (batch) => writer.request("logAppend", batch),
       read: (range) => writer.request("logRead", range),
+      trim: (range) => writer.request("logTrim", range),
       remove: (key) => writer.request("logRemove", key),
     },
     closed: writer.closed,

@@ -128,10 +128,14 @@ class Writer {
     switch (request.op) {
       case "kvGet":
         return this.#state.get(request.ask.ns, request.ask.key, request.ask.nowMs);
+      case "kvUsage":
+        return this.#state.usage(request.ask.ns);
       case "kvList":
         return this.#state.list(request.ask);
       case "logRead":
         return this.#logs.read(request.ask);
+      case "logTrim":
+        return this.#logs.trim(request.ask);
       case "logRemove":
         return this.#logs.remove(request.ask);
       case "bounds":

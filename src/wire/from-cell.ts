@@ -49,11 +49,12 @@ function shapeFrom(value: unknown): StateShape {
 }
 
 export function readDown(text: string): Down {
-  const { reason, name, message, stack, current, unstarted, fastLane } = object(text);
+  const { reason, name, message, stack, current, unstarted, ranMs, fastLane } = object(text);
   const known = DOWN_REASONS.find((each) => each === reason);
   must(known !== undefined && isText(name) && isText(message) && isText(stack));
   must(Array.isArray(unstarted) && unstarted.every(isId));
   must(current === undefined || isId(current));
+  must(ranMs === undefined || (typeof ranMs === "number" && ranMs >= 0));
   return {
     reason: known,
     name,
@@ -61,6 +62,7 @@ export function readDown(text: string): Down {
     stack,
     unstarted,
     ...(current !== undefined && { current }),
+    ...(ranMs !== undefined && { ranMs }),
     fastLane: fastLane === true,
   };
 }

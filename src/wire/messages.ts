@@ -35,6 +35,8 @@ export const TO_CELL = {
   snapshot: 13,
   /** Take this state over, for an instance that was started for it. Payload: Adoption. */
   adopt: 14,
+  /** Run nothing of the instance for so many ms: the payload. */
+  pause: 15,
 } as const;
 
 /** Cell → kernel. */
@@ -190,6 +192,7 @@ export const DOWN_REASONS = [
   "exception", // the guest's code threw
   "timeout", // it did not give the thread back in time
   "memory", // it passed its memory limit
+  "limit", // it passed another limit whose action is kill
   "load_failed", // it never started: the module or init threw
   "startup_timeout",
   "cell", // the process around it died
@@ -205,6 +208,8 @@ export interface Down {
   readonly current?: number;
   /** Dispatches that had not begun: safe to give to the next instance. */
   readonly unstarted: readonly number[];
+  /** How long it ran in its whole life, ms on the clock. */
+  readonly ranMs?: number;
   /** The instance was in the fast lane and overran it. */
   readonly fastLane?: boolean;
 }
@@ -212,7 +217,9 @@ export interface Down {
 export interface Heartbeat {
   readonly instances: readonly {
     readonly slot: number;
-    readonly cpuMs: number;
-    readonly heapBytes: number;
+    /** How long it has run since its start, ms on the clock. */
+    readonly ranMs: number;
+    /** Left out while the instance runs. */
+    readonly heapBytes?: number;
   }[];
 }

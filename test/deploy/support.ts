@@ -1,5 +1,5 @@
 /** What tests of the deploy nouns share. */
-import type { Kv } from "#storage/kv.ts";
+import type { MeasuredKv } from "#storage/kv.ts";
 import type { SpecDefaults } from "#deploy/spec.ts";
 
 export const defaults: SpecDefaults = {
@@ -9,6 +9,38 @@ export const defaults: SpecDefaults = {
     mailbox: 1000,
     mailboxPolicy: "reject",
     stateBytes: 4 * 1024 * 1024,
+    cpuPercent: 0,
+    timers: 1000,
+    openRequests: 2000,
+    logLinesPerSecond: 1000,
+    logLineBytes: 8192,
+    logBytes: 16 * 1024 * 1024,
+    storageBytes: 256 * 1024 * 1024,
+    messageBytes: 8 * 1024 * 1024,
+    kvValueBytes: 1024 * 1024,
+    kvKeys: 100_000,
+    hostRequestsPerSecond: 20_000,
+    actions: {
+      cpu: "throttle",
+      openRequests: "throttle",
+      timers: "throttle",
+      logs: "throttle",
+      storage: "throttle",
+      hostRequests: "throttle",
+    },
+  },
+  ceilings: {
+    memoryMb: 4096,
+    callTimeoutMs: 3_600_000,
+    mailbox: 100_000,
+    cpuPercent: Infinity,
+    timers: 10_000,
+    openRequests: 100_000,
+    logLinesPerSecond: 100_000,
+    logBytes: 256 * 1024 * 1024,
+    storageBytes: 1024 * 1024 * 1024,
+    kvKeys: 1_000_000,
+    hostRequestsPerSecond: 1_000_000,
   },
   restartLimits: {
     maxRestarts: 3,
@@ -21,7 +53,7 @@ export const defaults: SpecDefaults = {
 };
 
 /** The disk as a map: what stands behind `Kv` has tests of its own. */
-export function memoryKv(): Kv & { readonly rows: Map<string, Uint8Array> } {
+export function memoryKv(): MeasuredKv & { readonly rows: Map<string, Uint8Array> } {
   const rows = new Map<string, Uint8Array>();
   const versions = new Map<string, number>();
   let last = 0;
@@ -43,6 +75,11 @@ export function memoryKv(): Kv & { readonly rows: Map<string, Uint8Array> } {
         .filter(({ key }) => key > after && key.startsWith(prefix))
         .toSorted((a, b) => (a.key < b.key ? -1 : 1))
         .slice(0, limit);
+    },
+    async usage(ns) {
+      const own = [...rows].filter(([name]) => name.startsWith(`${ns}\0`));
+      const bytes = own.reduce((sum, [name, { length }]) => sum + name.length + length, 0);
+      return { bytes: bytes - own.length * (ns.length + 1), keys: own.length };
     },
     async batch(ops) {
       for (const op of ops) {

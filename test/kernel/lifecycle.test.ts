@@ -75,12 +75,39 @@ test("nobody goes back to running without starting or restarting", () => {
 });
 
 describe("timers", () => {
+  const delivering = (deliver: (json: string) => void, settled = true) => ({
+    clock: systemClock,
+    deliver: (json: string) => {
+      deliver(json);
+      return { settled };
+    },
+    started: () => {},
+    ended: () => {},
+  });
+
+  test("leave a repetition out while the message before it is not handled", async () => {
+    const got: string[] = [];
+    const timers = new MessageTimers(delivering((json) => void got.push(json), false));
+    timers.start(10, true, "stuck");
+    timers.start(100, false, "later");
+    await until(() => got.includes('"later"'), "a later message");
+    expect(got).toEqual(['"stuck"', '"later"']);
+    timers.clear();
+  });
+
+  test("of all intervals together fire at most so often", () => {
+    const timers = new MessageTimers(delivering(() => {}));
+    for (let n = 0; n < 10; n += 1) timers.start(10, true, null);
+    expect(() => timers.start(10, true, null)).toThrow(/1000 times a second/);
+    expect(() => timers.start(1, false, null)).not.toThrow();
+    timers.clear();
+    expect(() => timers.start(10, true, null)).not.toThrow();
+    timers.clear();
+  });
+
   test("deliver their message once, or again and again until cancelled", async () => {
     const got: string[] = [];
-    const timers = new MessageTimers({
-      clock: systemClock,
-      deliver: (json) => void got.push(json),
-    });
+    const timers = new MessageTimers(delivering((json) => void got.push(json)));
     timers.start(0, false, { n: 1 });
     const every = timers.start(10, true, "tick");
     await until(() => got.filter((json) => json === '"tick"').length >= 2, "two ticks");
@@ -95,15 +122,23 @@ describe("timers", () => {
 
   test("go on for the next revision", async () => {
     const got: string[] = [];
-    const timers = new MessageTimers({ clock: systemClock, deliver: () => void got.push("old") });
+    const timers = new MessageTimers(delivering(() => void got.push("old")));
     timers.start(0, false, 1);
-    timers.redirect(() => void got.push("new"));
+    timers.redirect(delivering(() => void got.push("new")));
     await until(() => got.length > 0, "the message");
     expect(got).toEqual(["new"]);
   });
 
   test("refuse what is no time, too many, and messages that are too large", () => {
-    const timers = new MessageTimers({ clock: systemClock, deliver: () => {} });
+    let count = 0;
+    const timers = new MessageTimers({
+      ...delivering(() => {}),
+      started: () => {
+        if (count === 1000) throw new SoloError("limit_exceeded", "There are too many.");
+        count += 1;
+      },
+      ended: () => void (count -= 1),
+    });
     for (const ms of [-1, Number.NaN, Infinity, 2 ** 31, "5", null, undefined, {}]) {
       expect(() => timers.start(ms, false, 1)).toThrow(SoloError);
     }
@@ -117,7 +152,7 @@ describe("timers", () => {
   });
 
   test("that are not there are cancelled without a word", () => {
-    const timers = new MessageTimers({ clock: systemClock, deliver: () => {} });
+    const timers = new MessageTimers(delivering(() => {}));
     for (const id of [1, "x", null, undefined, {}, Number.NaN])
       expect(() => timers.cancel(id)).not.toThrow();
   });

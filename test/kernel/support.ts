@@ -51,6 +51,8 @@ export function playedCell({ starts = true }: { starts?: boolean } = {}): Played
     cleared: exit.promise.then(() => {}),
     holdsMemoryLimit: true,
     memoryBytes: () => undefined,
+    cpuMs: () => undefined,
+    limitCpu: async () => {},
     limitMemory: async () => {},
     kill: () => die(),
   };

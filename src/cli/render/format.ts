@@ -61,3 +61,14 @@ export function humanValue(name: string, value: unknown): string {
 /** `memory_bytes` → `memory`: the value shows its unit itself. */
 export const humanName = (name: string): string =>
   name.replace(/_(ms|bytes)$/, "").replaceAll("_", " ");
+
+const OF_UNIT: Readonly<Record<string, (value: number) => string>> = {
+  bytes: humanBytes,
+  ms: humanDuration,
+  percent: (value) => `${value} %`,
+  per_second: (value) => `${value} /s`,
+};
+
+/** A number in a unit that another field names; everything else as it is. */
+export const inUnit = (value: unknown, unit: string): unknown =>
+  typeof value === "number" ? (OF_UNIT[unit]?.(value) ?? String(value)) : value;

@@ -8,6 +8,7 @@
 import type { Clock } from "#base/clock.ts";
 import type { TenantId } from "#base/ids.ts";
 import { decideBlame, type Accused, type Blame } from "#kernel/cells/blame.ts";
+import { CpuSplit, type RunTime } from "#kernel/cells/cpu-split.ts";
 import type { CellProcess } from "#kernel/cells/launcher.ts";
 import { FrameReader, FrameWriter, type Frame } from "#wire/frame.ts";
 import { FROM_CELL, type Heartbeat } from "#wire/messages.ts";
@@ -22,7 +23,9 @@ export interface CellEnd {
 export interface SlotHandler extends Accused {
   frame(kind: number, id: number, payload: Buffer): void;
   cellGone(end: CellEnd & { readonly blame: Blame }): void;
-  usage(cpuMs: number, heapBytes: number): void;
+  /** CPU time that it has used since the last call, ms. */
+  charged(cpuMs: number): void;
+  measured(heapBytes: number): void;
 }
 
 /** A cell that is silent at so many checks in a row is stuck as a whole. Checks, not time: a
@@ -43,6 +46,7 @@ export class Cell {
   readonly ready: Promise<void>;
   readonly gone: Promise<CellEnd>;
   readonly #slots = new Map<number, SlotHandler>();
+  readonly #cpu = new CpuSplit();
   readonly #writer: FrameWriter;
   readonly #clock: Clock;
   #nextSlot = 1;
@@ -93,6 +97,7 @@ export class Cell {
   }
 
   detach(slot: number): void {
+    this.#cpu.forget(slot);
     this.#slots.delete(slot);
   }
 
@@ -155,14 +160,27 @@ export class Cell {
   }
 
   #heartbeat(payload: Buffer): void {
-    let beat: Heartbeat;
+    let beats: Heartbeat["instances"];
     try {
-      beat = JSON.parse(payload.toString()) as Heartbeat;
-      for (const { slot, cpuMs, heapBytes } of beat.instances) {
-        this.#slots.get(slot)?.usage(Number(cpuMs) || 0, Number(heapBytes) || 0);
-      }
+      const { instances } = JSON.parse(payload.toString()) as Heartbeat;
+      beats = instances.filter(({ slot }) => this.#slots.has(slot));
     } catch {
-      this.kill("it sent a malformed heartbeat");
+      return this.kill("it sent a malformed heartbeat");
+    }
+    this.#charge(beats.map(({ slot, ranMs }) => ({ slot, ranMs: Number(ranMs) || 0 })));
+    for (const { slot, heapBytes } of beats) {
+      if (typeof heapBytes === "number") this.#slots.get(slot)?.measured(heapBytes);
+    }
+  }
+
+  /** An instance ends: what it has used since the last heartbeat is charged to it. */
+  settle(slot: number, ranMs: number): void {
+    this.#charge([{ slot, ranMs }]);
+  }
+
+  #charge(times: readonly RunTime[]): void {
+    for (const [slot, cpuMs] of this.#cpu.charge(times, this.process.cpuMs())) {
+      this.#slots.get(slot)?.charged(cpuMs);
     }
   }
 

@@ -5,7 +5,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
 import type { ProgramName, Programs } from "#kernel/cells/programs.ts";
+import { cpuMsOf } from "#sandbox/cpu-time.ts";
 import { residentBytes } from "#sandbox/resident.ts";
+import { yieldPriority } from "#sandbox/yield-priority.ts";
 
 export interface CellExit {
   /** An exit code, a signal, or why it never ran. */
@@ -24,6 +26,11 @@ export interface CellProcess {
   readonly holdsMemoryLimit: boolean;
   /** What it holds now; undefined when that cannot be told. */
   memoryBytes(): number | undefined;
+  /** CPU time of all its threads, ms; undefined when that cannot be told. */
+  cpuMs(): number | undefined;
+  /** The operating system keeps it below this share of CPU time, in percent of one core; it
+   *  does nothing where there is no CPU control group. */
+  limitCpu(percent: number): Promise<void>;
   /** Does nothing where `holdsMemoryLimit` is false. */
   limitMemory(bytes: number): Promise<void>;
   /** SIGKILL; returns at once. */
@@ -55,6 +62,7 @@ export function launchPlain(options: {
       env: {},
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
+    yieldPriority(child.pid);
     return asCellProcess(child, onStderr);
   };
 }
@@ -72,6 +80,8 @@ export function asCellProcess(child: ChildProcess, onStderr: (line: string) => v
     cleared: exited.then(() => {}),
     holdsMemoryLimit: false,
     memoryBytes: () => residentBytes(child.pid ?? 0),
+    cpuMs: () => cpuMsOf(child.pid ?? 0),
+    limitCpu: async () => {},
     limitMemory: async () => {},
     kill: () => void child.kill("SIGKILL"),
   };

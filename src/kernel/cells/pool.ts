@@ -11,6 +11,7 @@ import { within } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
 import type { TenantId } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
+import { CellAccounts, type ProcessUsage } from "#kernel/cells/accounts.ts";
 import { Cell } from "#kernel/cells/cell.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 
@@ -22,6 +23,10 @@ export interface CellPoolOptions {
   readonly cellArgs: readonly string[];
   /** What one cell may hold; of no tenant yet when none is given. */
   readonly memoryBytes: (tenant?: TenantId) => number;
+  /** CPU time of one cell of the tenant, in percent of a core; Infinity: no limit. */
+  readonly cpuPercent: (tenant: TenantId) => number;
+  /** A tenant's cell ended because it passed its memory limit. */
+  readonly outOfMemory: (tenant: TenantId) => void;
 }
 
 const READY_TIMEOUT_MS = 15_000;
@@ -45,6 +50,7 @@ export class CellPool {
   #memoryTimer: NodeJS.Timeout | undefined;
   /** Processes that are being started. */
   readonly #starting = new Set<Promise<Cell>>();
+  readonly #accounts = new CellAccounts();
   readonly #idleSince = new Map<Cell, number>();
 
   constructor(options: CellPoolOptions) {
@@ -60,6 +66,11 @@ export class CellPool {
 
   get size(): number {
     return this.#cells.size;
+  }
+
+  /** What the tenants' processes have used. */
+  usage(): ReadonlyMap<TenantId, ProcessUsage> {
+    return this.#accounts.read(this.#cells);
   }
 
   /** Resolves once a spare cell waits; rejects when none can be made. */
@@ -123,9 +134,12 @@ export class CellPool {
     cell.tenant = tenant;
     cell.dedicated = dedicated;
     this.#scheduleRefill(REFILL_AFTER_MS);
-    const { memoryBytes } = this.#options;
+    const { memoryBytes, cpuPercent } = this.#options;
     const limit = memoryBytes(tenant);
+    this.#accounts.claimed(cell);
     if (limit !== memoryBytes()) await cell.process.limitMemory(limit);
+    const percent = cpuPercent(tenant);
+    if (percent !== Infinity) await cell.process.limitCpu(percent);
     return this.#ready(cell);
   }
 
@@ -165,7 +179,9 @@ export class CellPool {
     const cell = new Cell({ process, clock });
     if (this.#closed) cell.kill("the kernel stops");
     this.#cells.add(cell);
-    void cell.gone.then(({ why }) => {
+    void cell.gone.then(({ why, outOfMemory }) => {
+      this.#accounts.ended(cell);
+      if (outOfMemory && cell.tenant !== undefined) this.#options.outOfMemory(cell.tenant);
       this.#cells.delete(cell);
       this.#idleSince.delete(cell);
       this.#spares = this.#spares.filter((spare) => spare !== cell);

@@ -14,6 +14,7 @@ import {
 } from "#kernel/cells/launcher.ts";
 import type { Programs } from "#kernel/cells/programs.ts";
 import { launchSandboxed, type SandboxExit } from "#sandbox/launch.ts";
+import { cpuMsOf } from "#sandbox/cpu-time.ts";
 import { residentBytes } from "#sandbox/resident.ts";
 import type { HostWalls } from "#sandbox/walls.ts";
 
@@ -25,6 +26,9 @@ export interface SandboxedOptions {
   readonly files: readonly string[];
   readonly log: Logger;
 }
+
+/** Of a control group; 100 is normal. */
+const CELL_CPU_SHARE = 50;
 
 export function launchBehindWalls(
   options: SandboxedOptions,
@@ -41,21 +45,26 @@ export function launchBehindWalls(
       tenant: null,
       readOnly: [...files, ...options.files],
       memoryBytes,
+      // The kernel's own threads, and the compiler, come first when there is not enough for all.
+      ...(program === "cell" && { cpuShare: CELL_CPU_SHARE }),
       log: options.log,
     });
     const { child, pid, cgroup, exited, cleared } = running;
     readLines(child, onStderr);
     let innerPid: number | undefined;
+    const inner = <T>(read: (pid: number) => T): T | undefined => {
+      innerPid ??= running.innerPid();
+      return innerPid === undefined ? undefined : read(innerPid);
+    };
     return {
       pid,
       socket: socketOf(child),
       exited: exited.then(asCellExit),
       cleared,
       holdsMemoryLimit: walls.cgroup?.places.memory !== undefined,
-      memoryBytes: () => {
-        innerPid ??= running.innerPid();
-        return innerPid === undefined ? undefined : residentBytes(innerPid);
-      },
+      memoryBytes: () => inner(residentBytes),
+      cpuMs: () => inner(cpuMsOf),
+      limitCpu: async (cpuPercent) => cgroup?.setLimits({ cpuPercent }),
       limitMemory: async (bytes) => cgroup?.setLimits({ memoryBytes: bytes }),
       kill: () => running.kill(),
     };

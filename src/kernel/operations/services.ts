@@ -3,10 +3,12 @@ import type { OutputOf } from "#api/catalogue.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
 import type { Deployed, Deployer } from "#kernel/deployer.ts";
+import type { ServiceLimits } from "#kernel/limits/service-limits.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
+import { UNIT_OF, type Usage } from "#limits/limit.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Plan } from "#kernel/upgrades/plan.ts";
 import type { Changed, Upgrades } from "#kernel/upgrades/upgrades.ts";
@@ -65,7 +67,13 @@ export const serviceHandlers = ({
     return { tenant_id: key.tenant, service_id: key.service, state: "stopped", forced };
   },
   Restart: async (input, asked) => deployed(await deployer.restart(keyOf(input, asked))),
-  Status: (input, asked) => statusOf(tenants.get(keyOf(input, asked)), { clock, upgrades }),
+  Status: (input, asked) => {
+    const service = tenants.get(keyOf(input, asked));
+    return {
+      ...statusOf(service, { clock, upgrades }),
+      usage: usageOf(service.bounds.limits),
+    };
+  },
   List: ({ limit = DEFAULT_PAGE, after = "" }, { tenant }) => {
     const rest = tenants.list(tenant).filter(({ key }) => key.service > after);
     const page = rest.slice(0, limit);
@@ -148,6 +156,18 @@ function storedOf({ slot, stored, spec }: Replica): OutputOf<"Status">["stored"]
 }
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
+
+function usageOf({ meter, tenant }: ServiceLimits): OutputOf<"Status">["usage"] {
+  const shown = ({ what, value, limit, action, level }: Usage) => ({
+    what,
+    value: Math.round(value * 100) / 100,
+    ...(limit !== Infinity && { limit }),
+    unit: UNIT_OF[what],
+    action,
+    level,
+  });
+  return [...meter.usage(), ...tenant.meter.usage()].map(shown);
+}
 
 function statusOf(
   service: Service,

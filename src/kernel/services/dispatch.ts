@@ -19,6 +19,8 @@ export const FRAME_OF: Readonly<Record<DispatchKind, number>> = {
 
 /** What follows the head of a fetch, in both directions; see exchange.ts. */
 export interface DispatchBodies {
+  /** Resolves when both bodies are over, also when there never were any. */
+  readonly finished: Promise<void>;
   /** The head has arrived. */
   responded(head: ResponseHead): void;
   chunk(bytes: Buffer): void;
@@ -40,7 +42,8 @@ export class Dispatch {
   readonly kind: DispatchKind;
   /** The handler, for reports: `calls.get`. */
   readonly handler: string;
-  readonly payload: string;
+  /** Its size; the text itself is let go of once the dispatch has ended. */
+  readonly chars: number;
   readonly bodies: DispatchBodies | undefined;
   /** Set when the dispatch is given to an instance. */
   id = 0;
@@ -48,7 +51,8 @@ export class Dispatch {
   /** The instance that has it: it is told when the sender gives up. */
   holder: { cancel(dispatch: Dispatch): void } | undefined;
   readonly #outcome: Outcome;
-  readonly #failed: (() => void) | undefined;
+  readonly #over: ((failed: boolean) => void) | undefined;
+  #payload: string;
   #timer: NodeJS.Timeout | undefined;
   #settled = false;
 
@@ -58,15 +62,20 @@ export class Dispatch {
     payload: string;
     outcome: Outcome;
     bodies?: DispatchBodies | undefined;
-    /** Counts failures for the service's status. */
-    failed?: (() => void) | undefined;
+    /** It has ended: counted for the service's status and limits. */
+    over?: ((failed: boolean) => void) | undefined;
   }) {
     this.kind = options.kind;
     this.handler = options.handler;
-    this.payload = options.payload;
+    this.#payload = options.payload;
+    this.chars = options.payload.length;
     this.bodies = options.bodies;
-    this.#failed = options.failed;
+    this.#over = options.over;
     this.#outcome = options.outcome;
+  }
+
+  get payload(): string {
+    return this.#payload;
   }
 
   get settled(): boolean {
@@ -79,12 +88,14 @@ export class Dispatch {
   }
 
   reply(json: string): void {
-    if (this.#settle()) this.#outcome.reply(json);
+    if (!this.#settle()) return;
+    this.#over?.(false);
+    this.#outcome.reply(json);
   }
 
   fail(error: SoloError): void {
     if (!this.#settle()) return;
-    this.#failed?.();
+    this.#over?.(true);
     this.#outcome.fail(error);
   }
 
@@ -97,6 +108,7 @@ export class Dispatch {
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
+    this.#payload = "";
     clearTimeout(this.#timer);
     return true;
   }

@@ -20,6 +20,7 @@ export class Exchange implements DispatchBodies {
   /** Ends what the instance still does for this request. */
   readonly #abort: () => void;
   readonly #over: () => void;
+  readonly finished: Promise<void>;
   readonly #response = Promise.withResolvers<IngressResponse>();
   readonly #queue: Buffer[] = [];
   #queuedBytes = 0;
@@ -40,9 +41,20 @@ export class Exchange implements DispatchBodies {
     const { body, abort, signal } = options;
     this.#requestBody = body;
     this.#abort = abort;
-    this.#over = () => signal?.removeEventListener("abort", abort);
-    signal?.addEventListener("abort", abort, { once: true });
-    if (signal?.aborted === true) queueMicrotask(abort);
+    const gone = () => {
+      abort();
+      // Whoever waits for more of the response waits in vain.
+      this.broke(new SoloError("cancelled", "The caller is gone."));
+      this.#over();
+    };
+    const finished = Promise.withResolvers<void>();
+    this.finished = finished.promise;
+    this.#over = () => {
+      signal?.removeEventListener("abort", gone);
+      finished.resolve();
+    };
+    signal?.addEventListener("abort", gone, { once: true });
+    if (signal?.aborted === true) queueMicrotask(gone);
     this.#response.promise.catch(() => {});
   }
 

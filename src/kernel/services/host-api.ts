@@ -58,10 +58,14 @@ export class HostApi {
     const { kv } = options;
     this.methods = {
       "kv.get": own(({ service, args }) => kv.get(service.key, args[0])),
-      "kv.put": own(({ service, args }) => kv.put(service.key, args[0], args[1])),
-      "kv.delete": own(({ service, args }) => kv.delete(service.key, args[0])),
+      "kv.put": own(({ service, instance, args }) =>
+        service.bounds.storage.put(args[0], args[1], instance),
+      ),
+      "kv.delete": own(({ service, args }) => service.bounds.storage.delete(args[0])),
       "kv.entry": own(({ service, args }) => kv.entry(service.key, args[0])),
-      "kv.batch": own(({ service, args }) => kv.batch(service.key, args[0])),
+      "kv.batch": own(({ service, instance, args }) =>
+        service.bounds.storage.batch(args[0], instance),
+      ),
       "kv.list": own(({ service, args }) => kv.list(service.key, args[0])),
       "secrets.get": {
         needs: ({ replica, instance, args }) => replica.secrets.needOf(instance.id, args[0]),
@@ -84,19 +88,20 @@ export class HostApi {
 
   handle(from: HostRequest): void {
     const method = Object.hasOwn(this.methods, from.method) ? this.methods[from.method] : undefined;
-    Promise.try(() => {
+    void this.#answer(from, method);
+  }
+
+  async #answer(from: HostRequest, method: Method | undefined): Promise<void> {
+    try {
       if (method === undefined) throw denied(from.method);
       if (from.onlyReads === true && !READS.has(from.method)) throw rehearsing(from.method);
       const { needs, run } = method;
       if (typeof needs === "function") this.#options.authority.authorize(from.replica, needs(from));
-      return run(from);
-    }).then(
-      (json) => {
-        if (json !== undefined) from.instance.answer(from.request, `+${json}`);
-      },
-      (error: unknown) =>
-        from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`),
-    );
+      const json = await run(from);
+      if (json !== undefined) from.instance.answer(from.request, `+${json}`);
+    } catch (error) {
+      from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`);
+    }
   }
 
   #target({ service, args }: HostRequest): Service {

@@ -68,6 +68,12 @@ export interface InstanceOptions {
   readonly now: () => number;
 }
 
+/** Why the kernel ends an instance although nobody asked for it. */
+interface Condemned {
+  readonly reason: "timeout" | "limit" | "memory";
+  readonly message: string;
+}
+
 /** Dispatches an instance may be given ahead of the one it handles. */
 const WINDOW = 64;
 /** One more is given while what it has been given holds less than this. */
@@ -123,7 +129,8 @@ export class Instance implements Child, SlotHandler {
   #nextId = 1;
   #ready = false;
   #ended = false;
-  #overdue: string | undefined;
+  /** Why the kernel ends it although nobody asked. */
+  #condemned: Condemned | undefined;
   #stopping: string | undefined;
   #dropTimer: NodeJS.Timeout | undefined;
 
@@ -166,8 +173,9 @@ export class Instance implements Child, SlotHandler {
     return this.#open.size > 0 || !this.#ready;
   }
 
+  /** The kernel has decided to end it for what it did. */
   get overdue(): boolean {
-    return this.#overdue !== undefined;
+    return this.#condemned !== undefined;
   }
 
   /** Nothing is at hand, and no response's body flows. */
@@ -216,7 +224,7 @@ export class Instance implements Child, SlotHandler {
     dispatch.sentAt = this.#options.now();
     if (this.#open.size === 0) this.progressAt = dispatch.sentAt;
     this.#open.set(id, dispatch);
-    this.#openChars += dispatch.payload.length;
+    this.#openChars += dispatch.chars;
     this.dirty = true;
     this.#send(FRAME_OF[dispatch.kind], id, dispatch.payload);
     dispatch.bodies?.sent(
@@ -304,23 +312,51 @@ export class Instance implements Child, SlotHandler {
 
   /** Ends an instance that holds a thread for too long; the cell too, if it cannot. */
   endOverdue(message: string): void {
+    this.#condemn({ reason: "timeout", message });
+  }
+
+  /** Ends an instance that passed a limit whose action is kill. */
+  overLimit(message: string): void {
+    this.#condemn({ reason: "limit", message });
+  }
+
+  overMemory(message: string): void {
+    this.#condemn({ reason: "memory", message });
+  }
+
+  /** Nothing of the guest runs for so long; that is no lack of headway. */
+  pause(ms: number): void {
+    this.progressAt = Math.max(this.progressAt, this.#options.now() + ms);
+    this.#send(TO_CELL.pause, 0, String(ms));
+  }
+
+  /** How long the message at hand has been handled. */
+  get workingMs(): number {
+    return this.#open.size === 0 ? 0 : Math.max(0, this.#options.now() - this.progressAt);
+  }
+
+  #condemn(why: Condemned): void {
     if (this.#ended || this.#dropTimer !== undefined) return;
-    this.#overdue = message;
+    const { message } = why;
+    this.#condemned = why;
     this.#send(TO_CELL.drop, 0);
     this.#dropTimer = setTimeout(() => this.cell.kill(message), DROP_GRACE_MS);
   }
 
-  usage(cpuMs: number, heapBytes: number): void {
-    this.cpuMs = cpuMs;
+  charged(cpuMs: number): void {
+    this.cpuMs += cpuMs;
+  }
+
+  measured(heapBytes: number): void {
     this.heapBytes = heapBytes;
   }
 
   cellGone({ why, outOfMemory, blame }: CellEnd & { readonly blame: Blame }): void {
     const reason = outOfMemory && blame !== "innocent" ? "memory" : "cell";
     const report =
-      this.#overdue === undefined
+      this.#condemned === undefined
         ? down(reason, `The process around it ended: ${why}.`)
-        : down("timeout", this.#overdue);
+        : down(this.#condemned.reason, this.#condemned.message);
     this.#end(report, { blame, withCell: true });
   }
 
@@ -469,9 +505,9 @@ export class Instance implements Child, SlotHandler {
     }
   }
 
-  #close(id: number, { payload, sentAt }: Dispatch, well: boolean): void {
+  #close(id: number, { chars, sentAt }: Dispatch, well: boolean): void {
     if (!this.#open.delete(id)) return;
-    this.#openChars -= payload.length;
+    this.#openChars -= chars;
     const { events, now } = this.#options;
     events.settled(this, now() - sentAt, !well);
     this.#tellHeadway();
@@ -509,13 +545,16 @@ export class Instance implements Child, SlotHandler {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#dropTimer);
+    if (report.ranMs !== undefined) this.cell.settle(this.#slot, report.ranMs);
     this.cell.detach(this.#slot);
     const reason =
-      this.#overdue !== undefined && report.reason === "dropped" ? "timeout" : report.reason;
+      this.#condemned !== undefined && report.reason === "dropped"
+        ? this.#condemned.reason
+        : report.reason;
     const ended = {
       ...report,
       reason,
-      ...(this.#overdue !== undefined && { message: this.#overdue }),
+      ...(this.#condemned !== undefined && { message: this.#condemned.message }),
     };
     const unstarted = new Set(report.unstarted);
     const back: Dispatch[] = [];

@@ -1,6 +1,6 @@
 /** What waits for an instance, in arrival order and bounded (M4). */
 import { SoloError } from "#base/errors.ts";
-import type { MailboxPolicy } from "#deploy/spec.ts";
+import type { MailboxPolicy } from "#deploy/limits.ts";
 import type { Dispatch } from "#kernel/services/dispatch.ts";
 
 export interface MailboxOptions {
@@ -36,13 +36,13 @@ export class Mailbox {
     const { limit, policy, overflow } = this.#options;
     // Those whose senders gave up take no room; senders mostly give up in order.
     while (this.#queue[this.#first]?.settled) this.#takeFirst();
-    if (this.#chars + dispatch.payload.length > MAX_WAITING_CHARS) return dispatch.fail(heavy());
+    if (this.#chars + dispatch.chars > MAX_WAITING_CHARS) return dispatch.fail(heavy());
     if (this.length + occupied >= limit && !(policy === "drop_oldest" && this.#dropOldest())) {
       dispatch.fail(full(limit));
       if (policy === "kill") overflow();
       return;
     }
-    this.#chars += dispatch.payload.length;
+    this.#chars += dispatch.chars;
     this.#queue.push(dispatch);
   }
 
@@ -58,7 +58,7 @@ export class Mailbox {
   unshift(dispatches: readonly Dispatch[]): void {
     this.#queue = [...dispatches, ...this.#queue.slice(this.#first)];
     this.#first = 0;
-    for (const { payload } of dispatches) this.#chars += payload.length;
+    for (const { chars } of dispatches) this.#chars += chars;
   }
 
   /** The oldest that still has somebody waiting for it. */
@@ -83,7 +83,7 @@ export class Mailbox {
   #takeFirst(): Dispatch | undefined {
     const dispatch = this.#queue[this.#first];
     if (dispatch === undefined) return undefined;
-    this.#chars -= dispatch.payload.length;
+    this.#chars -= dispatch.chars;
     this.#first += 1;
     // What has been taken is let go of, without moving the rest each time.
     if (this.#first * 2 > this.#queue.length) {
@@ -99,7 +99,7 @@ export class Mailbox {
     );
     if (at === -1) return undefined;
     const [oldest] = this.#queue.splice(at, 1);
-    this.#chars -= oldest!.payload.length;
+    this.#chars -= oldest!.chars;
     return oldest;
   }
 }

@@ -68,8 +68,13 @@ export function outcomeOf({ reason, name, message, current }: Down, id: number):
       hint,
     });
   }
-  const what = { timeout: "ran for too long", memory: "passed its memory limit" } as const;
-  const text = reason === "timeout" || reason === "memory" ? what[reason] : "crashed";
+  const what = {
+    timeout: "ran for too long",
+    memory: "passed its memory limit",
+    limit: "passed a limit",
+  } as const;
+  const text =
+    reason === "timeout" || reason === "memory" || reason === "limit" ? what[reason] : "crashed";
   return new SoloError(
     "service_crashed",
     `The instance ${text} while it handled this: ${message}`,

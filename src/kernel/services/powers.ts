@@ -7,6 +7,7 @@ import type { EventLog } from "#events/event-log.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
 import type { Compiler } from "#kernel/compiler.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
+import type { LimitsBook } from "#kernel/limits/book.ts";
 import type { Secrets } from "#kernel/secrets.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { WakeGate } from "#kernel/services/wake-gate.ts";
@@ -23,4 +24,5 @@ export interface ServicePowers {
   readonly logs: ServiceLogs;
   readonly metrics: Metrics;
   readonly secrets: Secrets;
+  readonly limits: LimitsBook;
 }

@@ -24,8 +24,9 @@ import { Dormancy } from "#kernel/services/dormancy.ts";
 import { Instance } from "#kernel/services/instance.ts";
 import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
 import { Mailbox } from "#kernel/services/mailbox.ts";
-import { MessageTimers } from "#kernel/services/message-timers.ts";
+import { MessageTimers, type MessageTimersOptions } from "#kernel/services/message-timers.ts";
 import { InstanceCrash } from "#kernel/services/outcomes.ts";
+import type { ServiceBounds } from "#kernel/limits/book.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { ReplicaRecord } from "#kernel/services/record.ts";
 import { noHandler, notUp, replaced } from "#kernel/services/refusals.ts";
@@ -57,6 +58,8 @@ export interface ReplicaOptions {
   readonly slot: number;
   readonly revision: Revision;
   readonly powers: ServicePowers;
+  /** What the service may use, shared by its replicas. */
+  readonly bounds: ServiceBounds;
   /** Answers what the guest asks for. */
   readonly asked: (request: ReplicaRequest) => void;
   readonly crashed: () => void;
@@ -126,6 +129,8 @@ export class Replica {
   #fastLane = true;
   /** When a cell ended and this may have been the cause. */
   #blamedAt: number | undefined;
+  /** The deadline that a message passed last, ms. */
+  #deadlineMs: number | undefined;
   /** Messages wait in the mailbox although the instance runs: its successor is being made. */
   #held = false;
   /** Messages come here. Until then nothing of it is told. */
@@ -186,11 +191,10 @@ export class Replica {
         oldest?.cancel(why);
         return oldest !== undefined;
       },
-      overflow: () => this.#instance?.endOverdue("Its mailbox was full and its policy is kill."),
+      overflow: () => this.#instance?.overLimit("Its mailbox was full and its policy is kill."),
     });
     const inherited = this.#serving ? undefined : predecessor?.timers;
-    this.timers =
-      inherited ?? new MessageTimers({ clock: powers.clock, deliver: (json) => this.#info(json) });
+    this.timers = inherited ?? new MessageTimers(this.#timerOptions);
   }
 
   get state(): ServiceState {
@@ -264,15 +268,25 @@ export class Replica {
 
   send(message: Message): Dispatch {
     this.record.counts.messages += 1;
+    const { limits } = this.#options.bounds;
+    const { kind, bodies } = message;
+    const chars = message.payload.length;
+    const refusal = this.#refusalOf(message) ?? limits.refusalOf(kind, chars, this);
     const dispatch = new Dispatch({
       ...message,
-      failed: () => void (this.record.counts.errors += 1),
+      over: (failed) => {
+        if (failed) this.record.counts.errors += 1;
+        if (refusal === undefined && bodies === undefined) limits.left(kind, chars);
+      },
     });
-    const refusal = this.#refusalOf(message);
     if (refusal !== undefined) {
       dispatch.fail(refusal);
       return dispatch;
     }
+    limits.entered(kind, chars);
+    limits.meter.read("mailbox", this.mailboxLength + 1);
+    // The bodies of a request may flow for long after its head was answered.
+    void bodies?.finished.then(() => limits.left(kind, chars));
     const { callTimeoutMs } = this.spec.limits;
     const timeoutMs = Math.min(message.timeoutMs ?? callTimeoutMs, callTimeoutMs);
     if (message.kind === "call" || message.kind === "fetch") {
@@ -289,6 +303,11 @@ export class Replica {
     } else this.#mailbox.push(dispatch, instance?.openCount ?? 0);
     if (this.state === "hibernated") this.#wake();
     return dispatch;
+  }
+
+  /** A limit was passed whose action is kill. */
+  overLimit(message: string): void {
+    this.#instance?.overLimit(message);
   }
 
   /** Hybrid state to disk, if something may have changed it. */
@@ -425,7 +444,7 @@ export class Replica {
     if (predecessor === undefined) return;
     predecessor.#retired = this.#isHot;
     predecessor.#held = true;
-    this.timers.redirect((json) => this.#info(json));
+    this.timers.redirect(this.#timerOptions);
     this.#mailbox.unshift(predecessor.#mailbox.takeAll());
     if (this.#serving) return;
     this.#serving = true;
@@ -501,9 +520,19 @@ export class Replica {
     return true;
   }
 
-  #info(json: string): void {
+  get #timerOptions(): MessageTimersOptions {
+    const { limits } = this.#options.bounds;
+    return {
+      clock: this.#powers.clock,
+      deliver: (json) => this.#info(json),
+      started: () => limits.timerStarted(this),
+      ended: () => limits.timerEnded(),
+    };
+  }
+
+  #info(json: string): Dispatch {
     const nobody = { reply: () => {}, fail: () => {} };
-    this.send({ kind: "info", handler: "info", payload: json, outcome: nobody });
+    return this.send({ kind: "info", handler: "info", payload: json, outcome: nobody });
   }
 
   /** Its instance gets a cell of its own: it asked for one, or may have ended the shared one. */
@@ -548,6 +577,7 @@ export class Replica {
   async #startInstance(signal: AbortSignal): Promise<Instance> {
     const { spec, key } = this;
     const { cells, snapshots, clock } = this.#powers;
+    const { bounds } = this.#options;
     const id = newInstanceId();
     const [modules, cell, snapshot] = await Promise.all([
       this.revision.code.modules(),
@@ -558,6 +588,7 @@ export class Replica {
       this.secrets.prepare(),
     ]);
     if (snapshot?.fellBack === true) this.record.fellBack(snapshot.savedAtMs);
+    if (snapshot !== undefined) bounds.storage.stateSaved(this.slot, snapshot.state.length);
     const start = startMessage({
       key,
       id,
@@ -575,7 +606,7 @@ export class Replica {
         events: {
           request: (from, request, method, args) =>
             this.#options.asked({ replica: this, instance: from, request, method, args }),
-          log: (from, line) => this.#powers.logs.write({ key, instance: from.id, ...line }),
+          log: (from, line) => bounds.log.write({ instance: from.id, ...line }, from),
           redact: this.secrets.redact,
           state: (from, text) => this.#save(from, text),
           room: () => this.#pump(),
@@ -606,6 +637,7 @@ export class Replica {
     const { sourceHash } = this.revision;
     const snapshot = { state, version, sourceHash };
     const { snapshots, clock } = this.#powers;
+    this.#options.bounds.storage.stateSaved(this.slot, state.length);
     try {
       await snapshots.save(this.#stateKey, snapshot, this.#dormancy.beside);
       this.stored = { atMs: clock.wallMs(), bytes: Buffer.byteLength(state) };
@@ -750,6 +782,7 @@ export class Replica {
   }
 
   #expired(dispatch: Dispatch, timeoutMs: number): void {
+    this.#deadlineMs = timeoutMs;
     dispatch.cancel(
       new SoloError(
         "deadline_exceeded",
@@ -797,6 +830,7 @@ export class Replica {
     if (!(error instanceof InstanceCrash)) return this.record.startFailed(error);
     if (error.down.fastLane) this.#fastLane = false;
     this.#noteBlame(error);
+    this.#options.bounds.limits.crashed(error.down.reason, this.#deadlineMs);
     this.record.crashed(error);
   }
 }

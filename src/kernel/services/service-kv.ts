@@ -6,11 +6,10 @@
  */
 import { SoloError } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
-import type { Kv } from "#storage/kv.ts";
-import type { KvEntry, KvOp } from "#storage/protocol.ts";
+import type { MeasuredKv } from "#storage/kv.ts";
+import type { KvEntry, KvOp, KvUsage } from "#storage/protocol.ts";
 
 const MAX_KEY_CHARS = 512;
-const MAX_VALUE_CHARS = 1024 * 1024;
 const MAX_LIST = 1000;
 const DEFAULT_LIST = 100;
 /** A page of a list ends with the entry by which its values pass this. */
@@ -20,10 +19,23 @@ const MAX_BATCH_CHARS = 4 * 1024 * 1024;
 
 const namespaceOf = (service: ServiceKey): string => `kv:${keyText(service)}`;
 
-export class ServiceKv {
-  readonly #kv: Kv;
+/** What the service may still keep. */
+export interface KvBounds {
+  readonly valueChars: number;
+  readonly within: KvUsage;
+}
 
-  constructor(kv: Kv) {
+export interface Written {
+  /** Of each write, 0 for a delete. */
+  readonly versions: readonly number[];
+  /** What it may have added. */
+  readonly bytes: number;
+}
+
+export class ServiceKv {
+  readonly #kv: MeasuredKv;
+
+  constructor(kv: MeasuredKv) {
     this.#kv = kv;
   }
 
@@ -38,16 +50,13 @@ export class ServiceKv {
     return entry === undefined ? "" : `{"value":${textOf(entry)},"version":${entry.version}}`;
   }
 
-  async put(service: ServiceKey, key: unknown, value: unknown): Promise<string> {
-    await this.#kv.batch([
-      {
-        op: "put",
-        ns: namespaceOf(service),
-        key: checkKey(key),
-        value: Buffer.from(valueText(value)),
-      },
-    ]);
-    return "null";
+  put(service: ServiceKey, key: unknown, value: unknown, bounds: KvBounds): Promise<Written> {
+    return this.batch(service, [{ put: key, value }], bounds);
+  }
+
+  /** What it holds of the service. */
+  usage(service: ServiceKey): Promise<KvUsage> {
+    return this.#kv.usage(namespaceOf(service));
   }
 
   async delete(service: ServiceKey, key: unknown): Promise<string> {
@@ -56,9 +65,11 @@ export class ServiceKv {
   }
 
   /** All of the writes or none; `conflict` when one of their conditions does not hold. */
-  async batch(service: ServiceKey, writes: unknown): Promise<string> {
-    const versions = await this.#kv.batch(opsOf(namespaceOf(service), writes)).catch(refused);
-    return JSON.stringify(versions);
+  async batch(service: ServiceKey, writes: unknown, bounds: KvBounds): Promise<Written> {
+    const ns = namespaceOf(service);
+    const ops = opsOf(ns, writes, bounds.valueChars);
+    const versions = await this.#kv.batch(ops, { ns, ...bounds.within }).catch(refused);
+    return { versions, bytes: ops.reduce((sum, op) => sum + bytesOf(op), 0) };
   }
 
   async list(service: ServiceKey, options: unknown): Promise<string> {
@@ -93,7 +104,10 @@ export class ServiceKv {
 const textOf = ({ value }: Pick<KvEntry, "value">): string =>
   Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString();
 
-function opsOf(ns: string, writes: unknown): KvOp[] {
+const bytesOf = (op: KvOp): number =>
+  op.op === "put" ? op.value.byteLength + Buffer.byteLength(op.key) : 1;
+
+function opsOf(ns: string, writes: unknown, maxValueChars: number): KvOp[] {
   if (!Array.isArray(writes)) throw invalid("writes", "must be a list");
   if (writes.length > MAX_BATCH) {
     throw invalid("writes", `has ${writes.length} entries; at most ${MAX_BATCH} are taken`);
@@ -106,7 +120,7 @@ function opsOf(ns: string, writes: unknown): KvOp[] {
     }
     const condition = conditionOf(at, ifVersion);
     if (put === undefined) return { op: "delete", ns, key: checkKey(gone), ...condition };
-    const text = valueText(value);
+    const text = valueText(value, maxValueChars);
     chars += text.length;
     if (chars > MAX_BATCH_CHARS) {
       throw new SoloError(
@@ -135,12 +149,12 @@ function refused(error: unknown): never {
   });
 }
 
-function valueText(value: unknown): string {
+function valueText(value: unknown, maxChars: number): string {
   const text = JSON.stringify(value ?? null);
-  if (text.length <= MAX_VALUE_CHARS) return text;
+  if (text.length <= maxChars) return text;
   throw new SoloError(
     "payload_too_large",
-    `The value has ${text.length} characters of JSON; at most ${MAX_VALUE_CHARS} are stored.`,
+    `The value has ${text.length} characters of JSON; limits.kv_value_bytes allows ${maxChars}.`,
     { hint: "Split the value over several keys." },
   );
 }

@@ -15,6 +15,7 @@ import type { Dispatch } from "#kernel/services/dispatch.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { Instance } from "#kernel/services/instance.ts";
 import { stateOfAll, type ServiceState } from "#kernel/services/lifecycle.ts";
+import type { ServiceBounds } from "#kernel/limits/book.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { Replica, type Message, type ReplicaOptions } from "#kernel/services/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
@@ -56,6 +57,7 @@ export class Service {
   readonly deployedAtMs: number;
   /** Told of every crash of a replica. */
   watch: (() => void) | undefined;
+  readonly bounds: ServiceBounds;
   readonly #options: ServiceOptions;
   readonly #router = new Router();
   #revision: Revision;
@@ -74,6 +76,7 @@ export class Service {
     this.deployedAtMs = options.deployedAtMs;
     this.#options = options;
     this.#revision = options.revision;
+    this.bounds = options.powers.limits.open(options.key, options.revision.spec.limits);
     const { incoming } = options;
     const moved = new Set(incoming?.rollout.slots);
     const slots = Array.from({ length: options.revision.spec.instances }, (_, slot) => slot);
@@ -133,6 +136,15 @@ export class Service {
     return length;
   }
 
+  get longestMailbox(): number {
+    return this.#replicas.reduce((most, each) => Math.max(most, each.mailboxLength), 0);
+  }
+
+  /** CPU time of all instances that it ever had, ms. */
+  get cpuMs(): number {
+    return this.#replicas.reduce((total, { record }) => total + record.cpuMs, 0);
+  }
+
   /** What can be called; undefined before the first start. */
   get handlers(): ReadonlySet<string> | undefined {
     return this.#replicas.find(({ record }) => record.handlers !== undefined)?.record.handlers;
@@ -151,7 +163,7 @@ export class Service {
       restarts: sum(({ record }) => record.counts.restarts),
       messages: sum(({ record }) => record.counts.messages),
       errors: sum(({ record }) => record.counts.errors),
-      cpuMs: sum(({ record }) => record.cpuMs),
+      cpuMs: this.cpuMs,
       memoryBytes: sum(({ instance }) => instance?.heapBytes ?? 0),
       lastCrash: crashes.toSorted((a, b) => (a.at < b.at ? -1 : 1)).at(-1),
     };
@@ -192,7 +204,11 @@ export class Service {
       slot,
       revision,
       powers,
-      asked: (request) => hostApi.handle({ service: this, ...request }),
+      bounds: this.bounds,
+      asked: (request) =>
+        this.bounds.limits.hostRequest(request.instance, () =>
+          hostApi.handle({ service: this, ...request }),
+        ),
       crashed: () => this.watch?.(),
       quarantined: () => {
         this.watch?.();
@@ -211,6 +227,7 @@ export class Service {
     this.#only = replicas.length === 1 ? replicas[0] : undefined;
     this.#revision = current;
     this.incoming = incoming;
+    this.bounds.limits.relimit(current.spec.limits);
   }
 
   /** Lets a replica that has been replaced end what it has in hand. */
