@@ -1,4 +1,5 @@
-/** One answer as a list of names and values; what is nested is indented below its name. */
+/** One answer as a list of names and values; what is nested is indented below its name, lists
+ *  of records as tables. What is empty is left out: `--json` has everything. */
 import { humanName, humanValue, inUnit } from "#cli/render/format.ts";
 import type { Paint } from "#cli/render/paint.ts";
 import { type Row, paintState, table } from "#cli/render/table.ts";
@@ -8,6 +9,11 @@ const isRecord = (value: unknown): value is Row =>
 
 const isRows = (value: unknown): value is readonly Row[] =>
   Array.isArray(value) && value.length > 0 && value.every(isRecord);
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined ||
+  (Array.isArray(value) && value.length === 0) ||
+  (isRecord(value) && Object.keys(value).length === 0);
 
 /** A row that says its unit shows its numbers in it. */
 function rows(found: readonly Row[], paint: Paint): string {
@@ -24,9 +30,7 @@ function rows(found: readonly Row[], paint: Paint): string {
 const indent = (text: string): string => text.replace(/^/gm, "  ");
 
 export function record(row: Row, paint: Paint): string {
-  const shown = Object.entries(row).filter(
-    ([, value]) => value !== undefined && !(isRecord(value) && Object.keys(value).length === 0),
-  );
+  const shown = Object.entries(row).filter(([, value]) => !isEmpty(value));
   const width = Math.max(0, ...shown.map(([name]) => humanName(name).length));
   return shown
     .map(([name, value]) => {
