@@ -20,7 +20,7 @@ const REFILL_PAUSE_MS = 2;
 export interface CellOptions {
   readonly socket: Duplex;
   readonly engine: Engine;
-  readonly answerLocally: (method: string, args: unknown) => Promise<unknown> | undefined;
+  readonly answerLocally: (method: string, request: unknown) => Promise<unknown> | undefined;
   readonly exit: () => void;
 }
 

@@ -2,7 +2,8 @@
  * The host's side of one guest: feeds it lines, acts on what it says, and reports its end.
  *
  * 1. Turns of a guest never overlap; what arrives meanwhile goes into the next one.
- * 2. Whatever a guest says is checked: an id the kernel did not send is ignored.
+ * 2. Whatever a guest says is checked before it leaves: an id the kernel did not send is
+ *    ignored; a line that is not of its kind ends the guest, and not the cell around it.
  * 3. The end is reported once, with what was at hand and what had not begun.
  */
 import { GuestFailure, type Guest } from "#cell/engine.ts";
@@ -15,9 +16,11 @@ import {
   type GuestSetup,
   type Thrown,
 } from "#cell/guest/lines.ts";
+import { believed, readSalvage, readThrown, type Salvage } from "#cell/from-guest.ts";
 import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
 import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
 import { GuestTimers } from "#cell/timers.ts";
+import { readLogLine, readRequest, readShapes, readStarted } from "#wire/from-cell.ts";
 import {
   FROM_CELL,
   type Adoption,
@@ -40,7 +43,7 @@ export interface InstanceOptions {
   readonly guest: Guest;
   readonly gate: PoolGate;
   /** Requests that the cell itself answers, such as crypto; undefined: the kernel's. */
-  readonly answerLocally: (method: string, args: unknown) => Promise<unknown> | undefined;
+  readonly answerLocally: (method: string, request: unknown) => Promise<unknown> | undefined;
   readonly send: (kind: number, slot: number, id: number, payload?: string | Uint8Array) => void;
   readonly ended: (slot: number) => void;
 }
@@ -325,6 +328,7 @@ export class Instance {
         if (rest === NO_MORE && this.#asked.withdraw(id)) return;
         return send(FROM_CELL.answerCredit, rest);
       case OUT.log:
+        believed(readLogLine, rest);
         return send(FROM_CELL.log, rest);
       case OUT.startTimer:
         return this.#timers.start(id, rest);
@@ -335,18 +339,20 @@ export class Instance {
       case OUT.unchanged:
         return send(FROM_CELL.unchanged, rest);
       case OUT.shapes:
+        believed(readShapes, rest);
         return send(FROM_CELL.shapes, rest);
       case OUT.adopted:
         clearTimeout(this.#startupTimer);
         return send(FROM_CELL.adopted, rest);
       case OUT.started:
+        believed(readStarted, rest);
         this.#started = true;
         clearTimeout(this.#startupTimer);
         return send(FROM_CELL.started, rest);
       case OUT.terminated:
         return this.#end("stopped", undefined, "");
       case OUT.crashed:
-        this.#crash ??= { thrown: JSON.parse(rest) as Thrown, id, waiting: [] };
+        this.#crash ??= { thrown: believed(readThrown, rest), id, waiting: [] };
         return;
       case OUT.unstarted:
         return void this.#crash?.waiting.push(id);
@@ -354,9 +360,8 @@ export class Instance {
   }
 
   #request(id: number, rest: string): void {
-    const separator = rest.indexOf(",");
-    const method = JSON.parse(rest.slice(1, separator)) as string;
-    const local = this.#options.answerLocally(method, JSON.parse(rest)[1]);
+    const { method, args } = believed(readRequest, rest);
+    const local = this.#options.answerLocally(method, args[0]);
     if (local === undefined) {
       if (this.#asked.ask(id, rest)) return;
       const detail = `More than ${MAX_WAITING} requests wait for the kernel.`;
@@ -398,12 +403,9 @@ export class Instance {
   }
 
   /** What a guest that gets no more turns was at, had not begun, and had to say. */
-  async #salvage(): Promise<{ current: number; waiting: number[]; said: string } | undefined> {
+  async #salvage(): Promise<Salvage | undefined> {
     try {
-      const text = await this.#guest.salvage();
-      const end = text.indexOf("\n");
-      const at = JSON.parse(text.slice(0, end)) as { current: number; waiting: number[] };
-      return { ...at, said: text.slice(end + 1) };
+      return believed(readSalvage, await this.#guest.salvage());
     } catch (failure) {
       if (failure instanceof GuestFailure) return undefined;
       throw failure;

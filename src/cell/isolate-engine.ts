@@ -15,6 +15,7 @@ import {
   type Guest,
   type RunOptions,
 } from "#cell/engine.ts";
+import { brokenBridge, readBytes } from "#cell/from-guest.ts";
 import { SDK_SPECIFIER, importRefusal, resolveModule } from "#wire/modules.ts";
 import type { GuestImage } from "#cell/image-file.ts";
 import { segmentsFor, webCanWait, type SegmentName } from "#cell/prelude/segments.ts";
@@ -50,7 +51,7 @@ function failureOf(thrown: unknown, disposed: boolean): GuestFailure {
 /** A turn returns text, or the guest has tampered with the bridge. */
 function text(value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
-  throw new GuestFailure("exception", "TypeError", "The guest broke its bridge.", "");
+  throw brokenBridge();
 }
 
 class IsolateGuest implements Guest {
@@ -189,7 +190,7 @@ class IsolateGuest implements Guest {
   take(): Uint8Array[] {
     const options = { result: { copy: true }, timeout: SALVAGE_TIMEOUT_MS } as const;
     try {
-      return this.#api.take.applySync(undefined, [], options) as Uint8Array[];
+      return readBytes(this.#api.take.applySync(undefined, [], options));
     } catch (error) {
       throw failureOf(error, this.#isolate.isDisposed);
     }

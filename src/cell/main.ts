@@ -26,7 +26,8 @@ const engine = createIsolateEngine({
 const cell = new Cell({
   socket: new Socket({ fd: 3, readable: true, writable: true }),
   engine,
-  answerLocally: (method, args) => (method === "crypto.subtle" ? answerSubtle(args) : undefined),
+  answerLocally: (method, request) =>
+    method === "crypto.subtle" ? answerSubtle(request) : undefined,
   exit: die,
 });
 cell.serve();

@@ -1,0 +1,54 @@
+/**
+ * Reading what a guest says: it may have replaced everything that its bridge is made of.
+ *
+ * 1. What is not of its kind is the guest's own failure: it ends that guest.
+ */
+import { GuestFailure } from "#cell/engine.ts";
+import type { Thrown } from "#cell/guest/lines.ts";
+
+export interface Salvage {
+  /** The dispatch at hand, or 0. */
+  readonly current: number;
+  /** Dispatches that have not begun. */
+  readonly waiting: readonly number[];
+  /** The lines that it had to say. */
+  readonly said: string;
+}
+
+export const brokenBridge = (): GuestFailure =>
+  new GuestFailure("exception", "TypeError", "The guest broke its bridge.", "");
+
+/** What `read` makes of a line; a line that it cannot read is the guest's failure. */
+export function believed<T>(read: (text: string) => T, text: string): T {
+  try {
+    return read(text);
+  } catch {
+    throw brokenBridge();
+  }
+}
+
+export function readThrown(text: string): Thrown {
+  const { name, message, stack } = JSON.parse(text) as Record<keyof Thrown, unknown>;
+  must(typeof name === "string" && typeof message === "string" && typeof stack === "string");
+  return { name, message, stack };
+}
+
+export function readSalvage(text: string): Salvage {
+  const end = text.indexOf("\n");
+  const at = JSON.parse(text.slice(0, end)) as Record<keyof Salvage, unknown>;
+  const { current, waiting } = at;
+  must(isId(current) && Array.isArray(waiting) && waiting.every(isId));
+  return { current, waiting, said: text.slice(end + 1) };
+}
+
+/** The byte arrays that it handed over. */
+export function readBytes(handed: unknown): Uint8Array[] {
+  if (Array.isArray(handed) && handed.every((each) => each instanceof Uint8Array)) return handed;
+  throw brokenBridge();
+}
+
+const isId = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 0;
+
+function must(condition: boolean): asserts condition {
+  if (!condition) throw new TypeError("A line of the guest is not of its kind.");
+}
