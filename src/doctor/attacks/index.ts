@@ -1,5 +1,6 @@
 /** Every attack that Solo ships, family by family. */
 import type { Attack } from "#doctor/attack.ts";
+import { bridges } from "#doctor/attacks/bridge.ts";
 import { escapes } from "#doctor/attacks/escapes.ts";
 import { floods } from "#doctor/attacks/floods.ts";
 import { lifecycles } from "#doctor/attacks/lifecycles.ts";
@@ -11,5 +12,6 @@ export const ATTACKS: readonly Attack[] = [
   ...memory,
   ...floods,
   ...escapes,
+  ...bridges,
   ...lifecycles,
 ];

@@ -1,0 +1,78 @@
+/** Code that replaces what its bridge is made of, and speaks to the host in its place. */
+import { called, type Attack } from "#doctor/attack.ts";
+
+const bridge = (name: string, body: string): Attack => ({
+  name,
+  kind: "escape",
+  code: called(body),
+  expect: "contained",
+});
+const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
+
+/** From now on the host hears this instead of what the bridge has to say. */
+const says = (lines: string): string =>
+  `const join = Array.prototype.join;
+  Array.prototype.join = function (this: any, by: any) { return by === "\\n" ? ${JSON.stringify(lines)} : join.call(this, by); };
+  return 1;`;
+
+const FORGED: Readonly<Record<string, string>> = {
+  "a crash that is no JSON": "C 1 {",
+  "a crash that is null": "C 1 null",
+  "a crash without a text in it": 'C 1 {"name":1,"message":{},"stack":[]}',
+  "a crash of messages that it never had":
+    'C 0 {"name":"E","message":"m","stack":"s"}\nw 2\nw 2\nw 99',
+  "a request that is no JSON": "H 1 [",
+  "a request without a method": "H 1 [5,[]]",
+  "a timer in no time": "T 1 NaN x",
+  "a log line that is null": "l 0 null",
+  "bytes that are not there": "b 1",
+  "a response that is no JSON": "h 1 {",
+  "a second start, of nothing": "O 0 null",
+  "a state that is no JSON": "s 0 {{{",
+  "its own orderly end": "z 0",
+};
+
+export const forgeries: readonly Attack[] = Object.entries(FORGED).map(([what, lines]) => {
+  const attack = bridge(`tells its cell of ${what}`, says(lines));
+  return lines === "C 1 {" ? everyDay(attack) : attack;
+});
+
+export const bridges: readonly Attack[] = [
+  ...forgeries,
+  bridge(
+    "catches every element that an array is given",
+    "for (let i = 0; i < 64; i += 1) Object.defineProperty(Array.prototype, String(i), { set() {}, get: () => 'C 1 {', configurable: true }); return 1;",
+  ),
+  bridge(
+    "replaces Array.prototype.slice, and throws",
+    "(Array.prototype as any).slice = () => 7; throw new Error('x');",
+  ),
+  bridge(
+    "replaces Array.prototype.map, and loops",
+    "(Array.prototype as any).map = () => ({ toJSON: () => ({ a: 1 }) }); for (;;);",
+  ),
+  bridge(
+    "replaces the methods of Map",
+    "for (const name of ['get', 'set', 'delete', 'has', 'values']) (Map.prototype as any)[name] = () => { throw null; }; await solo.kv.get('x'); return 1;",
+  ),
+  bridge(
+    "loops in Promise.prototype.then",
+    "(Promise.prototype as any).then = () => { for (;;); }; await solo.kv.get('x'); return 1;",
+  ),
+  bridge(
+    "replaces the methods of String",
+    "for (const name of ['split', 'slice', 'indexOf', 'charCodeAt']) (String.prototype as any)[name] = () => 'x'; return 1;",
+  ),
+  bridge(
+    "loops in Object.prototype.toJSON",
+    "(Object.prototype as any).toJSON = () => { for (;;); }; return { a: 1 };",
+  ),
+  bridge(
+    "loops in the species of promises and bytes",
+    "for (const each of [Promise, Uint8Array]) Object.defineProperty(each, Symbol.species, { get() { for (;;); } }); await solo.kv.get('x'); return 1;",
+  ),
+  bridge(
+    "makes every array endless",
+    "(Array.prototype as any)[Symbol.iterator] = function* () { for (;;) yield 1; }; await solo.kv.get('x'); return { a: 1 };",
+  ),
+];
