@@ -83,15 +83,20 @@ export const getTenant = unary({
 export const deleteTenant = unary({
   ...whole,
   name: "DeleteTenant",
-  summary: "Forget a tenant: its limits and its capabilities; with force its services too.",
+  summary:
+    "Forget a tenant: its limits and its capabilities; with force its services and secrets too.",
   input: z.strictObject({
     tenant_id: field(1, tenantName),
-    force: field(2, z.boolean().optional().describe("Kill the services that it has.")),
+    force: field(
+      2,
+      z.boolean().optional().describe("Kill the services and revoke the secrets that it has."),
+    ),
   }),
   output: z.strictObject({
     tenant_id: field(1, z.string()),
     services_killed: field(2, z.uint32()),
     capabilities_revoked: field(3, z.uint32()),
+    secrets_revoked: field(4, z.uint32()),
   }),
   errors: ["not_found", "conflict"],
   http: { method: "DELETE", path: "/tenants/{tenant_id}" },

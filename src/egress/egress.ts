@@ -38,9 +38,9 @@ export interface EgressOptions {
   readonly tls?: SecureContextOptions;
 }
 
-/** Whose authority a request has; both throw a SoloError that says what is missing. */
+/** Whose authority a request has; both reject with a SoloError that says what is missing. */
 export interface Leave {
-  connect(target: Target): Granted;
+  connect(target: Target): Promise<Granted>;
   /** Puts secrets in place of `{{secret:name}}`; asked only if there is such a template. */
   fill(url: URL, headers: readonly Header[]): Promise<Filled>;
 }
@@ -164,7 +164,7 @@ export class Egress {
   async #ask({ owner, leave }: EgressRequest, hop: Hop, flight: Flight) {
     const { signal } = flight;
     const { target, method, body } = hop;
-    const granted = leave.connect(target);
+    const granted = await leave.connect(target);
     flight.hold(granted, target.host);
     const addresses =
       target.address === undefined

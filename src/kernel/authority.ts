@@ -106,6 +106,17 @@ export class Authority {
     throw denialError(verdict.denial);
   }
 
+  /** What another proof of identity, such as a certificate, refuses is a denial like any other. */
+  attested<T>(ask: Presented, prove: () => T): T {
+    try {
+      return prove();
+    } catch (error) {
+      const whole: Ask = { presenter: UNPROVED, ...ask };
+      this.#options.audit.denied(strangerDenial(whole, "holder"), whole);
+      throw error;
+    }
+  }
+
   /** The answer to who shows no token. */
   strangerRefusal(wanted: Pick<Ask, "permission" | "resource">): SoloError {
     const ask: Ask = { tenant: null, presenter: UNPROVED, ...wanted };

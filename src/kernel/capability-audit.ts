@@ -4,22 +4,29 @@
  * 1. Every denial counts: each has an event of its own up to MAX_DENIED_PER_SECOND for one
  *    tenant; beyond that the next event says how many more there were.
  * 2. Checks that passed are sampled.
- * 3. An event that cannot be recorded changes nothing of the decision.
+ * 3. A secret that was asked for and not given is `secret_access_denied` as well.
+ * 4. An event that cannot be recorded changes nothing of the decision.
  */
 import type { Clock } from "#base/clock.ts";
 import { isName } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
 import type { Capability } from "#capability/capability.ts";
 import type { Ask } from "#capability/check.ts";
-import type { Denial } from "#capability/denial.ts";
+import { type Denial, denialError } from "#capability/denial.ts";
 import { deniedEvent, verifiedEvent } from "#capability/events.ts";
+import type { Permission } from "#capability/permission.ts";
 import type { NewEvent } from "#events/event.ts";
 import type { EventLog } from "#events/event-log.ts";
+import { accessDeniedEvent } from "#vault/events.ts";
 
 export const MAX_DENIED_PER_SECOND = 100;
 /** Tenants whose denials are counted apart; beyond that they share one count. */
 const MAX_COUNTED = 1_000;
 const SHARED = "";
+
+const SECRET = "secret:";
+/** What gives a secret's value to somebody. */
+const GIVES: ReadonlySet<Permission> = new Set(["read", "use"]);
 
 interface Recent {
   second: number;
@@ -45,11 +52,22 @@ export class CapabilityAudit {
   }
 
   denied(denial: Denial, ask: Ask): void {
+    const isRecorded = this.wouldBeDenied(denial, ask);
+    const { tenant, permission, resource } = ask;
+    if (!isRecorded || tenant === null || !GIVES.has(permission) || !resource.startsWith(SECRET))
+      return;
+    const name = resource.slice(SECRET.length);
+    this.record(accessDeniedEvent({ tenant, name }, denialError(denial)));
+  }
+
+  /** Somebody asked whether it would be allowed. False when there were too many to record. */
+  wouldBeDenied(denial: Denial, ask: Ask): boolean {
     const tenant = ask.tenant !== null && isName(ask.tenant) ? ask.tenant : null;
     const more = this.#unrecorded(tenant ?? SHARED);
-    if (more === undefined) return;
+    if (more === undefined) return false;
     const event = deniedEvent(denial, { ...ask, tenant });
     this.record({ ...event, payload: { ...event.payload, ...(more > 0 && { more }) } });
+    return true;
   }
 
   verified(capability: Capability, ask: Ask): void {

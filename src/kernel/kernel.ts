@@ -206,7 +206,11 @@ export class Kernel implements AsyncDisposable {
       audit,
       ratePerMinute: () => config.security.rate_limit_per_capability,
     });
-    const services = new ServiceAuthority({ capabilities: () => authority.capabilities, audit });
+    const services = new ServiceAuthority({
+      capabilities: () => authority.capabilities,
+      audit,
+      clock,
+    });
     const secrets = new Secrets({ store, events, clock, log, keys: options.masterKeys });
     const powers = {
       clock,
@@ -286,7 +290,7 @@ export class Kernel implements AsyncDisposable {
         ...stateHandlers({ states: new States({ tenants, snapshots, deployer }) }),
         ...eventHandlers({ events, store }),
         ...capabilityHandlers({ authority, audit, tenants }),
-        ...tenantHandlers({ register, settings, tenants, deployer, authority, events }),
+        ...tenantHandlers({ register, settings, tenants, deployer, authority, events, secrets }),
         ...configHandlers(settings),
         ...kernelHandlers({
           clock,

@@ -16,7 +16,7 @@ import type {
 } from "#api/kernel-port.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type FieldError } from "#base/errors.ts";
-import { isName, type ServiceId, type TenantId } from "#base/ids.ts";
+import { isName, tenantId, type ServiceId, type TenantId } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
 import type { Authority, Presented, Principal } from "#kernel/authority.ts";
 import { agree, held, notWholeKernel, presenterOf } from "#kernel/certificate-tenant.ts";
@@ -143,7 +143,7 @@ export class Port implements KernelPort {
   async metrics(context: RequestContext): Promise<string> {
     const { authority, metrics } = this.#options;
     const principal = authority.identify(context.credentials, METRICS);
-    notWholeKernel(context.credentials.certificateTenant);
+    authority.attested(METRICS, () => notWholeKernel(context.credentials.certificateTenant));
     await authority.authorize(principal, METRICS);
     return await metrics.text();
   }
@@ -166,14 +166,18 @@ export class Port implements KernelPort {
     if (!parsed.success) throw invalidInput(parsed.error, input);
     const checked = parsed.data;
     const named = checked["tenant_id"] as string | undefined;
+    const resource = operation.resource(checked);
+    const wanted = { permission, resource, tenant: named === undefined ? null : tenantId(named) };
     const own = guarded
-      ? held(context, { tenant: named, wholeKernel: scope === "kernel" })
+      ? authority.attested(wanted, () =>
+          held(context, { tenant: named, wholeKernel: scope === "kernel" }),
+        )
       : context;
     const tenant = authority.tenantOf(own.credentials, named, principal);
     const asked = { principal, tenant, context: own };
     const ask = {
       permission,
-      resource: operation.resource(checked),
+      resource,
       tenant: scope === "kernel" ? null : tenant,
       call: operation.call?.(checked),
       presenter: presenterOf(credentials),
@@ -196,15 +200,14 @@ export class Port implements KernelPort {
     if (target?.spec.ingress !== "public") {
       const resource = named ? `service:${service}` : "kernel";
       const principal = authority.identify(credentials, { permission: "invoke", resource });
-      agree(credentials.certificateTenant, tenant);
-      const call = { handler: `fetch.${method}`, args: [pathOf(url)] };
       const ask: Presented = {
         permission: "invoke",
         resource,
         tenant: named ? key.tenant : null,
-        call,
+        call: { handler: `fetch.${method}`, args: [pathOf(url)] },
         presenter: presenterOf(credentials),
       };
+      authority.attested(ask, () => agree(credentials.certificateTenant, tenant));
       entered = { principal, ask, recorded: authority.authorize(principal, ask) };
     }
     if (target !== undefined) return { ...entered, service: target };

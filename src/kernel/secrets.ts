@@ -4,7 +4,8 @@
  *
  * 1. A vault keeps the storage that it was opened on: what was under way when that failed can
  *    never write into the one that follows.
- * 2. A value leaves only after its `secret_accessed` is on disk; every refusal for a wrong key or
+ * 2. What was stored or revoked is in the audit trail, on disk, before it is acknowledged. A value
+ *    leaves only after its `secret_accessed` is on disk; every refusal for a wrong key or
  *    an altered row is a `secret_access_denied`.
  * 3. While there is no vault every request is refused with `unavailable`, at once.
  */
@@ -170,7 +171,7 @@ export class Secrets {
     request: SecretName & { readonly version?: number | undefined },
   ): Promise<readonly number[]> {
     const { versions, event } = await this.#vault.revoke(request);
-    this.#options.events.emit(event);
+    await this.#options.events.append(event);
     return versions;
   }
 
@@ -257,7 +258,7 @@ export class Secrets {
     work: () => ReturnType<Vault["store"]>,
   ): Promise<{ version: number }> {
     const { version, event } = await this.#bounded(request, work);
-    this.#options.events.emit(event);
+    await this.#options.events.append(event);
     return { version };
   }
 

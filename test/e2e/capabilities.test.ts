@@ -401,6 +401,48 @@ describe("a service", () => {
       code: "permission_denied",
     });
   });
+
+  test("has no more uses than it was granted, however many it tries at once", async () => {
+    await kernel.deploy({
+      service_id: "counted",
+      code: `export default { calls: { all: (solo, n) => Promise.all(Array.from({ length: n }, () =>
+        solo.services.call("ledger", "balance").then(() => "passed", (error) => error.code))) } };`,
+      capabilities: [],
+    });
+    const input = {
+      permissions: ["invoke"],
+      resources: ["service:ledger"],
+      holder: { service_id: "counted" },
+      max_uses: 10,
+    };
+    await kernel.request("POST", "/capabilities", input);
+    const outcomes = (await kernel.call("counted", "all", 60)) as string[];
+    expect(outcomes.filter((each) => each === "passed").length).toBe(10);
+    expect(outcomes.filter((each) => each === "permission_denied").length).toBe(50);
+  });
+});
+
+test("of a hundred requests at once just the allowed ones pass, each counted at every link", async () => {
+  const above = await grant({
+    permissions: ["invoke"],
+    resources: ["service:ledger"],
+    rate_per_minute: 30,
+  });
+  const few = await make("/capabilities/self/attenuate", { max_uses: 10 }, above.tenant);
+  const many = await make("/capabilities/self/attenuate", {}, above.tenant);
+  const burst = (by: Made) =>
+    Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const { status } = await by.tenant.request("POST", "/services/ledger/calls/balance", {});
+        return status;
+      }),
+    );
+  const [first, second] = await Promise.all([burst(few), burst(many)]);
+  const passed = (statuses: number[]) => statuses.filter((status) => status === 200).length;
+  expect(passed(first)).toBeLessThanOrEqual(10);
+  // Two derivations of the two above were charged to it as well.
+  expect(passed(first) + passed(second)).toBe(28);
+  expect(new Set([...first, ...second])).toEqual(new Set([200, 403, 429]));
 });
 
 test("the command line makes, looks at, tries and ends capabilities", async () => {

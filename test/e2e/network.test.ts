@@ -29,6 +29,9 @@ const server = await world((request, response) => {
   else if (pathname === "/leave") response.writeHead(302, { location: `${elsewhere.url}/` }).end();
   else if (pathname === "/inside") {
     response.writeHead(302, { location: `http://127.0.0.2:${server.port}/` }).end();
+  } else if (pathname === "/trickle") {
+    response.on("close", () => (closed += 1));
+    response.write("a drop, and nothing more");
   } else if (pathname === "/drip") {
     response.on("close", () => (closed += 1));
     const timer = setInterval(() => {
@@ -127,37 +130,46 @@ describe("what a service may reach:", () => {
     expect(refused.hint).toContain(`net:127.0.0.2:${server.port}`);
   });
 
-  test("revoking what it was deployed with ends an answer that is on its way", async () => {
+  test.each([
+    ["revoking", "/drip", undefined],
+    ["the expiry of", "/trickle", 2_500],
+  ])("%s what it was deployed with ends an answer that is on its way", async (_, path, ttl_ms) => {
     const granted = await kernel.request("POST", "/capabilities", {
       tenant_id: "net",
       permissions: ["deploy", "invoke", "connect"],
       resources: ["*"],
+      ttl_ms,
     });
     expect(granted.status).toBe(201);
     const { token, capability } = granted.body;
+    const service_id = `held${path.replace("/", "-")}`;
     const deployed = await tenant.request(
       "POST",
       "/services",
-      { service_id: "held", code, capabilities: connect(`127.0.0.1:${server.port}`) },
+      {
+        service_id,
+        code,
+        capabilities: connect(`127.0.0.1:${server.port}`),
+      },
       { authorization: `Bearer ${token}` },
     );
     expect(deployed.status).toBe(201);
     const before = closed;
-    const drip = () => server.seen.filter(({ path }) => path === "/drip").length;
-    const earlier = drip();
+    const arrived = () => server.seen.filter((each) => each.path === path).length;
+    const earlier = arrived();
     const asked = tenant.call(
-      "held",
+      service_id,
       "run",
       `try {
-         const { body } = await fetch(url + "/drip");
+         const { body } = await fetch(url + "${path}");
          await body.pipeTo(new WritableStream());
        } catch (error) {
          const { name, code } = error.cause ?? error;
          return [name, code];
        }`,
     );
-    await until(() => drip() > earlier, "the request");
-    await kernel.request("DELETE", `/capabilities/${capability.id}`);
+    await until(() => arrived() > earlier, "the request");
+    if (ttl_ms === undefined) await kernel.request("DELETE", `/capabilities/${capability.id}`);
     expect(await asked).toEqual(["SoloError", "permission_denied"]);
     await until(() => closed > before, "the connection to be closed");
   });

@@ -333,6 +333,25 @@ describe("a service", () => {
     });
   });
 
+  test.each([
+    ["a token that lacks it", { permissions: ["read"], resources: ["secret:other"] }],
+    ["a token that may only write it", { permissions: ["write"], resources: ["secret:*"] }],
+  ])("that is asked for with %s is on record as denied", async (_, terms) => {
+    const { body: granted } = await kernel.request("POST", "/capabilities", terms);
+    const since = (await kernel.request("GET", "/events?limit=1")).body.last_id;
+    const authorization = `Bearer ${granted.token}`;
+    const { status } = await kernel.request("GET", "/secrets/wanted", undefined, { authorization });
+    expect(status).toBe(403);
+    const denied = await until(async () => {
+      const { body } = await kernel.request(
+        "GET",
+        `/events?event_type=secret_access_denied&since_id=${since}`,
+      );
+      return body.events[0];
+    }, "the refusal to be on record");
+    expect(denied).toMatchObject({ subject: "wanted", payload: { code: "permission_denied" } });
+  });
+
   test("loses it with the secret", async () => {
     await kernel.request("POST", "/secrets", { name: "brief", value: newValue() });
     await kernel.deploy({ service_id: "brief", code: SERVICE, secrets: [{ name: "brief" }] });

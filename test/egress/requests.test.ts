@@ -41,7 +41,7 @@ describe("where it goes:", () => {
 
   test("no capability, no look-up: not even the name leaves", async () => {
     using tried = new Tried({ names: { "a.example": ["8.8.8.8"] } });
-    const connect = () => {
+    const connect = async () => {
       throw new SoloError("permission_denied", "No.");
     };
     const error = await refusal(tried.text({ url: "http://a.example/", leave: { connect } }));
@@ -75,7 +75,7 @@ describe("where it goes:", () => {
     expect(await via("http://user:password@a.example/")).toBe("invalid_argument");
     expect(await via("file:///etc/passwd")).toBe("invalid_argument");
     expect(inner.connections()).toBe(0);
-    const connect = ({ port }: { port: number }) => {
+    const connect = async ({ port }: { port: number }) => {
       if (port === outer.port) return GRANTED;
       throw new SoloError("permission_denied", "Not there.");
     };
@@ -517,7 +517,7 @@ describe("how long and how many:", () => {
     await using server = await world((_, response) => void response.write("drop"));
     using tried = new Tried();
     const listeners = new Set<() => void>();
-    const connect = () => ({
+    const connect = async () => ({
       named: true,
       onEnd: (listener: () => void) => {
         listeners.add(listener);

@@ -135,7 +135,7 @@ export class Tried implements Disposable {
     return this.egress.fetch({
       owner: asked.owner ?? owner(),
       leave: {
-        connect: () => GRANTED,
+        connect: async () => GRANTED,
         fill: async (_, given) => ({ headers: given, echo: undefined }),
         ...asked.leave,
       },

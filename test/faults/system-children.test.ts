@@ -5,10 +5,12 @@ import { Server } from "node:net";
 import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { silentLogger } from "#base/log.ts";
+import type { OperationName, OutputOf } from "#api/catalogue.ts";
 import type { SoloError } from "#base/errors.ts";
 import { RestGateway } from "#gateway/rest/gateway.ts";
 import { launchPlain, type CellProcess, type Launcher } from "#kernel/cells/launcher.ts";
 import type { GatewayPart } from "#kernel/parts.ts";
+import { world } from "../egress/support.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
 import { meanwhile } from "./meanwhile.ts";
@@ -17,6 +19,13 @@ const COUNTER = `export default {
   init: () => ({ count: 0 }),
   calls: { increment: (solo) => (solo.state.count += 1), get: (solo) => solo.state.count },
 };`;
+
+const FETCHES = `export default { calls: { drain: async (solo, url) => {
+  try { for await (const _ of (await fetch(url)).body); return "its end"; }
+  catch (error) { return (error.cause ?? error).code; }
+} } };`;
+
+type Granted = OutputOf<"GrantCapability">;
 
 let solo: InProcessKernel;
 let port = 0;
@@ -47,7 +56,11 @@ const rest: GatewayPart = {
 
 beforeAll(async () => {
   process.on("worker", noteThread);
-  solo = await startInProcess({ launch, gateways: [rest] });
+  solo = await startInProcess({
+    launch,
+    gateways: [rest],
+    env: { SOLO_SECURITY_EGRESS_PRIVATE_HOSTS: "127.0.0.1" },
+  });
   await solo.ask("Deploy", { service_id: "steady", code: COUNTER });
   await solo.ask("Deploy", { service_id: "durable", code: COUNTER, persistence: "durable" });
   await solo.ask("Deploy", { service_id: "hybrid", code: COUNTER, persistence: "hybrid" });
@@ -57,6 +70,24 @@ afterAll(async () => {
   process.off("worker", noteThread);
 });
 
+const presented = ({ token }: Granted) => ({
+  credentials: { token: token! },
+  signal: new AbortController().signal,
+});
+const as = <N extends OperationName>(by: Granted, name: N, input: object) =>
+  solo.kernel.port.call(name, input, presented(by));
+/** What a stream of the capability's ends with. */
+const watch = async (by: Granted): Promise<unknown> => {
+  try {
+    for await (const _ of solo.kernel.port.stream("Watch", {}, presented(by)));
+    return "its end";
+  } catch (error) {
+    return error;
+  }
+};
+const connectTo = ({ port: at }: { readonly port: number }) => [
+  { resources: [`net:127.0.0.1:${at}`] },
+];
 const thread = (name: string) => threads.findLast((worker) => worker.threadName === name)!;
 const healthy = async () => (await fetch(`http://127.0.0.1:${port}/health`)).status === 200;
 const happened = async (type: string, child: string, sinceId: number) => {
@@ -112,6 +143,43 @@ describe("when the storage thread dies", () => {
       await solo.ask("Deploy", { service_id: "later", code: COUNTER });
       expect(await solo.call("default", "later", "increment")).toBe(1);
     }));
+
+  test("capabilities go on: old ones work, new ones are made, an end ends streams and requests under way", async () => {
+    await using outside = await world((_, response) => void response.write("drop"));
+    const drips = async (made: Granted, service_id: string) => {
+      await as(made, "Deploy", { service_id, code: FETCHES, capabilities: connectTo(outside) });
+      const before = outside.seen.length;
+      const call = { service_id, name: "drain", args: [outside.url] };
+      const ends = solo.ask("Call", call).then(({ reply }) => reply);
+      await until(() => outside.seen.length > before, "the request to be under way");
+      return { ends };
+    };
+    const terms = { permissions: ["read", "deploy", "connect"], resources: ["*"] };
+    const early = await solo.ask("GrantCapability", terms);
+    const under = await as(early, "AttenuateCapability", { id: "self", max_uses: 3 });
+    await as(under, "List", {});
+    const watched = watch(early);
+    const drained = await drips(early, "drips-early");
+
+    const since = solo.kernel.events.head();
+    await thread("solo-storage").terminate();
+    await restarted(["event_store", "rest"], since);
+
+    const late = await solo.ask("GrantCapability", terms);
+    const lateDrained = await drips(late, "drips-late");
+    for (let use = 0; use < 2; use += 1) await as(under, "List", {});
+    await expect(as(under, "List", {})).rejects.toMatchObject({ code: "permission_denied" });
+    const lateWatched = watch(late);
+    for (const { capability } of [early, late])
+      await solo.ask("RevokeCapability", { id: capability.id });
+    expect(await Promise.all([drained.ends, lateDrained.ends])).toEqual([
+      "permission_denied",
+      "permission_denied",
+    ]);
+    for (const stream of [watched, lateWatched])
+      expect(await stream).toMatchObject({ code: "permission_denied" });
+    await expect(as(late, "List", {})).rejects.toMatchObject({ code: "permission_denied" });
+  });
 
   test("a durable service loses no reply that it gave, and works again", () =>
     undisturbed(async () => {

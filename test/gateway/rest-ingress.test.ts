@@ -88,7 +88,9 @@ describe("a request to a service", () => {
     });
     await fetch(`${url}/s/t/svc/`, { headers: { authorization: "Bearer of-the-app" } });
     await fetch(`${url}/s/t/svc/`, { headers: { authorization: "Basic abc" } });
-    expect(tokens).toEqual(["solo_test", "solo_other", undefined, undefined]);
+    await fetch(`${url}/s/t/svc/`, { headers: { "x-solo-token": "solo_other", ...AUTH } });
+    expect(tokens).toEqual(["solo_test", "solo_other", undefined, undefined, "solo_other"]);
+    expect(headersOf(4)["authorization"]).toBeUndefined();
     expect(headersOf(0)["authorization"]).toBeUndefined();
     expect(headersOf(1)["authorization"]).toBe("Bearer of-the-app");
     expect(headersOf(1)["x-solo-token"]).toBeUndefined();

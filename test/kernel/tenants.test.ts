@@ -89,6 +89,25 @@ describe("a tenant", () => {
     ).toEqual([["acme", false]]);
   });
 
+  test("is deleted with its secrets only by force; who has its name next finds none", async () => {
+    const { ask } = await start();
+    await ask("StoreSecret", { name: "key", value: "of the first" }, "acme");
+    await expect(ask("DeleteTenant", { tenant_id: "acme" })).rejects.toMatchObject({
+      code: "conflict",
+    });
+    expect(await ask("DeleteTenant", { tenant_id: "acme", force: true })).toMatchObject({
+      services_killed: 0,
+      secrets_revoked: 1,
+    });
+    await ask("CreateTenant", { tenant_id: "acme" });
+    await expect(ask("RetrieveSecret", { name: "key" }, "acme")).rejects.toMatchObject({
+      code: "not_found",
+    });
+    await expect(ask("DeleteTenant", { tenant_id: "nobody" })).rejects.toMatchObject({
+      code: "not_found",
+    });
+  });
+
   test("is deleted with its limits and capabilities; with services only by force", async () => {
     const { ask, kernel } = await start();
     await ask("CreateTenant", { tenant_id: "acme", limits: { mailbox: 7 } });

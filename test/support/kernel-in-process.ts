@@ -38,6 +38,8 @@ export interface InProcessOptions {
 export interface InProcessKernel extends AsyncDisposable {
   readonly kernel: Kernel;
   readonly dataDir: string;
+  /** The owner's. */
+  readonly token: string;
   /** An operation as the owner, acting for the tenant. */
   ask<N extends OperationName>(name: N, input: object, tenant?: string): Promise<OutputOf<N>>;
   call(tenant: string, service: string, name: string, ...args: unknown[]): Promise<unknown>;
@@ -82,6 +84,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   return {
     kernel,
     dataDir,
+    token: TOKEN,
     ask,
     call: async (tenant, service_id, name, ...args) =>
       (await ask("Call", { service_id, name, args }, tenant)).reply,

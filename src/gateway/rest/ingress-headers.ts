@@ -74,7 +74,7 @@ export function forwarded(request: Forwarding): Forwarded {
       headers.push([name, value]);
   }
   const bearer = bearerOf(authorization);
-  if (token === undefined && bearer !== undefined && isSoloToken(bearer)) token = bearer;
+  if (bearer !== undefined && isSoloToken(bearer)) token ??= bearer;
   else if (authorization !== undefined) headers.push(["authorization", authorization]);
   headers.push(
     [FORWARDED_FOR, [...via, request.clientAddress].join(", ")],

@@ -3,6 +3,7 @@
  *
  * 1. What is made is derived from what was presented, or from what that one is above of.
  * 2. Whoever may not see a capability hears that there is none.
+ * 3. Behind a tenant's certificate there are that tenant's capabilities, whatever the token.
  */
 import type { InputOf, OutputOf } from "#api/catalogue.ts";
 import { SoloError } from "#base/errors.ts";
@@ -18,6 +19,7 @@ import { isResource, RESOURCE_RULE } from "#capability/resource.ts";
 import type { CapabilityView } from "#capability/view.ts";
 import type { Authority } from "#kernel/authority.ts";
 import type { CapabilityAudit } from "#kernel/capability-audit.ts";
+import { notWholeKernel } from "#kernel/certificate-tenant.ts";
 import { type Asked, type Handlers, keyOf, seesEveryTenant } from "#kernel/operations/handlers.ts";
 import { DEPLOYED_LABEL } from "#kernel/services/service-authority.ts";
 import type { Tenants } from "#kernel/tenants.ts";
@@ -55,16 +57,23 @@ export function capabilityHandlers({
     };
   };
 
+  const find = (id: string, { principal, context }: Asked): Capability | undefined => {
+    const found = id === SELF ? principal : authority.capabilities.get(id);
+    const { certificateTenant } = context.credentials;
+    if (found === principal || certificateTenant === undefined) return found;
+    return found?.record.tenant === certificateTenant ? found : undefined;
+  };
+
   /** The presented one or one below it. */
-  const below = (id: string, { principal }: Asked): Capability | undefined => {
-    const { capabilities } = authority;
-    const found = id === SELF ? principal : capabilities.get(id);
-    return found && capabilities.comesFrom(found, principal!) ? found : undefined;
+  const below = (id: string, asked: Asked): Capability | undefined => {
+    const found = find(id, asked);
+    return found && authority.capabilities.comesFrom(found, asked.principal!) ? found : undefined;
   };
 
   const mine = (id: string, asked: Asked): Capability => {
     const found = below(id, asked);
     if (found === undefined) throw noCapability(id);
+    forThatTenant(found.record.tenant, asked);
     return found;
   };
 
@@ -72,7 +81,7 @@ export function capabilityHandlers({
   const reachable = (id: string, asked: Asked, permission: Permission): Capability => {
     const own = below(id, asked);
     if (own !== undefined) return own;
-    const found = authority.capabilities.get(id);
+    const found = find(id, asked);
     const ask = { permission, resource: "capabilities" } as const;
     if (
       found !== undefined &&
@@ -101,8 +110,10 @@ export function capabilityHandlers({
   };
 
   return {
-    async GrantCapability(input, { principal, tenant }) {
+    async GrantCapability(input, asked) {
+      const { principal, tenant } = asked;
       const whose = input.every_tenant === true ? null : tenant;
+      forThatTenant(whose, asked);
       const to = holderFrom(input.holder, whose);
       const request = { ...termsFrom(input), tenant: whose, to };
       return told(await authority.capabilities.delegate(principal!, request));
@@ -119,7 +130,8 @@ export function capabilityHandlers({
     },
 
     async RevokeCapability(input, asked) {
-      const { id } = reachable(input.id, asked, "admin");
+      const { id, record } = reachable(input.id, asked, "admin");
+      forThatTenant(record.tenant, asked);
       const { ended, event } = await authority.capabilities.revoke(id);
       if (event !== undefined) audit.record(event);
       return { id, ended };
@@ -164,7 +176,7 @@ export function capabilityHandlers({
         ...(handler !== undefined && { call: { handler, args } }),
       };
       const refused = (denial: Denial): OutputOf<"VerifyCapability"> => {
-        audit.denied(denial, ask);
+        audit.wouldBeDenied(denial, ask);
         return { allowed: false, denial: structuredClone(denial) as never };
       };
       if (capability === undefined) return refused(strangerDenial(ask));
@@ -225,6 +237,11 @@ function shown(view: CapabilityView): OutputOf<"InspectCapability"> {
     ...(revokedAtMs !== null && { revoked_at: new Date(revokedAtMs).toISOString() }),
   };
 }
+
+/** Whoever is held to one tenant neither makes nor ends what is for all of them. */
+const forThatTenant = (tenant: TenantId | null, { context }: Asked): void => {
+  if (tenant === null) notWholeKernel(context.credentials.certificateTenant);
+};
 
 const noCapability = (id: string): SoloError =>
   new SoloError("not_found", `There is no capability ${id.slice(0, 64)} here.`, {

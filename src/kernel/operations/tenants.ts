@@ -9,6 +9,7 @@ import type { Authority } from "#kernel/authority.ts";
 import type { Deployer } from "#kernel/deployer.ts";
 import type { Handlers } from "#kernel/operations/handlers.ts";
 import type { Changes, Settings } from "#kernel/settings.ts";
+import type { Secrets } from "#kernel/secrets.ts";
 import { unknownTenant, type TenantRegister } from "#kernel/tenant-register.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
@@ -21,6 +22,7 @@ export interface TenantParts {
   readonly deployer: Deployer;
   readonly authority: Authority;
   readonly events: EventLog;
+  readonly secrets: Secrets;
 }
 
 type TenantHandlers = Pick<
@@ -29,8 +31,12 @@ type TenantHandlers = Pick<
 >;
 
 export const tenantHandlers = (parts: TenantParts): TenantHandlers => {
-  const { register, settings, tenants, deployer, events } = parts;
+  const { register, settings, tenants, deployer, events, secrets } = parts;
   const view = (tenant: TenantId) => viewOf(tenant, parts);
+  const has = (tenant: TenantId) => ({
+    services: tenants.count(tenant),
+    secrets: secrets.list(tenant).length,
+  });
   const known = (name: string): TenantId => {
     const tenant = tenantId(name);
     if (register.has(tenant)) return tenant;
@@ -65,18 +71,22 @@ export const tenantHandlers = (parts: TenantParts): TenantHandlers => {
       return view(tenant);
     },
     async DeleteTenant({ tenant_id, force = false }) {
-      const tenant = known(tenant_id);
+      const tenant = tenantId(tenant_id);
+      const used = has(tenant);
+      if (used.services + used.secrets > 0) {
+        if (!force) throw stillUsed(tenant, used);
+      } else known(tenant);
       const services = tenants.list(tenant);
-      if (services.length > 0 && !force) throw stillUsed(tenant, services.length);
       // First what could bring it back: nobody acts for it any longer.
       const capabilities_revoked = await endCapabilities(tenant, parts);
       for (const { key } of services) await deployer.kill(key, { force: true });
-      if (tenants.has(tenant)) throw stillUsed(tenant, tenants.count(tenant));
+      if (tenants.has(tenant)) throw stillUsed(tenant, has(tenant));
+      const secrets_revoked = await endSecrets(tenant, secrets);
       await settings.change(
         Object.fromEntries(settings.ownOf(tenant).map((key) => [key, null] as const)),
       );
       await register.forget(tenant);
-      const payload = { services_killed: services.length, capabilities_revoked };
+      const payload = { services_killed: services.length, capabilities_revoked, secrets_revoked };
       await events.append({ type: "tenant_deleted", tenantId: tenant, payload });
       return { tenant_id: tenant, ...payload };
     },
@@ -131,7 +141,17 @@ async function endCapabilities(
   }
 }
 
-const stillUsed = (tenant: TenantId, services: number): SoloError =>
-  new SoloError("conflict", `The tenant ${tenant} has ${services} services.`, {
-    hint: "Kill them first, or delete it with force.",
+/** Whoever has the tenant's name next finds none of them; how many there were. */
+async function endSecrets(tenant: TenantId, secrets: Secrets): Promise<number> {
+  const names = secrets.list(tenant).map(({ name }) => name);
+  for (const name of names) await secrets.revoke({ tenant, name });
+  return names.length;
+}
+
+const stillUsed = (
+  tenant: TenantId,
+  { services, secrets }: { readonly services: number; readonly secrets: number },
+): SoloError =>
+  new SoloError("conflict", `The tenant ${tenant} has ${services} services, ${secrets} secrets.`, {
+    hint: "Kill and revoke them first, or delete it with force.",
   });

@@ -96,7 +96,10 @@ export class HostApi {
       if (method === undefined) throw denied(from.method);
       if (from.onlyReads === true && !READS.has(from.method)) throw rehearsing(from.method);
       const { needs, run } = method;
-      if (typeof needs === "function") this.#options.authority.authorize(from.replica, needs(from));
+      if (typeof needs === "function") {
+        const { recorded } = this.#options.authority.authorize(from.replica, needs(from));
+        if (recorded !== undefined) await recorded;
+      }
       const json = await run(from);
       if (json !== undefined) from.instance.answer(from.request, `+${json}`);
     } catch (error) {

@@ -61,10 +61,11 @@ export class Outbound {
   #leave({ replica, instance }: HostRequest): Leave {
     const { authority } = this.#options;
     return {
-      connect({ host, port }) {
+      async connect({ host, port }) {
         const need = { permission: "connect", resource: `net:${host}:${port}` } as const;
         const named = authority.names(replica, need);
-        const capability = authority.authorize(replica, need);
+        const { capability, recorded } = authority.authorize(replica, need);
+        await recorded;
         return { named, onEnd: (listener) => authority.onEnd(capability, listener) };
       },
       fill: (url, headers) => fillHeaders({ authority, replica, instance }, url, headers),

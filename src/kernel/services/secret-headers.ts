@@ -77,7 +77,7 @@ async function valueFor(
   if (!isAllowed(binding, url)) {
     throw secrets.denied(instance.id, binding.name, notForHost(binding, url));
   }
-  authority.authorize(replica, needToFill(binding));
+  await authority.authorize(replica, needToFill(binding)).recorded;
   using secret = await secrets.value(binding, {
     instance: instance.id,
     use: "inject",

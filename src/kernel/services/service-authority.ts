@@ -7,10 +7,11 @@
  * 3. Code that is new gets handles from who brought it, never those of the code before.
  * 4. Handles of a deploy that failed and of a service that was killed are gone.
  */
+import type { Clock } from "#base/clock.ts";
 import { type FieldError, SoloError } from "#base/errors.ts";
 import type { RevisionId, ServiceKey } from "#base/ids.ts";
 import type { Call } from "#capability/attenuated-service.ts";
-import type { Capabilities } from "#capability/capabilities.ts";
+import type { Capabilities, Verdict } from "#capability/capabilities.ts";
 import type { Capability } from "#capability/capability.ts";
 import type { Ask } from "#capability/check.ts";
 import { type Denial, denialError } from "#capability/denial.ts";
@@ -20,6 +21,7 @@ import { matches } from "#capability/resource.ts";
 import { narrowTerms } from "#capability/terms.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { CapabilityAudit } from "#kernel/capability-audit.ts";
+import { onEndOf } from "#kernel/capability-end.ts";
 
 /** Labels that only the kernel gives. */
 export const DEPLOYED_LABEL = "deployed:";
@@ -37,9 +39,12 @@ export interface ServiceNeed {
   readonly call?: Call | undefined;
 }
 
+export type Allowed = Extract<Verdict, { readonly allowed: true }>;
+
 export interface ServiceAuthorityOptions {
   readonly capabilities: () => Capabilities;
   readonly audit: CapabilityAudit;
+  readonly clock: Clock;
 }
 
 export class ServiceAuthority {
@@ -49,8 +54,9 @@ export class ServiceAuthority {
     this.#options = options;
   }
 
-  /** One use of the handle that allows it, counted; throws a denial that says what to add. */
-  authorize(service: Actor, need: ServiceNeed): Capability {
+  /** One use of the handle that allows it, counted; throws a denial that says what to add.
+   *  `recorded` is to be awaited before acting. */
+  authorize(service: Actor, need: ServiceNeed): Allowed {
     const capabilities = this.#options.capabilities();
     const { audit } = this.#options;
     const ask = askOf(service, need);
@@ -61,7 +67,7 @@ export class ServiceAuthority {
     }
     if (verdict.allowed) {
       audit.verified(verdict.capability, ask);
-      return verdict.capability;
+      return verdict;
     }
     audit.denied(verdict.denial, ask);
     throw denialError(verdict.denial, adviceFor(verdict.denial, need));
@@ -88,10 +94,11 @@ export class ServiceAuthority {
     );
   }
 
-  /** Calls back, at once if it is so already, when the capability or one above it has ended.
-   *  Returns what stops that. */
+  /** Calls back when the capability or one above it is revoked or expires, at once if it is so
+   *  already. Returns what stops that. */
   onEnd(capability: Capability, listener: () => void): () => void {
-    return this.#options.capabilities().onEnd(capability, listener);
+    const { clock } = this.#options;
+    return onEndOf({ capabilities: this.#options.capabilities(), capability, clock }, listener);
   }
 
   /** Whether one of them, or what it was derived from, has ended. */
