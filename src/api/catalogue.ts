@@ -4,6 +4,7 @@ import * as config from "#api/config.ts";
 import * as events from "#api/events.ts";
 import * as kernel from "#api/kernel.ts";
 import type { Input, Operation, Output, RawInput } from "#api/operation.ts";
+import * as rollouts from "#api/rollouts.ts";
 import * as secrets from "#api/secrets.ts";
 import * as services from "#api/services.ts";
 import * as state from "#api/state.ts";
@@ -24,6 +25,11 @@ export const catalogue = {
   GetRevision: upgrades.getRevision,
   DiffRevisions: upgrades.diffRevisions,
   Rollback: upgrades.rollback,
+  GetRollout: rollouts.getRollout,
+  PauseRollout: rollouts.pauseRollout,
+  ResumeRollout: rollouts.resumeRollout,
+  PromoteRollout: rollouts.promoteRollout,
+  AbortRollout: rollouts.abortRollout,
   Logs: services.logs,
   GetState: state.getState,
   ExportState: state.exportState,

@@ -14,6 +14,7 @@ import {
 } from "#api/fields.ts";
 import { limits, usage } from "#api/limits.ts";
 import { field, json, stream, unary } from "#api/operation.ts";
+import { rollout, strategy } from "#api/rollouts.ts";
 
 export const FORMATS = ["typescript_source", "javascript_source"] as const;
 export const RESTARTS = ["permanent", "transient", "temporary"] as const;
@@ -446,6 +447,12 @@ export const updated = deployed.extend({
     z.int().optional().describe("How long the watchdog looks at the new revision from now on."),
   ),
   plan: field(10, plan.optional().describe("Of a dry run: what would happen.")),
+  rollout: field(
+    11,
+    rollout
+      .optional()
+      .describe("That has begun; `revision` is the current one until it is promoted."),
+  ),
 });
 
 export const deploy = unary({
@@ -477,7 +484,7 @@ export const update = unary({
   summary: "Replace a running service's code and keep its state (hot swap).",
   description:
     "The new revision starts beside the old one with `codeChange(oldState, from)`; only when it is ready does it take over. Any failure leaves the old revision serving. Afterwards it is on probation: a regression brings the old revision back.",
-  input: z.strictObject({ ...spec, ...change }),
+  input: z.strictObject({ ...spec, ...change, strategy: field(23, strategy.optional()) }),
   output: updated,
   permission: "deploy",
   resource: (input) => `service:${input.service_id}`,
@@ -489,6 +496,7 @@ export const update = unary({
     "startup_failed",
     "startup_timeout",
     "conflict",
+    "overloaded",
   ],
   http: { method: "PUT", path: "/services/{service_id}" },
   cli: { command: "update", custom: true },
@@ -563,7 +571,7 @@ export const restart = unary({
   output: deployed,
   permission: "deploy",
   resource: (input) => `service:${input.service_id}`,
-  errors: ["service_not_found", "startup_failed", "startup_timeout"],
+  errors: ["service_not_found", "startup_failed", "startup_timeout", "conflict"],
   http: { method: "POST", path: "/services/{service_id}/restart" },
   cli: { command: "restart", positional: ["service_id"] },
 });
@@ -638,6 +646,7 @@ const status = z.strictObject({
       .optional()
       .describe("How long the watchdog still looks at the revision; absent when it does not."),
   ),
+  rollout: field(28, rollout.optional().describe("While one is under way.")),
   stored: field(
     30,
     z

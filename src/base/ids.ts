@@ -40,6 +40,8 @@ export const serviceId = (value: string): ServiceId => name<ServiceId>("service_
 export const newInstanceId = (): InstanceId =>
   `i_${Date.now().toString(36)}${randomBytes(5).toString("hex")}` as InstanceId;
 
+export const newRolloutId = (): string => `ro_${randomBytes(8).toString("hex")}`;
+
 /** What a service is called inside the kernel: unique, and printable in logs. */
 export interface ServiceKey {
   readonly tenant: TenantId;

@@ -10,6 +10,7 @@ import { doctor } from "#cli/commands/doctor.ts";
 import { events } from "#cli/commands/events.ts";
 import { configCheck, token } from "#cli/commands/local.ts";
 import { logs } from "#cli/commands/logs.ts";
+import { rollout } from "#cli/commands/rollout.ts";
 import { getSecret, revokeSecret, rotateSecret, setSecret } from "#cli/commands/secrets.ts";
 import { exportState, getState, importState } from "#cli/commands/state.ts";
 import { start } from "#cli/commands/start.ts";
@@ -37,6 +38,7 @@ export const commands: readonly CommandSpec[] = [
   derived("GetRevision", "Services:", ["solo revision counter r_0123456789abcdef --json"]),
   diff,
   rollback,
+  ...rollout,
   getState,
   exportState,
   importState,
@@ -72,6 +74,7 @@ export const parents: Readonly<Record<string, string>> = {
   cap: "Capabilities: grant, attenuate, delegate, revoke, list, inspect, verify.",
   certs: "Certificates for TLS: init, issue, renew, revoke, list.",
   state: "What a service keeps: get, export, import, reset.",
+  rollout: "The rollout of a service: status, pause, resume, promote, abort.",
   secrets: "Secrets of the tenant: set, get, list, rotate, revoke; and the vault they are in.",
   config: "The configuration: check, get, set, unset.",
   tenants: "Tenants and their limits: create, list, show, limits, delete.",

@@ -48,6 +48,7 @@ export const EVENT_TYPES = {
   hot_swap_succeeded: "The new revision took over with its state.",
   hot_swap_rolled_back: "The old revision and its state are back.",
   rollout_started: "A new revision begins to receive traffic.",
+  rollout_step: "A rollout is at another step or in another phase; the payload says where and why.",
   rollout_promoted: "The new revision receives all traffic.",
   rollout_rolled_back: "The old revision receives all traffic again.",
   // Secrets

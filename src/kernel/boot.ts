@@ -4,7 +4,8 @@
  * 1. A kill that the kernel's death cut off is finished.
  * 2. A service that cannot start is reported, and the rest still come back.
  * 3. Who slept sleeps on: nothing of it is started or compiled.
- * 4. Why a service did not come back is on disk, so that the next kernel knows as well.
+ * 4. A rollout goes on where it was, or is undone before anything of its service runs.
+ * 5. Why a service did not come back is on disk, so that the next kernel knows as well.
  */
 import type { Clock } from "#base/clock.ts";
 import { toSoloError, type ErrorCode } from "#base/errors.ts";
@@ -12,12 +13,14 @@ import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Dormant, Dormants } from "#deploy/dormants.ts";
+import type { RolloutRecord } from "#deploy/rollouts.ts";
 import { stateKeyText } from "#deploy/snapshots.ts";
 import { sourceHash } from "#deploy/spec.ts";
 import type { EventLog } from "#events/event-log.ts";
 import { nextTryAt, planBoot } from "#kernel/boot-plan.ts";
 import type { Deployer } from "#kernel/deployer.ts";
 import type { Tenants } from "#kernel/tenants.ts";
+import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 
 const AT_ONCE = 16;
 const MAX_DETAIL_CHARS = 2000;
@@ -27,6 +30,7 @@ export interface BootLoaderOptions {
   readonly dormants: Dormants;
   readonly deployer: Deployer;
   readonly tenants: Tenants;
+  readonly rollouts: Pick<RolloutDriver, "underWay" | "resume" | "undo">;
   readonly events: EventLog;
   readonly clock: Clock;
   readonly log: Logger;
@@ -70,14 +74,21 @@ export class BootLoader {
   }
 
   async boot(): Promise<BootReport> {
-    const { deployments, dormants, deployer, events, clock, log } = this.#options;
+    const { deployments, dormants, deployer, rollouts, events, clock, log } = this.#options;
     const begun = clock.now();
     const startedAtMs = clock.wallMs();
-    const [{ deployments: all, gone, unreadable }, asleep] = await Promise.all([
+    const [{ deployments: found, gone, unreadable }, asleep, rolling] = await Promise.all([
       deployments.all(),
       dormants.all(),
+      rollouts.underWay(),
     ]);
     for (const key of gone) await deployer.forget(key);
+    const all: Deployment[] = [];
+    for (const each of found) {
+      const record = each.quarantined ? rolling.get(keyText(each.key)) : undefined;
+      const why = "All of its instances had crashed too often.";
+      all.push(record === undefined ? each : await this.#undo(record, each, { asleep, why }));
+    }
     await this.#discardOrphans(all, asleep);
     const sleeps = ({ key, spec, quarantined }: Deployment) =>
       !quarantined &&
@@ -97,7 +108,8 @@ export class BootLoader {
     const queue = [...plan.start];
     const worker = async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const failure = await this.#revive(next, asleep);
+        const record = next.quarantined ? undefined : rolling.get(keyText(next.key));
+        const failure = await this.#revive(next, asleep, record);
         if (failure !== undefined) missing.push(failure);
         else if (next.quarantined) missing.push(left(next));
         else counts[sleeps(next) ? "asleep" : "running"] += 1;
@@ -132,14 +144,49 @@ export class BootLoader {
 
   async #revive(
     deployment: Deployment,
-    asleep: ReadonlyMap<string, Dormant>,
+    asleep: Map<string, Dormant>,
+    rolling: RolloutRecord | undefined,
   ): Promise<Missing | undefined> {
     try {
+      if (rolling !== undefined) return await this.#reviveRolling(deployment, asleep, rolling);
       await this.#options.deployer.revive(deployment, asleep);
       return undefined;
     } catch (error) {
       return this.#failed(deployment, error);
     }
+  }
+
+  async #reviveRolling(
+    deployment: Deployment,
+    asleep: Map<string, Dormant>,
+    rolling: RolloutRecord,
+  ): Promise<Missing | undefined> {
+    const { deployer, rollouts, log } = this.#options;
+    try {
+      await rollouts.resume(await deployer.revive(deployment, asleep, rolling), rolling);
+      return undefined;
+    } catch (error) {
+      const { code, message } = toSoloError(error);
+      const service = keyText(deployment.key);
+      log.warn("rollout undone at the start", { service, code, detail: message });
+      const why = `After the kernel's restart: ${message}`.slice(0, MAX_DETAIL_CHARS);
+      return this.#revive(
+        await this.#undo(rolling, deployment, { asleep, why }),
+        asleep,
+        undefined,
+      );
+    }
+  }
+
+  /** Slots that had moved begin with what they had before; who of them slept does not. */
+  async #undo(
+    record: RolloutRecord,
+    deployment: Deployment,
+    { asleep, why }: { asleep: Map<string, Dormant>; why: string },
+  ): Promise<Deployment> {
+    const undone = await this.#options.rollouts.undo(record, deployment, why);
+    for (const slot of record.rollout.slots) asleep.delete(stateKeyText({ ...record.key, slot }));
+    return undone;
   }
 
   async #failed(deployment: Deployment, error: unknown): Promise<Missing> {

@@ -11,6 +11,7 @@ import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
 import { keyText, type ServiceKey, type TenantId } from "#base/ids.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Dormant } from "#deploy/dormants.ts";
+import type { RolloutRecord, Rollouts } from "#deploy/rollouts.ts";
 import type { Revisions } from "#deploy/revisions.ts";
 import { stateKeyText, type Snapshots } from "#deploy/snapshots.ts";
 import {
@@ -29,6 +30,7 @@ import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
+import { rolloutUnderWay } from "#kernel/services/refusals.ts";
 import { newRevision, RevisionCode, type Revision } from "#kernel/services/revision.ts";
 import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Judged, Sources } from "#kernel/sources.ts";
@@ -49,6 +51,7 @@ export interface DeployerOptions {
   readonly deployments: Deployments;
   readonly revisions: Revisions;
   readonly snapshots: Snapshots;
+  readonly rollouts: Rollouts;
   readonly kv: ServiceKv;
   readonly secrets: Secrets;
   readonly logs: ServiceLogs;
@@ -165,7 +168,8 @@ export class Deployer {
 
   /** What a killed service kept. Until it is gone, nothing else may have the name. */
   async forget(key: ServiceKey): Promise<void> {
-    const { deployments, snapshots, powers, kv, logs, revisions, authority } = this.#options;
+    const { deployments, snapshots, powers, kv, logs, revisions, rollouts, authority } =
+      this.#options;
     this.#leftovers.add(keyText(key));
     await Promise.all([
       snapshots.remove(key),
@@ -173,6 +177,7 @@ export class Deployer {
       kv.clear(key),
       logs.remove(key),
       revisions.remove(key),
+      rollouts.remove(key),
       authority.release(key),
     ]);
     await deployments.remove(key);
@@ -184,6 +189,7 @@ export class Deployer {
     const begun = clock.now();
     return this.exclusively(key, async () => {
       const service = tenants.get(key);
+      if (service.rollout !== undefined) throw rolloutUnderWay(key, service.rollout);
       await this.startAgain(service);
       return { service, startedInMs: clock.now() - begun, warnings: [] };
     });
@@ -237,27 +243,44 @@ export class Deployer {
     await deployments.put(deploymentOf(service));
   }
 
-  /** Brings a recorded service back after the kernel was started; who slept sleeps on. */
-  async revive(deployment: Deployment, dormants: ReadonlyMap<string, Dormant>): Promise<Service> {
+  /**
+   * Brings a recorded service back after the kernel was started; who slept sleeps on. With a
+   * rollout each slot runs what it did; when it cannot, nothing of the service stays.
+   */
+  async revive(
+    deployment: Deployment,
+    dormants: ReadonlyMap<string, Dormant>,
+    rolling?: RolloutRecord,
+  ): Promise<Service> {
     const { key, deployedAtMs } = deployment;
     const { limits } = this.#options.defaults(key.tenant);
-    // A record of an earlier version of Solo lacks the limits that are new since.
-    const spec = { ...deployment.spec, limits: { ...limits, ...deployment.spec.limits } };
-    const handles = await this.#options.authority.revive(key, deployment.capabilities);
-    const revision = newRevision({ spec, code: this.code(spec), handles });
-    const service = this.#service({ key, revision, deployedAtMs });
+    const ids = [...deployment.capabilities, ...(rolling?.capabilities ?? [])];
+    const held = await this.#options.authority.revive(key, ids);
+    const revised = (recorded: ServiceSpec, own: readonly string[]): Revision => {
+      // A record of an earlier version of Solo lacks the limits that are new since.
+      const spec = { ...recorded, limits: { ...limits, ...recorded.limits } };
+      const handles = held.filter(({ id }) => own.includes(id));
+      return newRevision({ spec, code: this.code(spec), handles });
+    };
+    const revision = revised(deployment.spec, deployment.capabilities);
+    const incoming = rolling?.spec && {
+      rollout: rolling.rollout,
+      revision: revised(rolling.spec, rolling.capabilities),
+    };
+    const service = this.#service({ key, revision, deployedAtMs, incoming });
     if (deployment.quarantined) {
       this.#keepQuarantined(service);
       return service;
     }
     for (const replica of service.replicas) {
       const dormant = dormants.get(stateKeyText({ ...key, slot: replica.slot }));
-      if (dormant?.sourceHash === revision.sourceHash) replica.resumeSleep(dormant);
+      if (dormant?.sourceHash === replica.revision.sourceHash) replica.resumeSleep(dormant);
     }
     try {
       await this.#start(service);
       return service;
     } catch (error) {
+      if (incoming !== undefined) throw error;
       service.replicas[0]!.record.startFailed(error);
       this.#keepQuarantined(service);
       throw error;
@@ -347,7 +370,7 @@ export class Deployer {
     return new RevisionCode({ modules, load: () => this.#options.sources.recorded(spec) });
   }
 
-  #service(facts: Pick<ServiceOptions, "key" | "revision" | "deployedAtMs">): Service {
+  #service(facts: Pick<ServiceOptions, "key" | "revision" | "deployedAtMs" | "incoming">): Service {
     const { powers, hostApi } = this.#options;
     return new Service({
       ...facts,

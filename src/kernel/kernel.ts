@@ -14,6 +14,7 @@ import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
 import { Dormants } from "#deploy/dormants.ts";
 import { Revisions } from "#deploy/revisions.ts";
+import { Rollouts } from "#deploy/rollouts.ts";
 import { Sources } from "#kernel/sources.ts";
 import { Snapshots } from "#deploy/snapshots.ts";
 import type { Egress } from "#egress/egress.ts";
@@ -40,6 +41,7 @@ import { configHandlers } from "#kernel/operations/config.ts";
 import { eventHandlers } from "#kernel/operations/events.ts";
 import { kernelHandlers } from "#kernel/operations/kernel.ts";
 import { messageHandlers } from "#kernel/operations/messages.ts";
+import { rolloutHandlers } from "#kernel/operations/rollouts.ts";
 import { secretHandlers } from "#kernel/operations/secrets.ts";
 import { stateHandlers } from "#kernel/operations/state.ts";
 import { serviceHandlers } from "#kernel/operations/services.ts";
@@ -51,6 +53,7 @@ import {
   compilerSpec,
   eventStoreSpec,
   gatewaySpec,
+  rolloutsSpec,
   settingsSpec,
   runtimeMonitorSpec,
   upkeepSpec,
@@ -73,6 +76,7 @@ import { Tenants } from "#kernel/tenants.ts";
 import { startTree } from "#kernel/tree.ts";
 import { flushAll } from "#kernel/upkeep.ts";
 import { noFaults, type Faults } from "#kernel/upgrades/faults.ts";
+import { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { Upgrades } from "#kernel/upgrades/upgrades.ts";
 import type { TreeNode } from "#supervisor/child.ts";
 import type { Supervisor } from "#supervisor/supervisor.ts";
@@ -109,6 +113,7 @@ export class Kernel implements AsyncDisposable {
   readonly #options: KernelOptions;
   readonly #root: Supervisor;
   readonly #upgrades: Upgrades;
+  readonly #rollouts: RolloutDriver;
   readonly #egress: Egress;
   readonly #state: { phase: Phase };
   readonly #startedAt: number;
@@ -123,6 +128,7 @@ export class Kernel implements AsyncDisposable {
     events: EventLog;
     root: Supervisor;
     upgrades: Upgrades;
+    rollouts: RolloutDriver;
     egress: Egress;
     state: { phase: Phase };
     startedAt: number;
@@ -136,6 +142,7 @@ export class Kernel implements AsyncDisposable {
     this.events = parts.events;
     this.#root = parts.root;
     this.#upgrades = parts.upgrades;
+    this.#rollouts = parts.rollouts;
     this.#egress = parts.egress;
     this.#state = parts.state;
     this.#startedAt = parts.startedAt;
@@ -227,6 +234,7 @@ export class Kernel implements AsyncDisposable {
       limits,
     };
     const revisions = new Revisions({ kv: store.kv, keep: config.limits.revisions_kept });
+    const rolloutRecords = new Rollouts(store.kv);
     const defaults = (tenant: string) => specDefaults(config, tenant);
     const hostApi = new HostApi({
       find: (key) => tenants.find(key),
@@ -245,6 +253,7 @@ export class Kernel implements AsyncDisposable {
       tenants,
       deployments,
       revisions,
+      rollouts: rolloutRecords,
       kv,
       powers,
       sources,
@@ -260,18 +269,27 @@ export class Kernel implements AsyncDisposable {
           config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
       },
     });
-    const upgrades = new Upgrades({
-      sources,
+    const changing = {
       tenants,
       deployer,
       snapshots,
       revisions,
       powers,
       hostApi,
-      defaults,
       faults: options.faults ?? noFaults,
+    };
+    const rollouts = new RolloutDriver({ ...changing, dormants, rollouts: rolloutRecords });
+    const upgrades = new Upgrades({ ...changing, sources, defaults, rollouts });
+    const loader = new BootLoader({
+      deployments,
+      dormants,
+      deployer,
+      tenants,
+      rollouts,
+      events,
+      clock,
+      log,
     });
-    const loader = new BootLoader({ deployments, dormants, deployer, tenants, events, clock, log });
     let root: Supervisor | undefined;
     const tree = (): TreeNode => root!.tree();
     const port = new Port({
@@ -285,6 +303,7 @@ export class Kernel implements AsyncDisposable {
       handlers: {
         ...serviceHandlers({ clock, tenants, deployer, upgrades }),
         ...upgradeHandlers({ clock, tenants, revisions, upgrades }),
+        ...rolloutHandlers({ tenants, rollouts }),
         ...secretHandlers({ secrets }),
         ...messageHandlers({ tenants, logs }),
         ...stateHandlers({ states: new States({ tenants, snapshots, deployer }) }),
@@ -329,6 +348,7 @@ export class Kernel implements AsyncDisposable {
         vaultSpec(secrets),
         compilerSpec(compiler),
         upkeepSpec({ tenants, clock, log, loader, limits, cells }),
+        rolloutsSpec(rollouts),
         ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),
       ],
       tenants: tenants.spec(),
@@ -356,6 +376,7 @@ export class Kernel implements AsyncDisposable {
     });
     return new Kernel({
       upgrades,
+      rollouts,
       options,
       port,
       tenants,
@@ -394,6 +415,7 @@ export class Kernel implements AsyncDisposable {
     const config = this.#config;
     this.#state.phase = "stopping";
     this.#upgrades.close();
+    await this.#rollouts.close();
     const deadline = clock.now() + (drainMs ?? config.limits.drain_ms);
     while (this.#inFlight() > 0 && clock.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -415,6 +437,7 @@ export class Kernel implements AsyncDisposable {
   /** At once: nothing is drained, flushed or recorded. */
   kill(): void {
     this.#upgrades.close();
+    void this.#rollouts.close();
     this.#root.kill();
     this.#egress.close();
   }

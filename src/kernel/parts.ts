@@ -13,6 +13,7 @@ import type { Settings } from "#kernel/settings.ts";
 import type { Store } from "#kernel/store.ts";
 import type { TenantRegister } from "#kernel/tenant-register.ts";
 import { upkeep, type UpkeepOptions } from "#kernel/upkeep.ts";
+import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { openStorage } from "#storage/storage.ts";
 import type { ChildSpec } from "#supervisor/child.ts";
 import { part, task } from "#supervisor/part.ts";
@@ -129,6 +130,9 @@ export const compilerSpec = (compiler: Compiler): ChildSpec =>
 
 export const upkeepSpec = (options: UpkeepOptions): ChildSpec =>
   worker("upkeep", async () => task((signal) => upkeep(options, signal)));
+
+export const rolloutsSpec = (rollouts: RolloutDriver): ChildSpec =>
+  worker("rollouts", async () => task((signal) => rollouts.run(signal)));
 
 export const gatewaySpec = (gateway: GatewayPart, port: KernelPort): ChildSpec =>
   worker(gateway.id, async () => {

@@ -12,6 +12,7 @@
  *   │   ├── vault          the tenants' secrets
  *   │   ├── compiler       the process that parses source
  *   │   ├── upkeep         flushes state, ends instances that make no headway
+ *   │   ├── rollouts       moves slots, watches the new revision, goes on or back
  *   │   ├── grpc · rest · metrics
  *   └── tenants (dynamic)
  *       └── <tenant> (dynamic) → <service> (one_for_one) → instance

@@ -11,6 +11,7 @@ import {
   printDeployed,
   readInput,
 } from "#cli/commands/deploy.ts";
+import { rolloutLine, strategyInput, strategyOptions } from "#cli/commands/rollout.ts";
 import { specOptions } from "#cli/deploy-spec.ts";
 import { fieldOptions } from "#cli/field-options.ts";
 import { renderDiagnostic } from "#cli/render/error.ts";
@@ -29,17 +30,20 @@ export const update: CommandSpec = {
   summary: operations.Update.summary,
   description: `${operations.Update.summary} ${operations.Update.description}\n\n${SOURCE}`,
   positional,
-  options: [...specOptions(), ...changeFields.options, watchdogOff()],
+  options: [...specOptions(), ...changeFields.options, ...strategyOptions(), watchdogOff()],
   examples: [
     "solo update counter.ts",
+    "solo update counter.ts --strategy canary --steps 10,50 --pause 30s",
     'solo update counter.ts --message "count in tens" --dry-run',
   ],
   async run(session, given) {
     const source = await readInput(session, given, "updating");
     const off = given.options["watchdog"] === false;
+    const strategy = strategyInput(given.options);
     const input = {
       ...source,
       ...changeFields.input(given.options),
+      ...(strategy !== undefined && { strategy }),
       ...(off && { watchdog: { ...source.watchdog, enabled: false } }),
     };
     const client = await session.client();
@@ -116,12 +120,23 @@ async function printUpdated(session: Session, answer: OutputOf<"Update">): Promi
   const { plan, pause_ms, probation_ms } = answer;
   if (plan !== undefined) return printPlan(session, answer, plan);
   const code = await printDeployed(session, answer);
+  if (answer.rollout !== undefined) return printRollout(session, answer, answer.rollout);
   if (pause_ms !== undefined) {
     const watched =
       probation_ms === undefined ? "" : `; on probation for ${humanDuration(probation_ms)}`;
     session.remark(`messages waited ${humanDuration(pause_ms)} for the hand-over${watched}`);
   }
   return code;
+}
+
+async function printRollout(
+  session: Session,
+  { service_id }: OutputOf<"Update">,
+  rollout: OutputOf<"GetRollout">,
+): Promise<number> {
+  if (!session.json) await session.out.line(`  ${rolloutLine(rollout)}`);
+  session.remark(`watch it: solo rollout status ${service_id} --watch`);
+  return EXIT.OK;
 }
 
 type Plan = NonNullable<OutputOf<"Update">["plan"]>;

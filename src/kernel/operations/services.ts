@@ -5,6 +5,7 @@ import { SoloError } from "#base/errors.ts";
 import type { Deployed, Deployer } from "#kernel/deployer.ts";
 import type { ServiceLimits } from "#kernel/limits/service-limits.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
+import { shownRollout } from "#kernel/operations/rollouts.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
@@ -35,15 +36,17 @@ export const serviceHandlers = ({
 }: ServiceParts): ServiceHandlers => ({
   Deploy: async (input, asked) =>
     deployed(await deployer.deploy(keyOf(input, asked), input, asked.principal!)),
-  Update: async ({ message, self_test: selfTest, dry_run, ...input }, asked) => {
+  Update: async ({ message, self_test: selfTest, strategy, dry_run, ...input }, asked) => {
     const key = keyOf(input, asked);
     if (dry_run === true) {
       const begun = clock.now();
       const service = tenants.get(key);
-      const plan = await upgrades.plan(service, upgrades.specOf(service, input), "update");
+      const spec = upgrades.specOf(service, input);
+      upgrades.strategyOf(service, spec, strategy);
+      const plan = await upgrades.plan(service, spec, "update");
       return planned(service, plan, clock.now() - begun);
     }
-    const wish = { message, selfTest };
+    const wish = { message, selfTest, strategy };
     return updated(await upgrades.update(key, input, asked.principal!, wish));
   },
   Validate: async (input, asked) => {
@@ -84,13 +87,19 @@ export const serviceHandlers = ({
   },
 });
 
-export const updated = ({ swapped, probationMs, ...rest }: Changed): OutputOf<"Update"> => ({
+export const updated = ({
+  swapped,
+  probationMs,
+  rollout,
+  ...rest
+}: Changed): OutputOf<"Update"> => ({
   ...deployed(rest),
   ...(swapped !== undefined && {
     pause_ms: Math.round(swapped.pauseMs * 1000) / 1000,
     state_bytes: swapped.stateBytes,
   }),
   ...(probationMs !== undefined && { probation_ms: probationMs }),
+  ...(rollout !== undefined && { rollout: shownRollout(rollout) }),
 });
 
 /** The answer of a dry run: the service as it is, and the plan. */
@@ -199,6 +208,7 @@ function statusOf(
     ...(probationMs !== undefined && { probation_ms: Math.round(probationMs) }),
     stored: replicas.flatMap(storedOf),
     hibernate_after_idle_ms: spec.hibernateAfterMs,
+    ...(service.rollout !== undefined && { rollout: shownRollout(service.rollout) }),
     instances: replicas.map((replica) => ({
       slot: replica.slot,
       state: replica.state,

@@ -1,6 +1,7 @@
 /** Why a service does not take a message. */
 import { SoloError } from "#base/errors.ts";
-import type { ServiceId } from "#base/ids.ts";
+import type { ServiceId, ServiceKey } from "#base/ids.ts";
+import type { Rollout } from "#deploy/rollout.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 
 const MAX_NAMES = 20;
@@ -20,6 +21,19 @@ export function notUp(service: ServiceId, state: ServiceState): SoloError {
     hint: "Restart it, or deploy it again.",
   });
 }
+
+/** For what cannot be done while two revisions of a service run. */
+export const rolloutUnderWay = (
+  { service }: ServiceKey,
+  { id, phase, step, strategy }: Rollout,
+): SoloError =>
+  new SoloError(
+    "conflict",
+    `A ${strategy.kind} rollout of ${service} is under way: ${id}, step ${step + 1} of ${strategy.steps.length}, ${phase}.`,
+    {
+      hint: `End it first: \`solo rollout promote ${service}\` or \`solo rollout abort ${service}\` (POST /services/${service}/rollout/promote or /abort).`,
+    },
+  );
 
 /** For a response that outlasts the revision that gives it. */
 export const replaced = (): SoloError =>

@@ -180,12 +180,13 @@ export class Service {
 
   /** Where a key means a slot, the slots that have moved are the share. */
   #splitNow(): Split<Replica> | undefined {
-    const { rollout } = this;
-    const percent = rollout && shareOf(rollout);
-    if (rollout === undefined || percent === undefined) return undefined;
+    if (this.#incoming === undefined) return undefined;
+    const { rollout, revision: incoming } = this.#incoming;
+    const percent = shareOf(rollout);
+    if (percent === undefined) return undefined;
     const { beside, split } = rollout.strategy;
     if (this.spec.routing === "key" && !beside) return undefined;
-    const isNewer = ({ revision }: Replica) => revision.id === rollout.to;
+    const isNewer = ({ revision }: Replica) => revision === incoming;
     const newer = this.#replicas.filter(isNewer);
     const older = this.#replicas.filter((replica) => !isNewer(replica));
     if (newer.length === 0 || older.length === 0) return undefined;

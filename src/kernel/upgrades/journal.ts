@@ -7,6 +7,7 @@ import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { SwapOptions } from "#kernel/upgrades/swap.ts";
+import type { KvOp } from "#storage/protocol.ts";
 
 export interface JournalOptions {
   readonly revisions: Revisions;
@@ -28,21 +29,23 @@ export class Journal {
    *  anybody has to wait is read now. */
   recorder(service: Service, revision: Revision, why: Reason): SwapOptions["record"] {
     const { revisions, snapshots, powers } = this.#options;
-    const { key, deployedAtMs } = service;
+    const { key } = service;
     const entry = { ...why, revision: revision.id, atMs: powers.clock.wallMs() };
     const history = revisions.became(key, entry, revision.spec);
     history.catch(() => {}); // told to whoever records
     return async (states) => {
-      const deployment = deploymentOp({
-        key,
-        deployedAtMs,
-        revision: revision.id,
-        spec: revision.spec,
-        quarantined: false,
-        capabilities: revision.handles.map(({ id }) => id),
-      });
-      await snapshots.saveAll(states, [deployment, ...(await history)]);
+      await snapshots.saveAll(states, [deploymentOf(service, revision), ...(await history)]);
     };
+  }
+
+  /** What is written when a rollout ends with `revision`, which is new to the history if
+   *  there is a reason. */
+  async ending(service: Service, revision: Revision, why: Reason | undefined): Promise<KvOp[]> {
+    const { revisions, powers } = this.#options;
+    const deployment = deploymentOf(service, revision);
+    if (why === undefined) return [deployment];
+    const entry = { ...why, revision: revision.id, atMs: powers.clock.wallMs() };
+    return [deployment, ...(await revisions.became(service.key, entry, revision.spec))];
   }
 
   /** The event's id, for those that follow from it. */
@@ -72,6 +75,16 @@ export class Journal {
     });
   }
 }
+
+const deploymentOf = ({ key, deployedAtMs }: Service, { id, spec, handles }: Revision): KvOp =>
+  deploymentOp({
+    key,
+    deployedAtMs,
+    revision: id,
+    spec,
+    quarantined: false,
+    capabilities: handles.map((each) => each.id),
+  });
 
 /** Milliseconds as events and answers have them. */
 export const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

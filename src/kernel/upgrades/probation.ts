@@ -29,7 +29,7 @@ export type Verdict =
   | { readonly kind: "pass" }
   | { readonly kind: "roll_back"; readonly regressions: readonly Regression[] };
 
-const ENOUGH_MESSAGES = 20;
+export const ENOUGH_MESSAGES = 20;
 /** A slower answer is no regression before it is slower by so much. */
 const LATENCY_FLOOR_MS = 50;
 /** Nor is more memory, before it is so much more. */

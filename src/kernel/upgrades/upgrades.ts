@@ -8,6 +8,7 @@
 import type { Capability } from "#capability/capability.ts";
 import { SoloError, toSoloError } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
+import type { Rollout } from "#deploy/rollout.ts";
 import type { RevisionAction, Revisions } from "#deploy/revisions.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import {
@@ -17,18 +18,23 @@ import {
   type SpecDefaults,
   type SpecInput,
 } from "#deploy/spec.ts";
+import { resolveStrategy, type Strategy, type StrategyInput } from "#deploy/strategy.ts";
 import type { Deployed, Deployer } from "#kernel/deployer.ts";
 import type { Accepted, Sources } from "#kernel/sources.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import { newRevision, type Revision } from "#kernel/services/revision.ts";
+import { rolloutUnderWay } from "#kernel/services/refusals.ts";
+import type { Replica } from "#kernel/services/replica.ts";
+import { newRevision, type Revision, type RevisionCode } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
+import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/upgrades/faults.ts";
 import { Journal, rounded } from "#kernel/upgrades/journal.ts";
 import type { Performance } from "#kernel/upgrades/probation.ts";
 import { planOf, type Plan } from "#kernel/upgrades/plan.ts";
+import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
 import { present, swap, type Swapped } from "#kernel/upgrades/swap.ts";
 import { performanceOf, Probation } from "#kernel/upgrades/watchdog.ts";
@@ -52,6 +58,7 @@ export interface UpgradesOptions {
   readonly hostApi: HostApi;
   readonly defaults: (tenant: string) => SpecDefaults;
   readonly faults: Faults;
+  readonly rollouts: RolloutDriver;
 }
 
 /** What a change is asked with, beside what it changes to. */
@@ -59,6 +66,8 @@ export interface Wish {
   readonly message?: string | undefined;
   /** Undefined: runs it if there is one. */
   readonly selfTest?: boolean | undefined;
+  /** Undefined: a hot swap. */
+  readonly strategy?: StrategyInput | undefined;
 }
 
 export interface Changed extends Deployed {
@@ -66,6 +75,8 @@ export interface Changed extends Deployed {
   readonly swapped?: Pick<Swapped, "pauseMs" | "stateBytes">;
   /** How long the new revision is watched from now on. */
   readonly probationMs?: number;
+  /** It has begun; the revision that the service had is current until it is promoted. */
+  readonly rollout?: Rollout;
 }
 
 interface Change extends Wish {
@@ -132,6 +143,20 @@ export class Upgrades {
     return resolveSpec(input, { ...defaults, current: service.spec });
   }
 
+  /** What the update's strategy means for the service; undefined for a hot swap. */
+  strategyOf(
+    service: Service,
+    spec: ServiceSpec,
+    input: StrategyInput | undefined,
+  ): Strategy | undefined {
+    if (input === undefined) return undefined;
+    const { instances } = service.spec;
+    const keeps = keepsState(service.spec) || keepsState(spec);
+    const strategy = resolveStrategy(input, { instances, keepsState: keeps });
+    if (strategy !== undefined && spec.instances !== instances) throw otherInstances(instances);
+    return strategy;
+  }
+
   /** What a change to `spec` would do; a copy of it takes the present state over. */
   plan(service: Service, spec: ServiceSpec, action: RevisionAction): Promise<Plan> {
     const wish = { shapes: true, selfTest: true };
@@ -168,6 +193,7 @@ export class Upgrades {
     const { deployer, powers } = this.#options;
     const journal = this.#journal;
     const { key } = service;
+    if (service.rollout !== undefined) throw rolloutUnderWay(key, service.rollout);
     if (!UPDATABLE.has(service.state)) throw onItsWay(service);
     if (revisionOf(spec) === service.revision) {
       await deployer.renew(service, change.by);
@@ -176,8 +202,15 @@ export class Upgrades {
       }
       return { service, startedInMs: powers.clock.now() - change.begun, warnings: [] };
     }
+    const strategy = this.strategyOf(service, spec, change.strategy);
     const { modules, warnings } = await this.#accept(spec, change, key);
     const compiled = deployer.code(spec, modules);
+    if (strategy !== undefined) {
+      const wish = { service, spec, code: compiled, strategy };
+      const begun = { ...(await this.#beginRollout(wish, change)), warnings };
+      deployer.logWarnings(begun);
+      return begun;
+    }
     const previous = service.current;
     const baseline = performanceOf(service);
     const payload = {
@@ -223,6 +256,48 @@ export class Upgrades {
     };
   }
 
+  async #beginRollout(
+    wish: {
+      readonly service: Service;
+      readonly spec: ServiceSpec;
+      readonly code: RevisionCode;
+      readonly strategy: Strategy;
+    },
+    change: Change,
+  ): Promise<Omit<Changed, "warnings">> {
+    const { deployer, rollouts, powers } = this.#options;
+    const { service, spec, code, strategy } = wish;
+    const { key } = service;
+    if (service.state !== "running" && service.state !== "hibernated") throw notRunning(service);
+    const { rollout, swapped } = await deployer.withHandles(
+      { key, spec, by: change.by },
+      async (minting) => {
+        const revision = newRevision({ spec, code, handles: await minting });
+        return rollouts.begin({
+          service,
+          revision,
+          strategy,
+          by: change.by.id,
+          message: change.message,
+          rehearse: (successor) => this.#rehearse(service, successor, change),
+        });
+      },
+    );
+    // From now on the rollout watches.
+    this.#probations.get(keyText(key))?.end();
+    const startedInMs = powers.clock.now() - change.begun;
+    const { pauseMs, stateBytes } = swapped;
+    return { service, startedInMs, swapped: { pauseMs, stateBytes }, rollout };
+  }
+
+  /** The new revision's selfTest, if there is one or there has to be one. */
+  async #rehearse(service: Service, successor: Replica, { selfTest }: Wish): Promise<void> {
+    const has = successor.instance?.started.traits?.includes("selfTest") === true;
+    if (selfTest === true && !has) throw noSelfTest();
+    if (!has || selfTest === false) return;
+    await this.rehearse(service, successor.revision, { selfTest: true });
+  }
+
   /** What was accepted once may come back, whatever the rules say by now. */
   async #accept(
     spec: ServiceSpec,
@@ -245,13 +320,7 @@ export class Upgrades {
       faults,
       drain: true,
       evenIfDown: false,
-      rehearse: async (successor) => {
-        const has = successor.instance?.started.traits?.includes("selfTest") === true;
-        if (change.selfTest === true && !has) throw noSelfTest();
-        if (has && change.selfTest !== false) {
-          await this.rehearse(service, revision, { selfTest: true });
-        }
-      },
+      rehearse: (successor) => this.#rehearse(service, successor, change),
       stateOf: (replica, successor) =>
         change.action === "rollback"
           ? this.#wayBack.handOver(service, replica, successor)
@@ -318,4 +387,17 @@ const noSelfTest = (): SoloError =>
   new SoloError("invalid_argument", "The new revision exports no selfTest.", {
     fields: [{ field: "self_test", message: "asks for a selfTest that is not there" }],
     hint: "Add selfTest(solo) to the service, or leave self_test out.",
+  });
+
+const otherInstances = (instances: number): SoloError => {
+  const message = `must stay ${instances} during a rollout`;
+  return new SoloError("invalid_argument", `instances ${message}.`, {
+    fields: [{ field: "instances", message }],
+    hint: "Change the number of instances with an update without a strategy, before or after it.",
+  });
+};
+
+const notRunning = ({ key, state }: Service): SoloError =>
+  new SoloError("conflict", `${key.service} is ${state}: a rollout needs one that runs.`, {
+    hint: "Restart it, or update it without a strategy.",
   });

@@ -109,7 +109,7 @@ export class WayBack {
     regressions: readonly Regression[],
   ): Promise<Swapped> {
     const { tenants, powers, faults, journal } = this.#options;
-    const { service, previous } = probation.options;
+    const { service, previous, handed } = probation.options;
     const message = `Regression: ${regressions.map(({ what }) => what).join(", ")}`;
     const why = { action: "rollback", by: "watchdog", message } as const;
     return swap({
@@ -120,21 +120,27 @@ export class WayBack {
       faults,
       drain: policy !== "restore_old",
       evenIfDown: true,
-      stateOf: (newer, older) => this.#stateFor(probation, policy, { newer, older }),
+      stateOf: (newer, older) =>
+        this.byPolicy(policy, { service, newer, older, before: handed.get(newer.slot) }),
       record: journal.recorder(service, previous, why),
     });
   }
 
-  async #stateFor(
-    { options: { service, handed } }: Probation,
+  /** What a policy hands over from a newer revision that did worse; `before`: what the slot
+   *  had when the newer one took it. */
+  async byPolicy(
     policy: StateOnRollback,
-    { newer, older }: { newer: Replica; older: Replica },
+    from: {
+      readonly service: Service;
+      readonly newer: Replica;
+      readonly older: Replica;
+      readonly before: Handed | undefined;
+    },
   ): Promise<Handed> {
+    const { newer, before } = from;
     const state = policy === "restore_old" ? undefined : await this.#newest(newer);
-    if (state !== undefined && policy === "downgrade") {
-      return this.#downgraded({ service, newer, older, state });
-    }
-    const kept = state ?? handed.get(newer.slot)?.state;
+    if (state !== undefined && policy === "downgrade") return this.#downgraded({ ...from, state });
+    const kept = state ?? before?.state;
     if (kept !== undefined) return { state: kept, via: "as_it_is" };
     throw new SoloError("unavailable", `No state of slot ${newer.slot} was kept.`);
   }

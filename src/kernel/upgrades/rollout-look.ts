@@ -1,0 +1,48 @@
+/** How the new revision of a rollout does beside the old one. */
+import type { Baseline } from "#deploy/rollouts.ts";
+import type { Watchdog } from "#deploy/watchdog.ts";
+import type { Replica } from "#kernel/services/replica.ts";
+import { together } from "#kernel/services/vitals.ts";
+import { ENOUGH_MESSAGES, judge, type Regression } from "#kernel/upgrades/probation.ts";
+
+/** In the last minute or so; memory is that of one instance. */
+export function measured(replicas: readonly Replica[]): Baseline {
+  const heap = replicas.reduce((sum, { instance }) => sum + (instance?.heapBytes ?? 0), 0);
+  return {
+    ...together(replicas.map(({ vitals }) => vitals.read())),
+    memoryBytes: heap / Math.max(1, replicas.length),
+  };
+}
+
+/** What the newer replicas do worse than the older ones, or than `before` while these have
+ *  too little to do. */
+export function regressionsOf(options: {
+  readonly newer: readonly Replica[];
+  readonly older: readonly Replica[];
+  readonly before: Baseline;
+  readonly watchdog: Watchdog;
+}): readonly Regression[] {
+  const { newer, older, before, watchdog } = options;
+  if (!watchdog.enabled || newer.length === 0) return [];
+  const beside = measured(older);
+  const usual = beside.messages >= ENOUGH_MESSAGES ? beside : before;
+  const of = usual === beside ? older.length : newer.length + older.length;
+  const verdict = judge({
+    watchdog,
+    // As many crashes as so many of the older ones would have had.
+    baseline: { ...usual, crashes: (usual.crashes * newer.length) / of },
+    seen: measured(newer),
+    quarantined: newer.some(({ state }) => state === "quarantined"),
+    elapsedMs: 0,
+  });
+  return verdict.kind === "roll_back" ? verdict.regressions : [];
+}
+
+export const regressionText = ({ what, value, limit }: Regression): string =>
+  `${what} ${rounded(value)}, at most ${rounded(limit)} allowed`;
+
+/** Messages that they have been sent, ever. */
+export const sentTo = (replicas: readonly Replica[]): number =>
+  replicas.reduce((sum, { record }) => sum + record.counts.messages, 0);
+
+const rounded = (value: number): number => Math.round(value * 1000) / 1000;
