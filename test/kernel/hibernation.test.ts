@@ -1,4 +1,4 @@
-/** Idle services sleep and wake, and nobody notices (src/kernel/services/replica.ts, runner.ts). */
+/** Idle services sleep and wake, and nobody notices (src/kernel/services/sleep.ts, runner.ts). */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serviceId, tenantId } from "#base/ids.ts";

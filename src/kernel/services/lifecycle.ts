@@ -26,6 +26,17 @@ const NEXT: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
   deployment_failed: [],
 };
 
+const TAKING: ReadonlySet<ServiceState> = new Set([
+  "running",
+  "restarting",
+  "starting",
+  "crashed",
+  "hibernated",
+]);
+
+/** The instance runs, will soon, or sleeps: messages are taken. */
+export const takesMessages = (state: ServiceState): boolean => TAKING.has(state);
+
 /** The best that one of a service's replicas is in, is what the service is in. */
 const BEST_FIRST: readonly ServiceState[] = [
   "running",

@@ -35,6 +35,12 @@ export const rolloutUnderWay = (
     },
   );
 
+/** For a message that is given up because its time is over. */
+export const tooLate = (handler: string, timeoutMs: number): SoloError =>
+  new SoloError("deadline_exceeded", `${handler} did not answer within ${timeoutMs} ms.`, {
+    hint: "It may still take effect. Give a longer timeout_ms, or look at the service's logs.",
+  });
+
 /** For a response that outlasts the revision that gives it. */
 export const replaced = (): SoloError =>
   new SoloError(

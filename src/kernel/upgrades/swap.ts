@@ -169,6 +169,6 @@ async function leave(replica: Replica, service: Service): Promise<void> {
   // Its slot is gone; the state stays on disk for the day the slot comes back.
   if (replica.slot >= service.replicas.length) {
     await replica.stop({ force: false, timeoutMs: shutdownTimeoutMs });
-  } else if (replica.isRetired) await service.letGo(replica, LINGER_MS);
+  } else if (replica.isReplaced) await service.letGo(replica, LINGER_MS);
   else await replica.stop({ force: true, timeoutMs: RETIRE_MS });
 }
