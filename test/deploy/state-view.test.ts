@@ -10,8 +10,12 @@ const view = (value: unknown) => viewState(stringify(value));
 
 describe("a view", () => {
   test("of plain JSON is that JSON", () => {
+    // What a guest encodes has no own `__proto__`: devalue refuses it.
+    const encodable = fc
+      .jsonValue()
+      .filter((value) => !JSON.stringify(value).includes("__proto__"));
     fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
+      fc.property(encodable, (value) => {
         const plain: unknown = JSON.parse(JSON.stringify(value));
         expect(view(plain)).toEqual({ value: plain, truncated: false });
       }),
