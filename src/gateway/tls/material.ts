@@ -59,17 +59,18 @@ export async function readMaterial(
   if (key === undefined) throw missing("key");
   if (ca === undefined && needed.clientCa) throw missing("clientCa");
   if (crl === undefined && needed.crl) throw missing("crl");
+  // An empty text is no certificate to X509Certificate only; the key needs a whole context.
+  const { validToDate } = attempt("cert", files, () => new X509Certificate(cert));
   attempt("cert", files, () => createSecureContext({ cert }));
   attempt("key", files, () => createSecureContext({ cert, key }));
   if (ca !== undefined) attempt("clientCa", files, () => new X509Certificate(ca));
   if (crl !== undefined) attempt("crl", files, () => createSecureContext({ crl }));
-  const { validToDate } = new X509Certificate(cert);
   return { cert, key, ca, crl, notAfterMs: validToDate.getTime() };
 }
 
-function attempt(part: keyof TlsFiles, files: TlsFiles, make: () => unknown): void {
+function attempt<T>(part: keyof TlsFiles, files: TlsFiles, make: () => T): T {
   try {
-    make();
+    return make();
   } catch (error) {
     // OpenSSL's reason; it quotes nothing of the file.
     const reason = (error as { reason?: string }).reason ?? "not what it should hold";
