@@ -39,17 +39,6 @@ export interface ServiceSample {
   readonly workingMs: number;
 }
 
-export interface ServiceSample {
-  /** CPU time of all its instances since ever, ms. */
-  readonly cpuMs: number;
-  /** Of its largest instance. */
-  readonly memoryBytes: number;
-  /** The longest. */
-  readonly mailbox: number;
-  /** How long the message at hand is being handled; the longest. */
-  readonly workingMs: number;
-}
-
 export interface ServiceLimitsOptions {
   readonly key: ServiceKey;
   readonly limits: Limits;

@@ -14,16 +14,18 @@ import type { Blame } from "#kernel/cells/blame.ts";
 import { settledWithin } from "#supervisor/effort.ts";
 import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
 import { Answers } from "#kernel/services/answers.ts";
+import { Barrier } from "#kernel/services/barrier.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
+import { InHand } from "#kernel/services/in-hand.ts";
 import {
   down,
   exitOf,
   gone,
   InstanceCrash,
   type Fault,
-  outcomeOf,
   refusalFrom,
 } from "#kernel/services/outcomes.ts";
+import { StateTalk } from "#kernel/services/state-talk.ts";
 import {
   readDown,
   readHead,
@@ -74,20 +76,10 @@ interface Condemned {
   readonly message: string;
 }
 
-/** Dispatches an instance may be given ahead of the one it handles. */
-const WINDOW = 64;
-/** One more is given while what it has been given holds less than this. */
-const WINDOW_CHARS = 8 * 1024 * 1024;
 /** After `drop`, the cell has this long to report the end before it is killed. */
 const DROP_GRACE_MS = 125;
 const ITS_OWN: Fault = { blame: "culprit", withCell: false };
 const STARTUP_GRACE_MS = 1000;
-
-interface Asked {
-  readonly wish: SnapshotWish;
-  resolve(state: string | undefined): void;
-  reject(error: unknown): void;
-}
 
 export class Instance implements Child, SlotHandler {
   readonly id: InstanceId;
@@ -108,25 +100,13 @@ export class Instance implements Child, SlotHandler {
     body: (id, bytes) => this.#send(TO_CELL.answerBody, id, bytes),
   });
   readonly #slot: number;
-  readonly #open = new Map<number, Dispatch>();
-  #openChars = 0;
-  /** Fetches whose head is out and whose bodies still flow. */
-  readonly #streaming = new Map<number, Dispatch>();
+  readonly #inHand = new InHand();
+  readonly #barrier: Barrier;
+  readonly #stateTalk: StateTalk;
   readonly #starting = Promise.withResolvers<Started>();
   readonly #exit = Promise.withResolvers<ExitReason>();
-  /** Requests for the state, by id. */
-  readonly #asked = new Map<number, Asked>();
-  #lastAsked = 0;
-  readonly #adopting = Promise.withResolvers<string>();
-  #shapes: StateShapes | undefined;
-  #quiet: PromiseWithResolvers<void> | undefined;
-  /** The last state that the guest sent by itself, on its way to disk. */
-  #barrier: Promise<void> | undefined;
-  /** A state that could not be stored: nothing is acknowledged before it is. */
-  #unsaved: string | undefined;
   /** What the readers of responses hear that do not end before the instance. */
   #cutOff = new SoloError("service_crashed", "The service ended before its response did.");
-  #nextId = 1;
   #ready = false;
   #ended = false;
   /** Why the kernel ends it although nobody asked. */
@@ -141,6 +121,15 @@ export class Instance implements Child, SlotHandler {
     this.durable = options.start.durable;
     this.exited = this.#exit.promise;
     this.progressAt = options.now();
+    const { durable: isDurable } = options.start;
+    const { state, redact } = options.events;
+    this.#barrier = new Barrier({ isDurable, save: (text) => state(this, text) });
+    this.#stateTalk = new StateTalk({
+      isDurable,
+      redact,
+      send: (kind, id, payload) => this.#send(kind, id, payload),
+      store: (text) => this.#barrier.store(text),
+    });
     this.#slot = options.cell.attach(this);
   }
 
@@ -170,7 +159,7 @@ export class Instance implements Child, SlotHandler {
   }
 
   get busy(): boolean {
-    return this.#open.size > 0 || !this.#ready;
+    return this.#inHand.count > 0 || !this.#ready;
   }
 
   /** The kernel has decided to end it for what it did. */
@@ -180,51 +169,38 @@ export class Instance implements Child, SlotHandler {
 
   /** Nothing is at hand, and no response's body flows. */
   get idle(): boolean {
-    return !this.busy && !this.#ended && this.#stopping === undefined && this.#streaming.size === 0;
+    return !this.busy && !this.#ended && this.#stopping === undefined && this.#inHand.isEmpty;
   }
 
   get openCount(): number {
-    return this.#open.size;
+    return this.#inHand.count;
   }
 
   /** The oldest one-way message that waits behind the one at hand. */
   get oldestWaiting(): Dispatch | undefined {
-    const [, ...waiting] = this.#open.values();
-    return waiting.find(({ kind, settled }) => !settled && (kind === "cast" || kind === "info"));
-  }
-
-  /** Nothing is in hand, not even the rest of a response. */
-  get isQuiet(): boolean {
-    return this.#open.size === 0 && this.#streaming.size === 0;
+    return this.#inHand.oldestWaiting;
   }
 
   /** Calls and casts that are in hand: what is not a request for a response. */
   get openMessages(): number {
-    let count = 0;
-    for (const { kind } of this.#open.values()) if (kind !== "fetch") count += 1;
-    return count;
+    return this.#inHand.messages;
   }
 
   /** What it said about the states of an adoption that asked for it. */
   get shapes(): StateShapes | undefined {
-    return this.#shapes;
+    return this.#stateTalk.shapes;
   }
 
   get hasRoom(): boolean {
-    if (this.#ended || this.#stopping !== undefined) return false;
-    return this.#open.size < WINDOW && this.#openChars < WINDOW_CHARS;
+    return !this.#ended && this.#stopping === undefined && this.#inHand.hasRoom;
   }
 
   /** Gives the instance a message; there must be room. */
   dispatch(dispatch: Dispatch): void {
-    const id = this.#nextId;
-    this.#nextId = (this.#nextId % 0xffff_fff0) + 1;
-    dispatch.id = id;
     dispatch.holder = this;
     dispatch.sentAt = this.#options.now();
-    if (this.#open.size === 0) this.progressAt = dispatch.sentAt;
-    this.#open.set(id, dispatch);
-    this.#openChars += dispatch.chars;
+    if (this.#inHand.count === 0) this.progressAt = dispatch.sentAt;
+    const id = this.#inHand.take(dispatch);
     this.dirty = true;
     this.#send(FRAME_OF[dispatch.kind], id, dispatch.payload);
     dispatch.bodies?.sent(
@@ -235,9 +211,7 @@ export class Instance implements Child, SlotHandler {
 
   /** The sender of a dispatch is gone; the guest is told and may stop early. */
   cancel(dispatch: Dispatch): void {
-    if (this.#open.has(dispatch.id) || this.#streaming.delete(dispatch.id)) {
-      this.#send(TO_CELL.cancel, dispatch.id);
-    }
+    if (this.#inHand.giveUp(dispatch)) this.#send(TO_CELL.cancel, dispatch.id);
   }
 
   answer(id: number, text: string): void {
@@ -248,21 +222,17 @@ export class Instance implements Child, SlotHandler {
   snapshot(wish: SnapshotWish): Promise<string | undefined> {
     if (this.#ended) return Promise.reject(gone());
     if (wish === "changed") this.dirty = false;
-    const id = (this.#lastAsked = (this.#lastAsked % 0xffff_fff0) + 1);
-    return new Promise((resolve, reject) => {
-      this.#asked.set(id, { wish, resolve, reject });
-      this.#send(TO_CELL.snapshot, id, wish);
-    });
+    return this.#stateTalk.ask(wish);
   }
 
   /** Has an instance that was started for it take a state over; resolves with what it made of it. */
   async adopt(adoption: Adoption): Promise<string> {
     if (this.#ended) throw gone();
-    this.#send(TO_CELL.adopt, 0, JSON.stringify(adoption));
+    const adopted = this.#stateTalk.adopt(adoption);
     this.cell.flush();
     try {
       // The cell keeps the time limit; this one is for a cell that does not.
-      return await within(this.#adopting.promise, {
+      return await within(adopted, {
         ms: adoption.timeoutMs + STARTUP_GRACE_MS,
         what: "the state to be taken over",
         code: "startup_timeout",
@@ -275,9 +245,7 @@ export class Instance implements Child, SlotHandler {
 
   /** Resolves when something in hand has ended, or the instance has. */
   headway(): Promise<void> {
-    if (this.#ended) return Promise.resolve();
-    this.#quiet ??= Promise.withResolvers();
-    return this.#quiet.promise;
+    return this.#ended ? Promise.resolve() : this.#inHand.headway();
   }
 
   /** Lets what is in hand end for so long; what is still open then is cut off with `why`. */
@@ -285,7 +253,7 @@ export class Instance implements Child, SlotHandler {
     this.#stopping ??= "kill";
     this.#cutOff = why;
     const deadline = this.#options.now() + timeoutMs;
-    while (!this.#ended && !this.isQuiet) {
+    while (!this.#ended && !this.#inHand.isEmpty) {
       const left = deadline - this.#options.now();
       if (left <= 0) break;
       await settledWithin([this.headway()], left);
@@ -332,7 +300,7 @@ export class Instance implements Child, SlotHandler {
 
   /** How long the message at hand has been handled. */
   get workingMs(): number {
-    return this.#open.size === 0 ? 0 : Math.max(0, this.#options.now() - this.progressAt);
+    return this.#inHand.count === 0 ? 0 : Math.max(0, this.#options.now() - this.progressAt);
   }
 
   #condemn(why: Condemned): void {
@@ -363,61 +331,30 @@ export class Instance implements Child, SlotHandler {
   frame(kind: number, id: number, payload: Buffer): void {
     switch (kind) {
       case FROM_CELL.reply:
-        return this.#settle(id, (dispatch, text) => replied(dispatch, text), payload.toString());
+        return this.#replied(id, payload.toString());
       case FROM_CELL.failed:
-        return this.#settle(
-          id,
-          (dispatch, text) => {
-            dispatch.fail(refusalFrom(text, this.#options.events.redact));
-            return false;
-          },
-          payload.toString(),
-        );
-      case FROM_CELL.head: {
-        const dispatch = this.#open.get(id);
-        if (dispatch !== undefined) this.#streaming.set(id, dispatch);
-        const answered = (each: Dispatch, text: string): boolean => {
-          const head = responded(each, text);
-          if (head?.body !== true) this.#streaming.delete(id);
-          return (head?.status ?? 500) < 500;
-        };
-        return this.#settle(id, answered, payload.toString());
-      }
-      case FROM_CELL.body: {
-        const dispatch = this.#streaming.get(id);
-        if (payload.length > 0) return dispatch?.bodies?.chunk(Buffer.from(payload));
-        this.#streaming.delete(id);
-        this.#tellHeadway();
-        return dispatch?.bodies?.ended();
-      }
+        return this.#refused(id, payload.toString());
+      case FROM_CELL.head:
+        return this.#answered(id, payload.toString());
+      case FROM_CELL.body:
+        return this.#inHand.body(id, payload);
       case FROM_CELL.bodyFailed:
-        this.#streaming
-          .get(id)
-          ?.bodies?.broke(new SoloError("service_error", "The service's response broke off."));
-        this.#streaming.delete(id);
-        return this.#tellHeadway();
-      case FROM_CELL.credit: {
-        const dispatch = this.#open.get(id) ?? this.#streaming.get(id);
-        return dispatch?.bodies?.credit(Number(payload.toString()) || 0);
-      }
+        return this.#inHand.bodyFailed(id);
+      case FROM_CELL.credit:
+        return this.#inHand.credit(id, Number(payload.toString()) || 0);
       case FROM_CELL.answerCredit:
         return this.answers.credit(id, Number(payload.toString()) || 0);
+      case FROM_CELL.unchanged:
+        return this.#stateTalk.toldNone(id, payload.toString());
       case FROM_CELL.state:
+      case FROM_CELL.adopted: {
         if (payload.length > this.#options.start.stateBytes) {
           return this.cell.kill("it sent more state than it may keep");
         }
-        return this.#stateArrived(id, payload.toString());
-      case FROM_CELL.unchanged: {
-        const asked = this.#asked.get(id);
-        this.#asked.delete(id);
-        if (payload.length === 0) return asked?.resolve(undefined);
-        return asked?.reject(refusalFrom(payload.toString(), this.#options.events.redact));
+        const state = payload.toString();
+        if (kind === FROM_CELL.adopted) return this.#stateTalk.adopted(state);
+        return this.#stateTalk.told(id, state);
       }
-      case FROM_CELL.adopted:
-        if (payload.length > this.#options.start.stateBytes) {
-          return this.cell.kill("it sent more state than it may keep");
-        }
-        return this.#adopting.resolve(payload.toString());
       default:
         return this.#untrusted(kind, id, payload.toString());
     }
@@ -457,7 +394,7 @@ export class Instance implements Child, SlotHandler {
       }
       case FROM_CELL.shapes: {
         const shapes = readShapes(text);
-        return () => void (this.#shapes = shapes);
+        return () => void (this.#stateTalk.shapes = shapes);
       }
       case FROM_CELL.down: {
         const told = readDown(text);
@@ -474,71 +411,61 @@ export class Instance implements Child, SlotHandler {
     if (!this.#ended) this.cell.send(kind, this.#slot, id, payload);
   }
 
+  // What is settled may have to wait for the disk, and a frame's bytes are not its own for so
+  // long: it is text by then.
+
+  #replied(id: number, json: string): void {
+    this.#settle(id, (dispatch) => {
+      dispatch.reply(json);
+      return true;
+    });
+  }
+
+  #refused(id: number, text: string): void {
+    this.#settle(id, (dispatch) => {
+      dispatch.fail(refusalFrom(text, this.#options.events.redact));
+      return false;
+    });
+  }
+
+  #answered(id: number, text: string): void {
+    const asked = this.#inHand.find(id);
+    if (asked !== undefined) this.#inHand.beginBody(id, asked);
+    this.#settle(id, (dispatch) => {
+      const head = responded(dispatch, text);
+      if (head?.body !== true) this.#inHand.dropBody(id);
+      return (head?.status ?? 500) < 500;
+    });
+  }
+
   /** `act`: ends the dispatch; says whether it went as its sender hoped. */
-  #settle(id: number, act: (dispatch: Dispatch, text: string) => boolean, text: string): void {
-    const dispatch = this.#open.get(id);
+  #settle(id: number, act: (dispatch: Dispatch) => boolean): void {
+    const dispatch = this.#inHand.find(id);
     if (dispatch === undefined) return;
-    if (this.#unsaved !== undefined && this.durable) this.#store(this.#unsaved);
-    const barrier = this.#barrier;
-    const done = () => {
-      // A message that was given up while it waited is no headway of the one at hand.
-      const [atHand] = this.#open.keys();
-      if (id === atHand || !dispatch.settled) this.progressAt = this.#options.now();
-      // One that was given up before it ended was too slow for somebody.
-      const inTime = !dispatch.settled;
-      const well = act(dispatch, text);
-      this.#close(id, dispatch, well && inTime);
-      this.#options.events.room(this);
-    };
-    if (barrier === undefined) done();
-    else {
-      barrier.then(done, (error: unknown) => {
-        this.#close(id, dispatch, false);
-        this.#streaming.delete(id);
-        dispatch.fail(
-          error instanceof SoloError
-            ? error
-            : new SoloError("unavailable", "The state could not be stored.", { cause: error }),
-        );
+    this.#barrier.pass(
+      () => {
+        // A message that was given up while it waited is no headway of the one at hand.
+        if (this.#inHand.isFirst(id) || !dispatch.settled) this.progressAt = this.#options.now();
+        // One that was given up before it ended was too slow for somebody.
+        const inTime = !dispatch.settled;
+        const well = act(dispatch);
+        this.#close(id, dispatch, well && inTime);
         this.#options.events.room(this);
-      });
-    }
+      },
+      (error) => {
+        this.#close(id, dispatch, false);
+        this.#inHand.dropBody(id);
+        dispatch.fail(notStored(error));
+        this.#options.events.room(this);
+      },
+    );
   }
 
-  #close(id: number, { chars, sentAt }: Dispatch, well: boolean): void {
-    if (!this.#open.delete(id)) return;
-    this.#openChars -= chars;
+  #close(id: number, dispatch: Dispatch, well: boolean): void {
+    if (!this.#inHand.close(id, dispatch)) return;
     const { events, now } = this.#options;
-    events.settled(this, now() - sentAt, !well);
-    this.#tellHeadway();
-  }
-
-  #tellHeadway(): void {
-    this.#quiet?.resolve();
-    this.#quiet = undefined;
-  }
-
-  /** A state that was not asked for is sent because it must be stored. In durable mode the
-   *  guest will not tell it again, so that one that was asked for is stored as well. */
-  #stateArrived(id: number, state: string): void {
-    const asked = this.#asked.get(id);
-    this.#asked.delete(id);
-    if (id === 0 || (this.durable && asked !== undefined && asked.wish !== "whole")) {
-      this.#store(state);
-    }
-    asked?.resolve(state);
-  }
-
-  #store(state: string): void {
-    const saved = this.#options.events.state(this, state);
-    this.#barrier = saved;
-    this.#unsaved = undefined;
-    const settled = (unsaved: string | undefined) => () => {
-      if (this.#barrier !== saved) return;
-      this.#barrier = undefined;
-      this.#unsaved = unsaved;
-    };
-    saved.then(settled(undefined), settled(state));
+    events.settled(this, now() - dispatch.sentAt, !well);
+    this.#inHand.tellHeadway();
   }
 
   #end(report: Down, fault: Fault = ITS_OWN): void {
@@ -556,43 +483,17 @@ export class Instance implements Child, SlotHandler {
       reason,
       ...(this.#condemned !== undefined && { message: this.#condemned.message }),
     };
-    const unstarted = new Set(report.unstarted);
-    const back: Dispatch[] = [];
-    const handlers: string[] = [];
-    for (const [id, dispatch] of this.#open) {
-      if (unstarted.has(id)) {
-        dispatch.holder = undefined;
-        back.push(dispatch);
-      } else {
-        handlers.push(dispatch.handler);
-        dispatch.fail(outcomeOf(ended, id));
-      }
-    }
-    this.#open.clear();
-    for (const { bodies } of this.#streaming.values()) {
-      bodies?.broke(this.#cutOff);
-    }
-    this.#streaming.clear();
+    const { back, handlers } = this.#inHand.end(ended, this.#cutOff);
     this.answers.end(gone());
-    for (const { reject } of this.#asked.values()) reject(gone());
-    this.#asked.clear();
     const crash = new InstanceCrash(ended, { ...fault, handlers });
+    this.#stateTalk.end({ asked: gone(), adopting: crash });
     this.#starting.promise.catch(() => {});
     this.#starting.reject(crash);
-    this.#adopting.promise.catch(() => {});
-    this.#adopting.reject(crash);
-    this.#tellHeadway();
+    this.#inHand.tellHeadway();
     this.#options.events.handBack(this, back);
-    const exit = () => this.#exit.resolve(exitOf(ended.reason, crash));
     // The state it sent last is part of its end: nobody may start from an older one.
-    if (this.#barrier === undefined) exit();
-    else this.#barrier.then(exit, exit);
+    this.#barrier.afterwards(() => this.#exit.resolve(exitOf(ended.reason, crash)));
   }
-}
-
-function replied(dispatch: Dispatch, text: string): boolean {
-  dispatch.reply(text);
-  return true;
 }
 
 /** Passes the head on; undefined when it is none. */
@@ -608,3 +509,8 @@ function responded(dispatch: Dispatch, text: string): ResponseHead | undefined {
   dispatch.reply("");
   return head;
 }
+
+const notStored = (error: unknown): SoloError =>
+  error instanceof SoloError
+    ? error
+    : new SoloError("unavailable", "The state could not be stored.", { cause: error });
