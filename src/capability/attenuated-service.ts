@@ -7,6 +7,7 @@
 import type { FieldError } from "#base/errors.ts";
 import {
   MAX_CALL_RULES,
+  MAX_CALLS_CHARS,
   MAX_CHOICE_CHARS,
   MAX_CHOICES,
   MAX_CONSTRAINTS,
@@ -65,6 +66,11 @@ const HANDLER = /^(?:(?:calls|casts)\.(?:\*|[A-Za-z_$][\w$]{0,127})|fetch\.(?:\*
 export function checkRules(rules: readonly CallRule[]): FieldError[] {
   if (rules.length > MAX_CALL_RULES) {
     return [{ field: "calls", message: `has ${rules.length} rules; at most ${MAX_CALL_RULES}` }];
+  }
+  const chars = JSON.stringify(rules).length;
+  if (chars > MAX_CALLS_CHARS) {
+    const message = `has ${chars} characters as JSON; at most ${MAX_CALLS_CHARS}`;
+    return [{ field: "calls", message }];
   }
   return rules.flatMap(({ handler, args = [], max_args }, i) => {
     const errors: FieldError[] = [];

@@ -2,6 +2,8 @@
 
 /** Capabilities that may exist at once, ended ones included until they are swept. */
 export const MAX_CAPABILITIES = 100_000;
+/** Of one tenant: what its tokens derive must not keep others from deploying. */
+export const MAX_CAPABILITIES_PER_TENANT = 20_000;
 /** Links from a root to its deepest descendant, the root included. */
 export const MAX_CHAIN = 16;
 export const DEFAULT_DEPTH = 8;
@@ -13,6 +15,8 @@ export const MAX_RESOURCES = 32;
 export const MAX_RESOURCE_CHARS = 300;
 export const MAX_LABEL_CHARS = 100;
 export const MAX_CALL_RULES = 64;
+/** Of all rules together, as JSON: they are held in memory. */
+export const MAX_CALLS_CHARS = 16_384;
 export const MAX_CONSTRAINTS = 16;
 export const MAX_CHOICES = 100;
 export const MAX_CHOICE_CHARS = 256;

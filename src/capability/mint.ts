@@ -6,10 +6,15 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
+import type { TenantId } from "#base/ids.ts";
 import type { Capability, Now } from "#capability/capability.ts";
 import { hasEnded } from "#capability/check.ts";
 import { madeEvent } from "#capability/events.ts";
-import { MAX_CAPABILITIES, MAX_LABEL_CHARS } from "#capability/limits.ts";
+import {
+  MAX_CAPABILITIES,
+  MAX_CAPABILITIES_PER_TENANT,
+  MAX_LABEL_CHARS,
+} from "#capability/limits.ts";
 import type { CapabilityId, CapabilityRecord, Holder } from "#capability/record.ts";
 import type { CapabilityTable } from "#capability/table.ts";
 import { narrowTerms, OWNER_TERMS, type TermsRequest } from "#capability/terms.ts";
@@ -63,7 +68,7 @@ export class Mint {
       defaultRatePerMinute: defaultRatePerMinute(),
     });
     const label = checkedLabel(request.label ?? "");
-    this.#mustHaveRoom(parent);
+    this.#mustHaveRoom(parent, terms.tenant);
     const token = request.to.kind === "service" ? undefined : newToken(random);
     const record: CapabilityRecord = Object.freeze({
       ...terms,
@@ -97,7 +102,7 @@ export class Mint {
     throw ended(parent);
   }
 
-  #mustHaveRoom(parent: Capability): void {
+  #mustHaveRoom(parent: Capability, tenant: TenantId | null): void {
     const { maxChildren } = parent.record;
     if (parent.children.size + parent.unborn >= maxChildren) {
       throw new SoloError(
@@ -106,11 +111,11 @@ export class Mint {
         { hint: "Those that ended count for a while; derive from one with a higher max_children." },
       );
     }
-    if (this.#options.tree.size + this.#unborn > MAX_CAPABILITIES) {
-      throw new SoloError("limit_exceeded", `There are ${MAX_CAPABILITIES} capabilities already.`, {
-        hint: "Revoke those that nobody needs; they are forgotten a day later.",
-      });
-    }
+    const { tree } = this.#options;
+    if (tree.size + this.#unborn > MAX_CAPABILITIES) throw full(MAX_CAPABILITIES);
+    if (tenant === null || tree.countOf(tenant) + this.#unborn < MAX_CAPABILITIES_PER_TENANT)
+      return;
+    throw full(MAX_CAPABILITIES_PER_TENANT, ` of the tenant ${tenant}`);
   }
 
   #now(): Now {
@@ -142,6 +147,11 @@ function checkedLabel(label: string): string {
     fields: [{ field: "label", message }],
   });
 }
+
+const full = (count: number, whose = ""): SoloError =>
+  new SoloError("limit_exceeded", `There are ${count} capabilities${whose} already.`, {
+    hint: "Revoke those that nobody needs; they are forgotten a day later.",
+  });
 
 const ended = ({ id }: Capability): SoloError =>
   new SoloError(

@@ -1,4 +1,5 @@
 /** All capabilities in memory, and the ways to find them: by id, token hash and holder. */
+import type { TenantId } from "#base/ids.ts";
 import { Capability, type Now } from "#capability/capability.ts";
 import {
   type CapabilityId,
@@ -11,6 +12,7 @@ export class CapabilityTree {
   readonly owner: Capability;
   readonly #byId = new Map<CapabilityId, Capability>();
   readonly #byHash = new Map<string, Capability>();
+  readonly #perTenant = new Map<TenantId | null, number>();
   readonly #byHolder = new Map<string, Set<Capability>>();
 
   constructor(owner: CapabilityRecord, now: Now) {
@@ -19,6 +21,10 @@ export class CapabilityTree {
 
   get size(): number {
     return this.#byId.size;
+  }
+
+  countOf(tenant: TenantId | null): number {
+    return this.#perTenant.get(tenant) ?? 0;
   }
 
   get(id: string): Capability | undefined {
@@ -44,6 +50,7 @@ export class CapabilityTree {
     const capability = new Capability(record, { ...options, parent });
     parent?.children.add(capability);
     this.#byId.set(record.id, capability);
+    this.#count(record.tenant, 1);
     if (record.tokenHash !== null) this.#byHash.set(record.tokenHash, capability);
     const key = holderKey(record.holder);
     const held = this.#byHolder.get(key) ?? new Set();
@@ -57,6 +64,7 @@ export class CapabilityTree {
     capability.parent?.children.delete(capability);
     for (const { id, record } of gone) {
       this.#byId.delete(id);
+      this.#count(record.tenant, -1);
       if (record.tokenHash !== null) this.#byHash.delete(record.tokenHash);
     }
     for (const each of gone) {
@@ -66,5 +74,11 @@ export class CapabilityTree {
       if (held?.size === 0) this.#byHolder.delete(key);
     }
     return gone.map(({ id }) => id);
+  }
+
+  #count(tenant: TenantId | null, change: 1 | -1): void {
+    const count = this.countOf(tenant) + change;
+    if (count === 0) this.#perTenant.delete(tenant);
+    else this.#perTenant.set(tenant, count);
   }
 }

@@ -66,6 +66,8 @@ describe("an attenuated service", () => {
     expect(fields(withArg({}))).toEqual(["calls.0.args.0"]);
     expect(fields(withArg({ equals: 1, prefix: "a" }))).toEqual(["calls.0.args.0"]);
     expect(fields(withArg({ min: Number.POSITIVE_INFINITY }))).toEqual(["calls.0.args.0"]);
+    const choices = Array.from({ length: 100 }, (_, n) => `${n}${"c".repeat(200)}`);
+    expect(fields(withArg({ one_of: choices }))).toEqual(["calls"]);
     expect(fields([{ handler: "calls.x", args: [{ index: -1, equals: 1 }] }])).toEqual([
       "calls.0.args.0",
     ]);

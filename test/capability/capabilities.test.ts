@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { TenantId } from "#base/ids.ts";
 import { denialError } from "#capability/denial.ts";
 import { deniedEvent } from "#capability/events.ts";
 import type { Verdict } from "#capability/capabilities.ts";
+import { memoryKv } from "../deploy/support.ts";
 import {
   alice,
   ask,
@@ -331,6 +333,21 @@ describe("bounds", () => {
     expect((await rejection(capabilities.attenuate(leaf, {}))).options.fields?.[0]?.field).toBe(
       "parent",
     );
+  });
+
+  test("a tenant that derives without end keeps no other from its capabilities", async () => {
+    const capabilities = await openCapabilities(memoryKv(), handClock());
+    const terms = { permissions: ["read"], resources: ["kv"], maxChildren: 10_000 };
+    const grant = (tenant: TenantId) => capabilities.grant({ ...terms, tenant, holder: bearer });
+    for (let half = 0; half < 2; half += 1) {
+      const { capability } = await grant(alice);
+      const work = Array.from({ length: 9_999 }, () => capabilities.attenuate(capability, {}));
+      await Promise.all(work);
+    }
+    expect(await rejection(grant(alice))).toMatchObject({ code: "limit_exceeded" });
+    expect((await grant(bob)).capability.record.tenant).toBe(bob);
+    await capabilities.withdraw([...capabilities.owner.children][0]!);
+    await grant(alice);
   });
 
   test("uses are charged to every ancestor: children share what their parent has left", async () => {

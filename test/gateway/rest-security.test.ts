@@ -28,6 +28,11 @@ describe("the front door", () => {
       expect([host, await statusFor(host)]).toEqual([host, 403]);
       expect([host, await statusFor(host, "/s/t/svc/")]).toEqual([host, 403]);
     }
+    const own = `127.0.0.1:${port}`;
+    for (const hosts of [`${own}\r\nHost: evil.example`, `${own}\r\nhost: ${own}`]) {
+      expect([hosts, await statusFor(hosts)]).toEqual([hosts, 400]);
+      expect([hosts, await statusFor(hosts, "/s/t/svc/")]).toEqual([hosts, 400]);
+    }
   });
 
   test("refuses pages of other sites, and sends no CORS headers", async () => {
@@ -56,8 +61,7 @@ describe("the front door", () => {
 
   test("accepts the address that the client reached when it listens on all of them", () => {
     const policy = hostPolicy({ host: "0.0.0.0", port: 8080, scheme: "http", allowedHosts: [] });
-    const from = (host: string) =>
-      hostAllowed(policy, { host, origin: undefined, url: "/", localAddress: "::ffff:10.0.0.7" });
+    const from = (host: string) => hostAllowed(policy, { host, localAddress: "::ffff:10.0.0.7" });
     expect(from("10.0.0.7:8080")).toBe(true);
     expect(from("10.0.0.8:8080")).toBe(false);
     expect(from("evil.example:8080")).toBe(false);

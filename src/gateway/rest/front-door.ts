@@ -22,6 +22,8 @@ export interface HostPolicy {
 
 export interface Arrival {
   readonly host: string | undefined;
+  /** RFC 9112, section 3.2: of two only one would be looked at here, and perhaps the other elsewhere. */
+  readonly hasTwoHosts: boolean;
   readonly origin: string | undefined;
   readonly url: string;
   /** The address of this machine that the client connected to. */
@@ -55,6 +57,7 @@ export function refusal(
   options: { readonly policy: HostPolicy; readonly anyOrigin: boolean; readonly urlBytes: number },
 ): SoloError | undefined {
   const { policy, anyOrigin, urlBytes } = options;
+  if (arrival.hasTwoHosts) return twoHosts();
   if (!hostAllowed(policy, arrival)) return wrongHost(arrival.host);
   if (!anyOrigin && !originAllowed(policy, arrival)) return wrongOrigin(arrival.origin);
   if (arrival.url.length > urlBytes) return longUrl(urlBytes);
@@ -64,7 +67,10 @@ export function refusal(
 /** An address as it stands in a URL: IPv6 in brackets. */
 export const hostText = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host);
 
-export function hostAllowed(policy: HostPolicy, arrival: Arrival): boolean {
+export function hostAllowed(
+  policy: HostPolicy,
+  arrival: Pick<Arrival, "host" | "localAddress">,
+): boolean {
   const { host, localAddress } = arrival;
   if (host === undefined) return false;
   if (policy.names.has(host) || policy.names.has(host.toLowerCase())) return true;
@@ -74,7 +80,10 @@ export function hostAllowed(policy: HostPolicy, arrival: Arrival): boolean {
   return host === `${hostText(address)}:${policy.port}`;
 }
 
-export const originAllowed = ({ scheme }: HostPolicy, { origin, host }: Arrival): boolean =>
+export const originAllowed = (
+  { scheme }: HostPolicy,
+  { origin, host }: Pick<Arrival, "origin" | "host">,
+): boolean =>
   origin === undefined ||
   origin === `https://${host}` ||
   // Plain HTTP may have something in front that adds TLS; TLS has nothing that takes it away.
@@ -84,6 +93,9 @@ const wrongHost = (host: string | undefined): SoloError =>
   new SoloError("permission_denied", `This address does not serve the host "${host ?? ""}".`, {
     hint: "Use the address Solo printed at its start, or add the name to the allowed hosts.",
   });
+
+const twoHosts = (): SoloError =>
+  new SoloError("invalid_argument", "A request has one Host header, not several.");
 
 const wrongOrigin = (origin: string | undefined): SoloError =>
   new SoloError(

@@ -168,8 +168,16 @@ export class HttpServer {
   }
 }
 
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === "host") hosts += 1;
+  return hosts > 1;
+}
+
 const arrivalOf = (request: IncomingMessage, url: string): Arrival => ({
   host: request.headers.host,
+  hasTwoHosts: hasTwoHosts(request.rawHeaders),
   origin: request.headers.origin,
   url,
   localAddress: request.socket.localAddress,
