@@ -82,10 +82,7 @@ export const bootReport = unary({
   resource: () => "kernel",
   errors: ["unavailable"],
   http: { method: "GET", path: "/boot" },
-  cli: {
-    command: "boot-report",
-    table: { rows: "missing", columns: ["service", "why", "code", "detail", "next_try_at"] },
-  },
+  cli: { command: "boot-report" },
 });
 
 export const shutdown = unary({
