@@ -3,8 +3,12 @@
  *
  * 1. What is not of its kind is the guest's own failure: it ends that guest.
  */
+import { parseBounded } from "#base/bounded-json.ts";
 import { GuestFailure } from "#cell/engine.ts";
 import type { Thrown } from "#cell/guest/lines.ts";
+
+/** Of each text of an error: its guest may have made it as long as it liked. */
+export const MAX_TEXT_CHARS = 8 * 1024;
 
 export interface Salvage {
   /** The dispatch at hand, or 0. */
@@ -28,14 +32,18 @@ export function believed<T>(read: (text: string) => T, text: string): T {
 }
 
 export function readThrown(text: string): Thrown {
-  const { name, message, stack } = JSON.parse(text) as Record<keyof Thrown, unknown>;
+  const { name, message, stack } = parseBounded(text) as Record<keyof Thrown, unknown>;
   must(typeof name === "string" && typeof message === "string" && typeof stack === "string");
-  return { name, message, stack };
+  return {
+    name: name.slice(0, MAX_TEXT_CHARS),
+    message: message.slice(0, MAX_TEXT_CHARS),
+    stack: stack.slice(0, MAX_TEXT_CHARS),
+  };
 }
 
 export function readSalvage(text: string): Salvage {
   const end = text.indexOf("\n");
-  const at = JSON.parse(text.slice(0, end)) as Record<keyof Salvage, unknown>;
+  const at = parseBounded(text.slice(0, end)) as Record<keyof Salvage, unknown>;
   const { current, waiting } = at;
   must(isId(current) && Array.isArray(waiting) && waiting.every(isId));
   return { current, waiting, said: text.slice(end + 1) };

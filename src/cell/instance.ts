@@ -6,6 +6,7 @@
  *    ignored; a line that is not of its kind ends the guest, and not the cell around it.
  * 3. The end is reported once, with what was at hand and what had not begun.
  */
+import { excessOf, tooMuch } from "#base/bounded-json.ts";
 import { GuestFailure, type Guest } from "#cell/engine.ts";
 import {
   FLAG,
@@ -16,11 +17,12 @@ import {
   type GuestSetup,
   type Thrown,
 } from "#cell/guest/lines.ts";
-import { believed, readSalvage, readThrown, type Salvage } from "#cell/from-guest.ts";
+import { believed, brokenBridge, readSalvage, readThrown, type Salvage } from "#cell/from-guest.ts";
+import { MAX_LINE_CHARS } from "#cell/guest/outbox.ts";
 import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
 import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
 import { GuestTimers } from "#cell/timers.ts";
-import { readLogLine, readRequest, readShapes, readStarted } from "#wire/from-cell.ts";
+import { mayBeSoLong, readLogLine, readRequest, readShapes, readStarted } from "#wire/from-cell.ts";
 import {
   FROM_CELL,
   type Adoption,
@@ -34,6 +36,7 @@ const LEAST_TURN_MS = 1000;
 /** After its caller's deadline, a turn that still runs has this long to end. */
 const CANCEL_GRACE_MS = 250;
 const MAX_LINES_PER_TURN = 64;
+const MAX_BYTES_PER_CHAR = 3;
 const IDLE_DRAIN_MS = 5;
 const QUICK = { timeoutMs: FAST_LANE_TIMEOUT_MS };
 
@@ -299,8 +302,12 @@ export class Instance {
     const line = splitLine(text);
     if (line === undefined || this.#ended) return;
     const { op, id, rest } = line;
-    const send = (kind: number, payload?: string | Uint8Array) =>
+    if (rest.length > MAX_LINE_CHARS) throw brokenBridge();
+    const send = (kind: number, payload: string | Uint8Array = "") => {
+      const mostBytes = payload.length * (typeof payload === "string" ? MAX_BYTES_PER_CHAR : 1);
+      if (!mayBeSoLong(kind, mostBytes)) throw brokenBridge();
       this.#options.send(kind, this.#options.slot, id, payload);
+    };
     switch (op) {
       case OUT.reply:
         if (this.#open.delete(id)) send(FROM_CELL.reply, rest);
@@ -360,6 +367,10 @@ export class Instance {
   }
 
   #request(id: number, rest: string): void {
+    const excess = excessOf(rest);
+    if (excess !== undefined) {
+      return this.answer(id, false, JSON.stringify(tooMuch(excess).toBody()));
+    }
     const { method, args } = believed(readRequest, rest);
     const local = this.#options.answerLocally(method, args[0]);
     if (local === undefined) {
@@ -427,10 +438,11 @@ export class Instance {
     clearTimeout(this.#pauseTimer);
     this.#timers.stopAll();
     // What is still in the inbox never reached the guest.
-    const inbox = this.#inbox
-      .filter(({ line }) => MESSAGES.has(line[0]!))
-      .map(({ line }) => splitLine(line)!.id);
-    const unstarted = [...waiting.filter((id) => this.#open.has(id)), ...inbox];
+    const unbegun = new Set(waiting);
+    for (const { line } of this.#inbox) {
+      if (MESSAGES.has(line[0]!)) unbegun.add(splitLine(line)!.id);
+    }
+    const unstarted = [...this.#open].filter((id) => unbegun.has(id));
     const first = this.#open.values().next().value;
     const at = current !== undefined && current > 0 ? current : first;
     const down: Down = {

@@ -15,7 +15,7 @@ import {
   type Guest,
   type RunOptions,
 } from "#cell/engine.ts";
-import { brokenBridge, readBytes } from "#cell/from-guest.ts";
+import { brokenBridge, MAX_TEXT_CHARS, readBytes } from "#cell/from-guest.ts";
 import { SDK_SPECIFIER, importRefusal, resolveModule } from "#wire/modules.ts";
 import type { GuestImage } from "#cell/image-file.ts";
 import { segmentsFor, webCanWait, type SegmentName } from "#cell/prelude/segments.ts";
@@ -45,7 +45,13 @@ function failureOf(thrown: unknown, disposed: boolean): GuestFailure {
   if (error.message === "Script execution timed out.") kind = "timeout";
   else if (error.message.includes("memory limit")) kind = "memory";
   else if (disposed || error.message === "Isolate is disposed") kind = "disposed";
-  return new GuestFailure(kind, error.name, error.message, guestStack(error.stack ?? ""));
+  const said = (value: unknown) => String(value).slice(0, MAX_TEXT_CHARS);
+  return new GuestFailure(
+    kind,
+    said(error.name),
+    said(error.message),
+    guestStack(said(error.stack)),
+  );
 }
 
 /** A turn returns text, or the guest has tampered with the bridge. */

@@ -3,10 +3,13 @@
  *
  * 1. A reader answers with exactly the type it promises, or throws; nothing else of the
  *    message gets through.
+ * 2. Nobody waits for the reading: what would take long is refused unread.
  */
 import {
   DOWN_REASONS,
+  FROM_CELL,
   type Down,
+  type Heartbeat,
   type LogLevel,
   type LogLine,
   type ResponseHead,
@@ -14,14 +17,43 @@ import {
   type StateShape,
   type StateShapes,
 } from "#wire/messages.ts";
+import { parseBounded } from "#base/bounded-json.ts";
 
 export interface GuestRequest {
   readonly method: string;
   readonly args: unknown[];
 }
 
-const MAX_SHAPES_CHARS = 256 * 1024;
+const KIB = 1024;
+const MAX_SHAPES_CHARS = 256 * KIB;
+/** Frames that a cell of ours keeps short. A frame of any other kind may be as long as any. */
+const MOST_BYTES: Readonly<Record<number, number>> = {
+  [FROM_CELL.credit]: 32,
+  [FROM_CELL.body]: 1024 * KIB,
+  [FROM_CELL.bodyFailed]: 512 * KIB,
+  [FROM_CELL.log]: 512 * KIB,
+  [FROM_CELL.down]: 512 * KIB,
+  [FROM_CELL.heartbeat]: 2048 * KIB,
+  [FROM_CELL.answerCredit]: 32,
+};
 const LOG_LEVELS: ReadonlySet<unknown> = new Set<LogLevel>(["debug", "info", "warn", "error"]);
+
+/** Whether a frame of this kind may be so long. */
+export const mayBeSoLong = (kind: number, bytes: number): boolean =>
+  bytes <= (MOST_BYTES[kind] ?? Infinity);
+
+/** Each instance once. */
+export function readHeartbeat(text: string): Heartbeat["instances"] {
+  const { instances } = object(text);
+  must(Array.isArray(instances) && instances.every(isBeat));
+  return [...new Map(instances.map((beat) => [beat.slot, beat])).values()];
+}
+
+function isBeat(value: unknown): value is Heartbeat["instances"][number] {
+  if (typeof value !== "object" || value === null) return false;
+  const { slot, ranMs, heapBytes } = value as Record<string, unknown>;
+  return isId(slot) && isAmount(ranMs) && (heapBytes === undefined || isAmount(heapBytes));
+}
 
 export function readStarted(text: string): Started {
   const { handlers, version, traits } = object(text);
@@ -54,7 +86,7 @@ export function readDown(text: string): Down {
   must(known !== undefined && isText(name) && isText(message) && isText(stack));
   must(Array.isArray(unstarted) && unstarted.every(isId));
   must(current === undefined || isId(current));
-  must(ranMs === undefined || (typeof ranMs === "number" && ranMs >= 0));
+  must(ranMs === undefined || isAmount(ranMs));
   return {
     reason: known,
     name,
@@ -74,7 +106,7 @@ export function readLogLine(text: string): LogLine {
 }
 
 export function readRequest(text: string): GuestRequest {
-  const value: unknown = JSON.parse(text);
+  const value = parseBounded(text);
   must(Array.isArray(value) && isText(value[0]));
   return { method: value[0], args: Array.isArray(value[1]) ? value[1] : [value[1]] };
 }
@@ -86,12 +118,14 @@ export function readHead(text: string): ResponseHead {
 }
 
 const isText = (value: unknown): value is string => typeof value === "string";
+/** Finite: JSON can spell a number that is not. */
+const isAmount = (value: unknown): value is number => Number.isFinite(value) && Number(value) >= 0;
 const isId = (value: unknown): value is number => Number.isInteger(value);
 const isPair = (value: unknown): value is [string, string] =>
   Array.isArray(value) && value.length === 2 && value.every(isText);
 
 function object(text: string): Record<string, unknown> {
-  const value: unknown = JSON.parse(text);
+  const value = parseBounded(text);
   must(typeof value === "object" && value !== null);
   return value as Record<string, unknown>;
 }

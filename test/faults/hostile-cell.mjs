@@ -9,6 +9,7 @@ const FROM_CELL = {
   ready: 1,
   started: 2,
   reply: 3,
+  failed: 4,
   head: 5,
   body: 6,
   request: 9,
@@ -61,6 +62,25 @@ const atCall = {
   "an end that is null": (slot) => say(FROM_CELL.down, slot, 0, "null"),
   "an end with nonsense in it": (slot) =>
     say(FROM_CELL.down, slot, 0, '{"reason":{"a":1},"message":[],"stack":9,"unstarted":5}'),
+  "a request of ten million brackets": (slot, id) =>
+    say(FROM_CELL.request, slot, id, `["kv.get",[${"[],".repeat(10_000_000)}0]]`),
+  "a reply nested four million deep": (slot, id) =>
+    say(FROM_CELL.reply, slot, id, "[".repeat(4_000_000) + "]".repeat(4_000_000)),
+  "an error nested four million deep": (slot, id) =>
+    say(FROM_CELL.failed, slot, id, `{"code":${"[".repeat(4_000_000)}${"]".repeat(4_000_000)}}`),
+  "a log line of thirty megabytes": (slot) =>
+    say(FROM_CELL.log, slot, 0, `{"level":"info","text":"${"x".repeat(30_000_000)}"}`),
+  "a heartbeat of two million instances": () =>
+    say(FROM_CELL.heartbeat, 0, 0, `{"instances":[${'{"slot":1},'.repeat(2_000_000)}{}]}`),
+  "a heartbeat of endless numbers": (slot) =>
+    say(FROM_CELL.heartbeat, 0, 0, `{"instances":[{"slot":${slot},"ranMs":1e999}]}`),
+  "an end of half a million messages": (slot) =>
+    say(
+      FROM_CELL.down,
+      slot,
+      0,
+      `{"reason":"exception","name":"","message":"","stack":"","unstarted":[${"1,".repeat(400_000)}1]}`,
+    ),
   "state beyond every limit": (slot) => say(FROM_CELL.state, slot, 0, "x".repeat(31 * 1024 * 1024)),
   "replies for everybody": (slot, id) => {
     socket.write(

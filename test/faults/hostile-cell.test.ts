@@ -107,6 +107,11 @@ describe("a cell that answers a call with", () => {
     "state beyond every limit",
     "an end that is null",
     "an end with nonsense in it",
+    "a request of ten million brackets",
+    "a log line of thirty megabytes",
+    "a heartbeat of two million instances",
+    "a heartbeat of endless numbers",
+    "an end of half a million messages",
   ])("%s is killed, and its service comes back elsewhere", (behaviour) =>
     undisturbed(async () => {
       await deployHostile(behaviour);
@@ -123,6 +128,16 @@ describe("a cell that answers a call with", () => {
       await deployHostile("a reply that is no JSON");
       expect(await refusal(solo.call(tenant, "svc", "get"))).toBe("service_error");
     }));
+
+  test.for([
+    ["a reply nested four million deep", "payload_too_large"],
+    ["an error nested four million deep", "service_error"],
+  ] as const)("%s has answered with %s", ([behaviour, code]) =>
+    undisturbed(async () => {
+      await deployHostile(behaviour);
+      expect(await refusal(solo.call(tenant, "svc", "get"))).toBe(code);
+    }),
+  );
 
   test("replies for everybody settles only its own calls", () =>
     undisturbed(async () => {

@@ -13,7 +13,7 @@ const MAX_LINES = 20_000;
 const MAX_AT_WILL_CHARS = 12 * 1024 * 1024;
 const MAX_CHARS = 16 * 1024 * 1024;
 /** A line becomes one frame, in which a character takes up to three bytes (wire/frame.ts). */
-const MAX_LINE_CHARS = 10 * 1024 * 1024;
+export const MAX_LINE_CHARS = 10 * 1024 * 1024;
 /** How something ended is always said, unless it is longer than this. */
 const SMALL_CHARS = 256 * 1024;
 

@@ -29,6 +29,8 @@ const FORGED: Readonly<Record<string, string>> = {
   "a response that is no JSON": "h 1 {",
   "a second start, of nothing": "O 0 null",
   "a state that is no JSON": "s 0 {{{",
+  "an error of a megabyte": `C 1 ${JSON.stringify({ name: "E", message: "m".repeat(1_000_000), stack: "s" })}`,
+  "an end of messages without number": `C 0 {"name":"E","message":"m","stack":"s"}${"\nw 1".repeat(100_000)}`,
   "its own orderly end": "z 0",
 };
 
@@ -37,8 +39,32 @@ export const forgeries: readonly Attack[] = Object.entries(FORGED).map(([what, l
   return lines === "C 1 {" ? everyDay(attack) : attack;
 });
 
+/** The kernel would be the one to read them. */
+const heavy = (name: string, lines: string): Attack =>
+  bridge(
+    name,
+    `const join = Array.prototype.join; const lines = ${lines};
+    Array.prototype.join = function (this: any, by: any) { return by === "\\n" ? lines : join.call(this, by); };
+    return 1;`,
+  );
+
 export const bridges: readonly Attack[] = [
   ...forgeries,
+  everyDay(
+    heavy(
+      "answers with what is nested two million deep",
+      "'R 1 ' + '['.repeat(2_000_000) + ']'.repeat(2_000_000)",
+    ),
+  ),
+  heavy(
+    "casts what is nested two million deep",
+    `'H 1 ["services.cast",["neighbour","poke",[' + '['.repeat(2_000_000) + ']'.repeat(2_000_000) + ']]]'`,
+  ),
+  heavy(
+    "logs a line of eight megabytes",
+    `'l 0 {"level":"info","text":"' + 'x'.repeat(8_000_000) + '"}'`,
+  ),
+  heavy("answers with a line of thirty megabytes", `'R 1 "' + 'x'.repeat(30_000_000) + '"'`),
   bridge(
     "catches every element that an array is given",
     "for (let i = 0; i < 64; i += 1) Object.defineProperty(Array.prototype, String(i), { set() {}, get: () => 'C 1 {', configurable: true }); return 1;",

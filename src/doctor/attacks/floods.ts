@@ -57,6 +57,28 @@ export const floods: readonly Attack[] = [
     waves("if (i < 100) solo.kv.put(`key-${wave}-${i}`, 'x'.repeat(10_000)).catch(() => {});"),
   ),
   everyDay(flood("answers with 200 MB", called("return 'x'.repeat(200_000_000);"))),
+  flood(
+    "answers with two million lists",
+    called("return Array.from({ length: 2_000_000 }, () => []);"),
+  ),
+  flood(
+    "casts two million lists to its neighbour, again and again",
+    called(
+      "const lists = Array(2_000_000).fill([]); for (;;) await solo.services.cast('neighbour', 'poke', lists).catch(() => {});",
+    ),
+    "ended",
+  ),
+  flood(
+    "keeps what is nested a hundred thousand deep",
+    called(
+      "for (let i = 0; i < 20; i += 1) await solo.kv.put('deep', JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))).catch(() => {}); return 1;",
+    ),
+  ),
+  flood(
+    "throws an enormous error while it is loaded",
+    "throw new Error('x'.repeat(40_000_000)); export default {};",
+    "refused",
+  ),
   flood("answers with 30 MB", called("return 'x'.repeat(30_000_000);")),
   flood("throws an enormous error", called("throw new Error('x'.repeat(100_000_000));"), "ended"),
   flood(

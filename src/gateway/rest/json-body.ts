@@ -1,13 +1,15 @@
 /**
  * JSON bodies of operations.
  *
- * 1. At most `bodyBytes`, within `bodyTimeoutMs`, nested at most `jsonDepth` deep.
+ * 1. At most `bodyBytes`, within `bodyTimeoutMs`, nested at most `jsonDepth` deep; measured
+ *    before it is parsed.
  * 2. A body that does not parse is refused with the line and column where it stops.
  * 3. A key `__proto__` is refused with its path: no copy of the input can change a prototype.
  */
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
+import { parseBounded } from "#base/bounded-json.ts";
 import { SoloError } from "#base/errors.ts";
 import type { RestLimits } from "#gateway/rest/limits.ts";
 import { clientGone } from "#gateway/rest/client.ts";
@@ -61,8 +63,9 @@ export function parseJson(bytes: Buffer, maxDepth: number): unknown {
   const text = bytes.toString("utf8");
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
+    value = parseBounded(text);
+  } catch (error) {
+    if (error instanceof SoloError) throw error;
     throw malformed(whereItStops(text));
   }
   refuseUnsafe(value, maxDepth, []);

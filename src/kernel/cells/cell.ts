@@ -11,6 +11,7 @@ import { decideBlame, type Accused, type Blame } from "#kernel/cells/blame.ts";
 import { CpuSplit, type RunTime } from "#kernel/cells/cpu-split.ts";
 import type { CellProcess } from "#kernel/cells/launcher.ts";
 import { FrameReader, FrameWriter, type Frame } from "#wire/frame.ts";
+import { mayBeSoLong, readHeartbeat } from "#wire/from-cell.ts";
 import { FROM_CELL, type Heartbeat } from "#wire/messages.ts";
 
 /** How a cell ended. */
@@ -155,6 +156,8 @@ export class Cell {
   }
 
   #receive({ kind, slot, id, payload }: Frame): void {
+    if (!mayBeSoLong(kind, payload.length))
+      return this.kill("it sent a frame longer than its kind may be");
     if (kind === FROM_CELL.heartbeat) return this.#heartbeat(payload);
     this.#slots.get(slot)?.frame(kind, id, payload);
   }
@@ -162,14 +165,13 @@ export class Cell {
   #heartbeat(payload: Buffer): void {
     let beats: Heartbeat["instances"];
     try {
-      const { instances } = JSON.parse(payload.toString()) as Heartbeat;
-      beats = instances.filter(({ slot }) => this.#slots.has(slot));
+      beats = readHeartbeat(payload.toString()).filter(({ slot }) => this.#slots.has(slot));
     } catch {
       return this.kill("it sent a malformed heartbeat");
     }
-    this.#charge(beats.map(({ slot, ranMs }) => ({ slot, ranMs: Number(ranMs) || 0 })));
+    this.#charge(beats);
     for (const { slot, heapBytes } of beats) {
-      if (typeof heapBytes === "number") this.#slots.get(slot)?.measured(heapBytes);
+      if (heapBytes !== undefined) this.#slots.get(slot)?.measured(heapBytes);
     }
   }
 

@@ -1,5 +1,6 @@
 /** Calls and casts to services, and what they log. */
 import type { OutputOf } from "#api/catalogue.ts";
+import { parseBounded } from "#base/bounded-json.ts";
 import { SoloError } from "#base/errors.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
@@ -98,8 +99,9 @@ const shown = (line: {
 
 function replyFrom(json: string): OutputOf<"Call">["reply"] {
   try {
-    return JSON.parse(json);
-  } catch {
+    return parseBounded(json) as OutputOf<"Call">["reply"];
+  } catch (error) {
+    if (error instanceof SoloError) throw error;
     // A real cell sends JSON; one that was taken over may not.
     throw new SoloError("service_error", "The service's reply is malformed.");
   }

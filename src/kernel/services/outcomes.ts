@@ -1,4 +1,5 @@
 /** How an instance's end, and a guest's own errors, look from outside. */
+import { parseBounded } from "#base/bounded-json.ts";
 import { isErrorCode, SoloError, type ErrorBody } from "#base/errors.ts";
 import type { Blame } from "#kernel/cells/blame.ts";
 import type { ExitReason } from "#supervisor/child.ts";
@@ -85,7 +86,7 @@ export function outcomeOf({ reason, name, message, current }: Down, id: number):
 /** An error that a guest sent, without its secrets: only codes that a guest may cause are passed on. */
 export function refusalFrom(text: string, redact: <T>(said: T) => T): SoloError {
   try {
-    const body = redact(JSON.parse(text) as ErrorBody);
+    const body = redact(parseBounded(text) as ErrorBody);
     return SoloError.fromBody({
       ...body,
       code: isErrorCode(body.code) ? body.code : "service_error",
