@@ -13,6 +13,8 @@ import { describeThrown } from "./thrown.ts";
 
 export const RESPONSE_WINDOW = 256 * 1024;
 const MAX_CHUNK = 64 * 1024;
+/** More than any client takes. */
+const MAX_HEAD_CHARS = 256 * 1024;
 
 interface Head {
   readonly method: string;
@@ -121,8 +123,8 @@ export function createHttp(outbox: Outbox): Http {
         if (name !== "set-cookie") headers.push([name, value]);
       });
       for (const cookie of response.headers.getSetCookie()) headers.push(["set-cookie", cookie]);
-      const head = { status: response.status, headers, body: body !== null };
-      if (!outbox.add(OUT.head, id, JSON.stringify(head))) {
+      const head = JSON.stringify({ status: response.status, headers, body: body !== null });
+      if (head.length > MAX_HEAD_CHARS || !outbox.add(OUT.head, id, head)) {
         throw new RangeError("The response's headers are too large.");
       }
       if (body === null) return discard(id);

@@ -10,6 +10,8 @@ import { FLAG, OUT } from "./lines.ts";
 
 /** Of lines that a guest can say as often as it likes. */
 const MAX_LINES = 20_000;
+/** Byte arrays are copied one by one on the thread that all guests of a cell share. */
+const MAX_BYTE_ARRAYS = 512;
 const MAX_AT_WILL_CHARS = 12 * 1024 * 1024;
 const MAX_CHARS = 16 * 1024 * 1024;
 /** A line becomes one frame, in which a character takes up to three bytes (wire/frame.ts). */
@@ -54,7 +56,7 @@ export function createOutbox(): Outbox {
       return true;
     },
     addBytes(op, id, chunk) {
-      if (!hasRoom(op, chunk.length)) return false;
+      if (bytes.length >= MAX_BYTE_ARRAYS || !hasRoom(op, chunk.length)) return false;
       chars += chunk.length;
       lines[lines.length] = `${op} ${id}`;
       bytes[bytes.length] = chunk;

@@ -3,7 +3,8 @@
  *
  * 1. At most `bodyBytes`, within `bodyTimeoutMs`, nested at most `jsonDepth` deep; measured
  *    before it is parsed.
- * 2. A body that does not parse is refused with the line and column where it stops.
+ * 2. A body that does not parse is refused with the line and column where it stops, unless it
+ *    is long.
  * 3. A key `__proto__` is refused with its path: no copy of the input can change a prototype.
  */
 import { isUtf8 } from "node:buffer";
@@ -13,6 +14,9 @@ import { parseBounded } from "#base/bounded-json.ts";
 import { SoloError } from "#base/errors.ts";
 import type { RestLimits } from "#gateway/rest/limits.ts";
 import { clientGone } from "#gateway/rest/client.ts";
+
+/** The parser that says where a text stops is too slow for longer ones. */
+const MAX_EXPLAINED_CHARS = 256 * 1024;
 
 /** `undefined` for an empty body. */
 export async function readJson(request: IncomingMessage, limits: RestLimits): Promise<unknown> {
@@ -66,7 +70,7 @@ export function parseJson(bytes: Buffer, maxDepth: number): unknown {
     value = parseBounded(text);
   } catch (error) {
     if (error instanceof SoloError) throw error;
-    throw malformed(whereItStops(text));
+    throw malformed(text.length <= MAX_EXPLAINED_CHARS ? whereItStops(text) : "it does not parse");
   }
   refuseUnsafe(value, maxDepth, []);
   return value;
