@@ -197,7 +197,9 @@ describe("a refusal over REST", () => {
     expect(await at('{\n "args": [1,]\n}')).toContain("line 2, column 13");
     expect(await at('{"args": x}')).toContain("line 1, column 10");
     expect(await at("{")).toContain("line 1, column 2");
-    expect(await at("[".repeat(100_000))).toContain("not JSON");
+    expect(await at("[".repeat(400))).toContain("line 1, column 401");
+    expect(await at("[".repeat(100_000))).toContain("levels deep");
+    expect(await at(`"${"\\".repeat(1_000_001)}`)).toContain("it does not parse");
     expect(await at("[]")).toContain("JSON object");
     expect(await at("null")).toContain("JSON object");
   });

@@ -84,15 +84,11 @@ const malformed = (why: string): SoloError =>
 
 function whereItStops(text: string): string {
   const errors: ParseError[] = [];
-  try {
-    parse(text, errors, {
-      disallowComments: true,
-      allowTrailingComma: false,
-      allowEmptyContent: false,
-    });
-  } catch {
-    return "it is nested too deeply to be read"; // The parser is recursive.
-  }
+  parse(text, errors, {
+    disallowComments: true,
+    allowTrailingComma: false,
+    allowEmptyContent: false,
+  });
   const [first] = errors;
   if (first === undefined) return "it does not parse";
   const before = text.slice(0, first.offset);
