@@ -8,7 +8,13 @@ import { startInProcess, type InProcessKernel } from "../support/kernel-in-proce
 const COUNTER = `export default { init: () => ({ count: 0 }), calls: { count: (solo) => (solo.state.count += 1) } };`;
 const TENANT = "mallory";
 /** What its caller may hear: never that the cell went, nor an error of the kernel's own. */
-const OUTCOMES = ["service_crashed", "service_error", "deadline_exceeded", "outcome_unknown"];
+const OUTCOMES = [
+  "service_crashed",
+  "service_error",
+  "deadline_exceeded",
+  "outcome_unknown",
+  "service_not_running", // It says that its message had not begun, and is not started again.
+];
 
 let solo: InProcessKernel;
 let count = 0;

@@ -1,5 +1,7 @@
 /** What a kernel and the processes under it hold, read from /proc. */
 import { readFileSync, readdirSync } from "node:fs";
+import { groupName } from "#sandbox/cgroup.ts";
+import { locateCgroups } from "#sandbox/cgroup-place.ts";
 import { descendants } from "../support/processes.ts";
 import { until, type TestKernel } from "../support/kernel.ts";
 
@@ -15,6 +17,8 @@ export interface Footprint {
   readonly childrenMib: number;
   readonly children: number;
   readonly descriptors: number;
+  /** Control groups of its cells. */
+  readonly groups: number;
 }
 
 function residentMib(pid: number): number {
@@ -27,6 +31,14 @@ function residentMib(pid: number): number {
 }
 
 const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+
+function groupsOf(pid: number): number {
+  const read = (name: string) => readFileSync(`/proc/self/${name}`, "utf8");
+  const { v1, v2 } = locateCgroups(read("cgroup"), read("mountinfo"));
+  const places = new Set([v2, ...Object.values(v1)].filter((place) => place !== null));
+  const ours = (name: string) => name.startsWith(groupName(pid, ""));
+  return [...places].flatMap((place) => readdirSync(place).filter(ours)).length;
+}
 
 async function heapMib(kernel: TestKernel): Promise<number> {
   const text = await (await kernel.fetch("/metrics", { headers: { accept: "text/plain" } })).text();
@@ -41,6 +53,7 @@ export async function footprint(kernel: TestKernel): Promise<Footprint> {
     childrenMib: below.reduce((sum, { pid }) => sum + residentMib(pid), 0),
     children: below.length,
     descriptors: descriptorsOf(kernel.pid),
+    groups: groupsOf(kernel.pid),
   };
 }
 
@@ -53,7 +66,9 @@ export async function settledTo(
   return until(
     async () => {
       const now = await footprint(kernel);
-      return now.children <= before.children && now.descriptors <= before.descriptors + spare
+      return now.children <= before.children &&
+        now.groups <= before.groups &&
+        now.descriptors <= before.descriptors + spare
         ? now
         : undefined;
     },

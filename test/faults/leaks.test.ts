@@ -2,6 +2,7 @@
  *  long version is in test/soak. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startKernel, type TestKernel } from "../support/kernel.ts";
+import { attackCycles } from "./attack-cycles.ts";
 import { call, deployCallKill, watchAndLeave } from "./churn.ts";
 import { footprint, settledTo } from "./footprint.ts";
 
@@ -34,6 +35,17 @@ test(
     expect(await kernel.list()).toHaveLength(1);
   },
 );
+
+test("18 attacks and restarts leave nothing", { timeout: 120_000 }, async () => {
+  const tenant = kernel.tenant("mallory");
+  await tenant.deploy({ service_id: "neighbour", code: COUNTER });
+  await attackCycles(tenant, { from: 0, count: 6 });
+  const warm = await footprint(kernel);
+  await attackCycles(tenant, { from: 6, count: 18 });
+  const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
+  expect(after.kernelMib - warm.kernelMib).toBeLessThan(60);
+  expect(after.childrenMib - warm.childrenMib).toBeLessThan(100);
+});
 
 test("10 000 calls leave nothing", { timeout: 120_000 }, async () => {
   await call(kernel, { service: "counter", count: 3000, atOnce: 32 });

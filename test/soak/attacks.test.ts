@@ -5,6 +5,8 @@ import { ATTACKS } from "#doctor/attacks/index.ts";
 import { Ground } from "#doctor/ground.ts";
 import { attackText, attackReport } from "#doctor/report.ts";
 import { runSuite } from "#doctor/suite.ts";
+import { attackCycles } from "../faults/attack-cycles.ts";
+import { footprint, settledTo } from "../faults/footprint.ts";
 import { groundOf, startAttacked } from "../support/attacked.ts";
 
 const failures = (results: Awaited<ReturnType<typeof runSuite>>) =>
@@ -17,6 +19,22 @@ test.for(["auto", "off"])("every attack holds with security.sandbox = %s", async
   const results = await runSuite({ ...groundOf(kernel), attacks: ATTACKS, onResult: () => {} });
   console.log(attackText(attackReport(results)));
   expect(failures(results)).toEqual([]);
+});
+
+test("1000 attacks and restarts leave memory, descriptors, processes and control groups level", async () => {
+  await using kernel = await startAttacked();
+  const cycles = async (each: { from: number; count: number }) => {
+    const tenants = ["mallory", "mordred"].map((name) => kernel.tenant(name));
+    await Promise.all(tenants.map((tenant) => attackCycles(tenant, each)));
+  };
+  await cycles({ from: 0, count: 60 });
+  const warm = await footprint(kernel);
+  await cycles({ from: 60, count: 500 });
+  const after = await settledTo(kernel, warm, 3);
+  console.log(JSON.stringify({ warm, after }));
+  expect(after.kernelMib - warm.kernelMib).toBeLessThan(60);
+  expect(after.heapMib - warm.heapMib).toBeLessThan(40);
+  expect(after.childrenMib - warm.childrenMib).toBeLessThan(100);
 });
 
 test("hundreds of attacks leave no process, descriptor or memory behind", async () => {
