@@ -82,16 +82,12 @@ export class Tenants {
     const service = this.find(key);
     if (service !== undefined) return service;
     const near = [...(this.#tenants.get(key.tenant)?.services.keys() ?? [])].slice(0, 5);
-    throw new SoloError(
-      "service_not_found",
-      `There is no service ${key.service} in tenant ${key.tenant}.`,
-      {
-        hint:
-          near.length === 0
-            ? "The tenant has no services; deploy one first."
-            : `There are: ${near.join(", ")}.`,
-      },
-    );
+    throw noService(key, {
+      hint:
+        near.length === 0
+          ? "The tenant has no services; deploy one first."
+          : `There are: ${near.join(", ")}.`,
+    });
   }
 
   /** A tenant's services in order of their names. */
@@ -193,6 +189,16 @@ export class Tenants {
     if (tenant?.services.delete(key.service)) this.#total -= 1;
   }
 }
+
+export const noService = (
+  { service, tenant }: ServiceKey,
+  options: { readonly hint?: string } = {},
+): SoloError =>
+  new SoloError(
+    "service_not_found",
+    `There is no service ${service} in tenant ${tenant}.`,
+    options,
+  );
 
 const exists = (key: ServiceKey): SoloError =>
   new SoloError("already_exists", `${keyText(key)} is deployed already.`, {

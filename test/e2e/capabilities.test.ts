@@ -271,6 +271,14 @@ describe("the end of a capability", () => {
         none.body.detail.replace("c_000000000000000000000000", ""),
       );
     }
+    const given = ["ledger", "nowhere"].map(async (service_id) => {
+      const holder = { service_id };
+      const path = "/capabilities/self/delegate";
+      const { status, body } = await other.tenant.request("POST", path, { holder });
+      return [status, body.detail.replace(service_id, "")];
+    });
+    const [real, none] = await Promise.all(given);
+    expect([real![0], real]).toEqual([404, none]);
     const admin = await grant({ permissions: ["admin"], resources: ["capabilities"] });
     const stranger = await grant({
       permissions: ["admin"],

@@ -2,7 +2,8 @@
  * Capabilities, as the catalogue shows them.
  *
  * 1. What is made is derived from what was presented, or from what that one is above of.
- * 2. Whoever may not see a capability hears that there is none.
+ * 2. Whoever may not see a capability hears that there is none; whose capability names no service,
+ *    cannot find out by delegating whether there is one.
  * 3. Behind a tenant's certificate there are that tenant's capabilities, whatever the token.
  */
 import type { InputOf, OutputOf } from "#api/catalogue.ts";
@@ -15,14 +16,14 @@ import { type Denial, strangerDenial } from "#capability/denial.ts";
 import type { DeriveRequest, Made } from "#capability/mint.ts";
 import { ALL_PERMISSIONS, isPermission, type Permission } from "#capability/permission.ts";
 import type { Holder } from "#capability/record.ts";
-import { isResource, RESOURCE_RULE } from "#capability/resource.ts";
+import { isResource, matches, RESOURCE_RULE } from "#capability/resource.ts";
 import type { CapabilityView } from "#capability/view.ts";
 import type { Authority } from "#kernel/authority.ts";
 import type { CapabilityAudit } from "#kernel/capability-audit.ts";
 import { notWholeKernel } from "#kernel/certificate-tenant.ts";
 import { type Asked, type Handlers, keyOf, seesEveryTenant } from "#kernel/operations/handlers.ts";
 import { DEPLOYED_LABEL } from "#kernel/services/service-authority.ts";
-import type { Tenants } from "#kernel/tenants.ts";
+import { noService, type Tenants } from "#kernel/tenants.ts";
 
 const DEFAULT_PAGE = 100;
 const SELF = "self";
@@ -125,6 +126,9 @@ export function capabilityHandlers({
 
     async DelegateCapability(input, asked) {
       const parent = mine(input.id, asked);
+      const { service_id } = input.holder;
+      if (service_id !== undefined && !names(asked.principal!, `service:${service_id}`))
+        throw noService(keyOf({ service_id }, asked));
       const to = holderFrom(input.holder, parent.record.tenant);
       return told(await authority.capabilities.delegate(parent, { ...termsFrom(input), to }));
     },
@@ -242,6 +246,9 @@ function shown(view: CapabilityView): OutputOf<"InspectCapability"> {
 const forThatTenant = (tenant: TenantId | null, { context }: Asked): void => {
   if (tenant === null) notWholeKernel(context.credentials.certificateTenant);
 };
+
+const names = ({ patterns }: Capability, resource: string): boolean =>
+  patterns.some((pattern) => matches(pattern, resource));
 
 const noCapability = (id: string): SoloError =>
   new SoloError("not_found", `There is no capability ${id.slice(0, 64)} here.`, {
