@@ -207,6 +207,7 @@ export class Deployer {
     const begun = clock.now();
     return this.exclusively(key, async () => {
       const service = tenants.get(key);
+      if (service.rollout !== undefined) throw rolloutUnderWay(key, service.rollout);
       const wasUp = service.state === "running" || service.state === "hibernated";
       await this.#halt(service);
       try {

@@ -1,5 +1,8 @@
 /** Rollouts: step by step, promoted or back, and what may be done meanwhile. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { OutputOf } from "#api/catalogue.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
@@ -271,6 +274,11 @@ describe("meanwhile", () => {
       };
       await expect(solo.ask(operation, input, tenant)).rejects.toMatchObject(refusal);
     }
+    await deploy("stateful", { persistence: "durable" });
+    await update("stateful", { type: "canary", manual: true });
+    await expect(solo.ask("ResetState", { service_id: "stateful" }, tenant)).rejects.toMatchObject({
+      code: "conflict",
+    });
     await say("Pause", "busy");
     expect(await rolloutOf("busy")).toMatchObject({ phase: "paused", reason: "paused" });
     await say("Resume", "busy");
@@ -295,5 +303,75 @@ describe("meanwhile", () => {
       "rollout_rolled_back",
     ]);
     await expect(rolloutOf("strict")).rejects.toMatchObject({ code: "not_found" });
+  });
+});
+
+describe("after a restart of the kernel", () => {
+  const INIT =
+    "async init(solo) { if (await solo.kv.get('poison')) throw new Error('poisoned'); },";
+  const service_id = "back";
+
+  /** A rollout with half of the slots moved, left by a kernel in an orderly way. */
+  async function leftBehind(
+    more: object,
+    code: string,
+  ): Promise<{ dataDir: string; from: string }> {
+    const dataDir = mkdtempSync(join(tmpdir(), "solo-rollouts-"));
+    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+    await using first = await startInProcess({ dataDir });
+    const { revision } = await first.ask("Deploy", {
+      service_id,
+      code: counter(1).replace("which:", "poison: (solo) => solo.kv.put('poison', true), which:"),
+      instances: 2,
+      ...more,
+    });
+    for (let n = 0; n < 4; n += 1) await first.call("default", service_id, "add");
+    const strategy = { type: "canary", manual: true, steps: [{ percent: 50 }] };
+    await first.ask("Update", { service_id, code, strategy });
+    if (code.includes(INIT)) await first.call("default", service_id, "poison");
+    return { dataDir, from: revision };
+  }
+
+  test("it goes on where it was: slots, share, step, and what was said", async () => {
+    const { dataDir, from } = await leftBehind({ persistence: "durable" }, counter(2));
+    await using second = await startInProcess({ dataDir });
+    const { rollout, instances, revision } = await second.ask("Status", { service_id });
+    expect(rollout).toMatchObject({ phase: "observing", step: 1, percent: 50, slots: [0], from });
+    expect(revision).toBe(from);
+    expect(instances.map((each) => each.revision)).toEqual([rollout!.to, from]);
+    const versions = [];
+    for (let n = 0; n < 10; n += 1) {
+      versions.push(await second.call("default", service_id, "which"));
+    }
+    expect(versions.filter((version) => version === 2)).toHaveLength(5);
+    await second.ask("PromoteRollout", { service_id });
+    await until(
+      async () => (await second.ask("GetRollout", { service_id })).phase === "promoted",
+      "its promotion",
+    );
+    const states = [
+      await second.call("default", service_id, "look"),
+      await second.call("default", service_id, "look"),
+    ];
+    expect(states).toEqual([
+      { n: 2, way: ["1>2"] },
+      { n: 2, way: ["1>2"] },
+    ]);
+  });
+
+  test("it is undone when the new revision does not start again", async () => {
+    const code = counter(2)
+      .replace("init: () => ({ n: 0, way: [] }),", INIT)
+      .replace("which:", "poison: (solo) => solo.kv.put('poison', true), which:");
+    const { dataDir, from } = await leftBehind({}, code);
+    await using second = await startInProcess({ dataDir });
+    const { rollout, instances, state } = await second.ask("Status", { service_id });
+    expect(rollout).toBeUndefined();
+    expect(state).toBe("running");
+    expect(instances.map((each) => each.revision)).toEqual([from, from]);
+    expect(second.kernel.bootReport.missing).toEqual([]);
+    const last = await second.ask("GetRollout", { service_id });
+    expect(last).toMatchObject({ phase: "rolled_back", slots: [] });
+    expect(last.reason).toContain("poisoned");
   });
 });
