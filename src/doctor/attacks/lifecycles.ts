@@ -75,6 +75,33 @@ export const lifecycles: readonly Attack[] = [
     "ended",
   ),
   lifecycle(
+    "answers init with a then that loops",
+    "export default { init: () => ({ then() { for (;;); } }), calls: { attack: () => 1 } };",
+    "refused",
+  ),
+  lifecycle(
+    "keeps a state whose getters loop",
+    called("solo.state = { get x() { for (;;); } }; return 1;"),
+    "contained",
+  ),
+  lifecycle(
+    "keeps a state that is nested two hundred thousand deep",
+    called(
+      "let s: any = {}; for (let i = 0; i < 200_000; i += 1) s = { s }; solo.state = s; return 1;",
+    ),
+    "contained",
+  ),
+  {
+    ...lifecycle("takes memory without end in codeChange", called("return 1;"), "refused"),
+    update:
+      "export default { codeChange() { const kept: any[] = []; for (;;) kept.push(new Uint8Array(1 << 24).fill(1)); }, calls: { attack: () => 1 } };",
+  },
+  lifecycle(
+    "nests its types fifty thousand deep",
+    `type Deep = ${"Array<".repeat(50_000)}1${">".repeat(50_000)}; export default { calls: { attack: () => 1 } };`,
+    "refused",
+  ),
+  lifecycle(
     "nests its source two hundred thousand deep",
     `export default ${"[".repeat(200_000)}${"]".repeat(200_000)};`,
     "refused",

@@ -119,5 +119,28 @@ export const loops: readonly Attack[] = [
     called("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);"),
     "ended",
   ),
+  loop(
+    "loops while a key is made of an object",
+    called("return ({} as any)[{ [Symbol.toPrimitive]() { for (;;); } } as any];"),
+  ),
+  loop(
+    "loops in a species",
+    called(
+      "class List extends Array { static get [Symbol.species](): any { for (;;); } } return new List(3).map((x: any) => x);",
+    ),
+  ),
+  loop(
+    "loops in what replaces a match",
+    called("return 'aaa'.replace(/(?<n>a)/g, () => { for (;;); });"),
+  ),
+  loop(
+    "waits for a generator that never ends",
+    called("async function* on() { for (;;) yield 1; } for await (const _ of on()); return 1;"),
+  ),
+  loop(
+    "answers with a proxy of a proxy, a hundred thousand deep",
+    called("let p: any = {}; for (let i = 0; i < 100_000; i += 1) p = new Proxy(p, {}); return p;"),
+    "contained",
+  ),
   loop("never answers", called("await new Promise(() => {});"), "contained"),
 ];

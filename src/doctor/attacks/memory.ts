@@ -64,6 +64,22 @@ export const memory: readonly Attack[] = [
     "for (;;) { const held = new Array(100).fill(kept.length); kept.push(() => held); }",
   ),
   bomb("makes symbols", "for (let i = 0; ; i += 1) kept.push(Symbol('x'.repeat(1000) + i));"),
+  bomb(
+    "spreads a million properties, again and again",
+    "const wide: any = {}; for (let i = 0; i < 1_000_000; i += 1) wide['k' + i] = i; for (;;) kept.push({ ...wide });",
+  ),
+  bomb(
+    "makes WebAssembly tables",
+    "for (;;) kept.push(new WebAssembly.Table({ initial: 10_000_000, element: 'anyfunc' }));",
+  ),
+  bomb(
+    "throws an aggregate of a million errors",
+    "throw new AggregateError(Array.from({ length: 1_000_000 }, (_, i) => ({ message: 'e' + i })), 'many');",
+  ),
+  bomb(
+    "fills streams that nobody reads",
+    "for (;;) kept.push(new ReadableStream({ start(to) { for (let i = 0; i < 100; i += 1) to.enqueue(new Uint8Array(1 << 20).fill(1)); } }));",
+  ),
   bomb("recurses", "const deeper = (n: number): number => deeper(n + 1) + 1; return deeper(0);"),
   bomb(
     "recurses and catches",
