@@ -85,9 +85,14 @@ export class BootLoader {
     for (const key of gone) await deployer.forget(key);
     const all: Deployment[] = [];
     for (const each of found) {
-      const record = each.quarantined ? rolling.get(keyText(each.key)) : undefined;
-      const why = "All of its instances had crashed too often.";
-      all.push(record === undefined ? each : await this.#undo(record, each, { asleep, why }));
+      const stays = each.quarantined || each.trouble !== undefined;
+      const record = stays ? rolling.get(keyText(each.key)) : undefined;
+      const why = "The service did not run when the kernel ended.";
+      if (record === undefined) all.push(each);
+      else {
+        rolling.delete(keyText(each.key));
+        all.push(await this.#undo(record, each, { asleep, why }));
+      }
     }
     await this.#discardOrphans(all, asleep);
     const sleeps = ({ key, spec, quarantined }: Deployment) =>
@@ -108,8 +113,7 @@ export class BootLoader {
     const queue = [...plan.start];
     const worker = async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const record = next.quarantined ? undefined : rolling.get(keyText(next.key));
-        const failure = await this.#revive(next, asleep, record);
+        const failure = await this.#revive(next, asleep, rolling.get(keyText(next.key)));
         if (failure !== undefined) missing.push(failure);
         else if (next.quarantined) missing.push(left(next));
         else counts[sleeps(next) ? "asleep" : "running"] += 1;
@@ -163,18 +167,21 @@ export class BootLoader {
   ): Promise<Missing | undefined> {
     const { deployer, rollouts, log } = this.#options;
     try {
-      await rollouts.resume(await deployer.revive(deployment, asleep, rolling), rolling);
+      await rollouts.resume(rolling, () => deployer.revive(deployment, asleep, rolling));
       return undefined;
     } catch (error) {
       const { code, message } = toSoloError(error);
       const service = keyText(deployment.key);
       log.warn("rollout undone at the start", { service, code, detail: message });
       const why = `After the kernel's restart: ${message}`.slice(0, MAX_DETAIL_CHARS);
-      return this.#revive(
-        await this.#undo(rolling, deployment, { asleep, why }),
-        asleep,
-        undefined,
+      const undone = await this.#undo(rolling, deployment, { asleep, why }).catch(
+        async (cause: unknown) => {
+          // It keeps its name all the same; the next start of the kernel tries again.
+          await deployer.keep(deployment);
+          throw cause;
+        },
       );
+      return this.#revive(undone, asleep, undefined);
     }
   }
 

@@ -8,7 +8,7 @@
  */
 import { pause } from "#base/deadline.ts";
 import { SoloError, toSoloError } from "#base/errors.ts";
-import { keyText, newRolloutId, type ServiceKey } from "#base/ids.ts";
+import { keyText, newRolloutId } from "#base/ids.ts";
 import { deploymentOp, type Deployment } from "#deploy/deployments.ts";
 import type { Dormants } from "#deploy/dormants.ts";
 import type { Revisions } from "#deploy/revisions.ts";
@@ -50,6 +50,7 @@ import { WayBack } from "#kernel/upgrades/way-back.ts";
 /** Under way at the same time, in the whole kernel. */
 const MAX_ROLLOUTS = 256;
 const TICK_MS = 25;
+const LOOK_MS = 100;
 const RETRY_MS = 1000;
 const MAX_REASON_CHARS = 1000;
 
@@ -88,7 +89,7 @@ interface Active {
   /** One thing at a time. */
   turn: Promise<unknown>;
   isBusy: boolean;
-  /** After something failed; monotonic. */
+  /** Nothing is looked at or tried again before; monotonic. */
   restsUntil: number;
 }
 
@@ -158,9 +159,10 @@ export class RolloutDriver {
     }
   }
 
-  /** Goes on with a rollout that an earlier kernel left; the service is back. */
-  async resume(service: Service, record: RolloutRecord): Promise<void> {
+  /** Goes on with a rollout that an earlier kernel left, once its service is back. */
+  async resume(record: RolloutRecord, revive: () => Promise<Service>): Promise<void> {
     const kept = await this.#options.rollouts.keptStates(record);
+    const service = await revive();
     const { revision: next } = service.incoming!;
     const active = newActive({ service, previous: service.current, next, record });
     for (const [slot, { state, version }] of kept) {
@@ -189,13 +191,8 @@ export class RolloutDriver {
     return undone.deployment;
   }
 
-  underWay(): Promise<ReadonlyMap<string, RolloutRecord>> {
+  underWay(): Promise<Map<string, RolloutRecord>> {
     return this.#options.rollouts.underWay();
-  }
-
-  /** Of a service that is gone. */
-  remove(key: ServiceKey): Promise<void> {
-    return this.#options.rollouts.remove(key);
   }
 
   /** The rollout that is under way, or the last one. */
@@ -304,6 +301,7 @@ export class RolloutDriver {
     active.regressions = regressionsOf({ newer, older, before, watchdog: next.spec.watchdog });
     const enough = sentTo(newer) - active.sentBefore >= rollout.strategy.minRequests;
     const worse = active.regressions.map(regressionText);
+    active.restsUntil = this.#options.powers.clock.now() + LOOK_MS;
     await this.#take(active, { kind: "looked", worse, enough });
   }
 
@@ -315,6 +313,7 @@ export class RolloutDriver {
     if (after === rollout) return;
     await this.#locked(active, async () => {
       const record = { ...active.record, rollout: after };
+      active.restsUntil = 0;
       await rollouts.put(record);
       active.service.incoming = { rollout: after, revision: active.next };
       const causeId = this.#events.step(record, { regressions: active.regressions });
