@@ -8,7 +8,7 @@
 import type { Capability } from "#capability/capability.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
-import { keyText, type ServiceKey, type TenantId } from "#base/ids.ts";
+import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Dormant } from "#deploy/dormants.ts";
 import type { RolloutRecord, Rollouts } from "#deploy/rollouts.ts";
@@ -23,6 +23,7 @@ import {
 } from "#deploy/spec.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
+import { admissionRefusal, type AdmissionLimits } from "#kernel/admission.ts";
 import { missingSecrets, startError } from "#kernel/deploy-errors.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { Secrets } from "#kernel/secrets.ts";
@@ -36,13 +37,6 @@ import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Judged, Sources } from "#kernel/sources.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { CompiledModule } from "#wire/compiler.ts";
-
-export interface AdmissionLimits {
-  /** Why nothing new is taken now, if so. */
-  readonly refusal: (tenant: TenantId) => SoloError | undefined;
-  readonly maxTotal: number;
-  readonly maxPerTenant: (tenant: string) => number;
-}
 
 export interface DeployerOptions {
   readonly clock: Clock;
@@ -90,7 +84,8 @@ export class Deployer {
     const begun = clock.now();
     return this.exclusively(key, async () => {
       try {
-        this.#admit(key);
+        const refusal = this.#admissionRefusal(key);
+        if (refusal !== undefined) throw refusal;
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
         this.mustHaveSecrets({ key, spec, by });
         if (this.#leftovers.has(keyText(key))) await this.forget(key);
@@ -121,11 +116,8 @@ export class Deployer {
     by: Capability,
   ): Promise<Judged & { revision: string; problems: string[] }> {
     const problems: string[] = [];
-    try {
-      this.#admit(key);
-    } catch (error) {
-      problems.push(toSoloError(error).message);
-    }
+    const refusal = this.#admissionRefusal(key);
+    if (refusal !== undefined) problems.push(refusal.message);
     const spec = resolveSpec(input, this.#options.defaults(key.tenant));
     for (const { field, message } of this.#options.authority.problems(spec, by)) {
       problems.push(`${field} ${message}`);
@@ -301,26 +293,15 @@ export class Deployer {
     this.#options.tenants.keep(service);
   }
 
-  #admit({ tenant, service }: ServiceKey): void {
+  /** Why a service of this name cannot be new, if so; one that exists is another's question. */
+  #admissionRefusal(key: ServiceKey): SoloError | undefined {
     const { tenants, admission } = this.#options;
-    const full = (what: string, limit: number, setting: string) =>
-      new SoloError("limit_exceeded", `${what} already; ${setting} allows ${limit}.`, {
-        hint: "Kill services that are no longer needed, or raise the limit in the configuration.",
-      });
-    if (tenants.find({ tenant, service }) !== undefined) return;
-    const refusal = admission.refusal(tenant);
-    if (refusal !== undefined) throw refusal;
-    if (tenants.total >= admission.maxTotal) {
-      throw full(`There are ${tenants.total} services`, admission.maxTotal, "limits.max_total");
-    }
-    const perTenant = admission.maxPerTenant(tenant);
-    if (tenants.count(tenant) >= perTenant) {
-      throw full(
-        `Tenant ${tenant} has ${tenants.count(tenant)} services`,
-        perTenant,
-        "limits.max_per_tenant",
-      );
-    }
+    if (tenants.find(key) !== undefined) return undefined;
+    const { tenant } = key;
+    return admissionRefusal(
+      { tenant, total: tenants.total, own: tenants.count(tenant) },
+      admission,
+    );
   }
 
   /** Refuses a spec that binds secrets which are not there. */

@@ -1,52 +1,15 @@
 /**
- * The kernel: its parts, made once and wired together. The tree starts and stops them.
+ * The kernel's life: it assembles its parts, has the tree start them, and ends in order.
  *
  * 1. `start` resolves when every service is back and every gateway listens.
  * 2. `stop` is idempotent: what is in flight is finished first, until the drain time is over.
  */
-import { randomUUID } from "node:crypto";
 import type { KernelPort } from "#api/kernel-port.ts";
-import type { Clock } from "#base/clock.ts";
-import type { Logger } from "#base/log.ts";
-import type { LoadedConfig } from "#config/load.ts";
-import type { Config } from "#config/schema.ts";
-import { CompileCache } from "#deploy/compile-cache.ts";
-import { Deployments } from "#deploy/deployments.ts";
-import { Dormants } from "#deploy/dormants.ts";
-import { Revisions } from "#deploy/revisions.ts";
-import { Rollouts } from "#deploy/rollouts.ts";
-import { Sources } from "#kernel/sources.ts";
-import { Snapshots } from "#deploy/snapshots.ts";
-import type { Egress } from "#egress/egress.ts";
-import { EventLog } from "#events/event-log.ts";
-import { ServiceLogs } from "#events/service-logs.ts";
+import type { EventLog } from "#events/event-log.ts";
+import { assemble, type Assembly, type AssemblyOptions } from "#kernel/assembly.ts";
 import { auditTree } from "#kernel/audit.ts";
-import { Authority } from "#kernel/authority.ts";
-import { CapabilityAudit } from "#kernel/capability-audit.ts";
-import { BootLoader, type BootReport } from "#kernel/boot.ts";
-import type { Launcher } from "#kernel/cells/launcher.ts";
-import { CellPool } from "#kernel/cells/pool.ts";
-import { Compiler } from "#kernel/compiler.ts";
-import {
-  cellMemoryBytes,
-  pressureThresholds,
-  specDefaults,
-  tenantBounds,
-} from "#kernel/defaults.ts";
-import { Deployer } from "#kernel/deployer.ts";
-import { LimitsBook } from "#kernel/limits/book.ts";
-import { Metrics } from "#kernel/metrics.ts";
-import { capabilityHandlers } from "#kernel/operations/capabilities.ts";
-import { configHandlers } from "#kernel/operations/config.ts";
-import { eventHandlers } from "#kernel/operations/events.ts";
-import { kernelHandlers } from "#kernel/operations/kernel.ts";
-import { messageHandlers } from "#kernel/operations/messages.ts";
-import { rolloutHandlers } from "#kernel/operations/rollouts.ts";
-import { secretHandlers } from "#kernel/operations/secrets.ts";
-import { stateHandlers } from "#kernel/operations/state.ts";
-import { serviceHandlers } from "#kernel/operations/services.ts";
-import { tenantHandlers } from "#kernel/operations/tenants.ts";
-import { upgradeHandlers } from "#kernel/operations/upgrades.ts";
+import type { BootReport } from "#kernel/boot.ts";
+import { allHandlers } from "#kernel/operations/all.ts";
 import {
   authoritySpec,
   cellsSpec,
@@ -54,279 +17,122 @@ import {
   eventStoreSpec,
   gatewaySpec,
   rolloutsSpec,
-  settingsSpec,
   runtimeMonitorSpec,
+  settingsSpec,
   upkeepSpec,
   vaultSpec,
   type GatewayPart,
 } from "#kernel/parts.ts";
 import { Port } from "#kernel/port.ts";
-import { HostApi } from "#kernel/services/host-api.ts";
-import { openEgress, Outbound } from "#kernel/services/outbound.ts";
-import { ServiceAuthority } from "#kernel/services/service-authority.ts";
-import { WakeGate } from "#kernel/services/wake-gate.ts";
-import { ServiceKv } from "#kernel/services/service-kv.ts";
-import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
-import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
-import { Settings } from "#kernel/settings.ts";
-import { States } from "#kernel/states.ts";
-import { Store } from "#kernel/store.ts";
-import { TenantRegister } from "#kernel/tenant-register.ts";
-import { Tenants } from "#kernel/tenants.ts";
+import type { Tenants } from "#kernel/tenants.ts";
 import { startTree } from "#kernel/tree.ts";
 import { flushAll } from "#kernel/upkeep.ts";
-import { noFaults, type Faults } from "#kernel/upgrades/faults.ts";
-import { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
-import { Upgrades } from "#kernel/upgrades/upgrades.ts";
-import type { TreeNode } from "#supervisor/child.ts";
 import type { Supervisor } from "#supervisor/supervisor.ts";
 
-export interface KernelOptions {
-  readonly loaded: LoadedConfig;
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface KernelOptions extends AssemblyOptions {
   readonly version: string;
-  readonly ownerToken: string;
-  readonly masterKeys: MasterKeys;
-  readonly launch: Launcher;
-  readonly cellArgs: readonly string[];
-  /** Changes whenever the compiler's output might. */
-  readonly compilerVersion: string;
   /** Started in this order, after everything they serve. */
   readonly gateways: readonly GatewayPart[];
-  /** What happens between the steps of a swap; nothing unless given. */
-  readonly faults?: Faults;
-  /** Called with every configuration that comes into force. */
-  readonly onConfig?: (config: Config) => void;
   /** Somebody asked for the end through the API. */
   readonly onShutdown: (drainMs: number | undefined) => void;
 }
 
 const START_FAILED_STOP_MS = 5000;
-
-type Phase = "starting" | "open" | "stopping";
+const STOP_MS = 5000;
+const DRAIN_POLL_MS = 10;
 
 export class Kernel implements AsyncDisposable {
   readonly port: KernelPort;
-  readonly tenants: Tenants;
-  readonly events: EventLog;
   readonly #options: KernelOptions;
-  readonly #root: Supervisor;
-  readonly #upgrades: Upgrades;
-  readonly #rollouts: RolloutDriver;
-  readonly #egress: Egress;
-  readonly #state: { phase: Phase };
+  readonly #parts: Assembly;
   readonly #startedAt: number;
-  readonly #config: Config;
-  readonly #loader: BootLoader;
+  readonly #opened = Promise.withResolvers<void>();
+  #phase: "starting" | "open" | "stopping" = "starting";
+  #root: Supervisor | undefined;
   #stopping: Promise<void> | undefined;
 
-  private constructor(parts: {
-    options: KernelOptions;
-    port: KernelPort;
-    tenants: Tenants;
-    events: EventLog;
-    root: Supervisor;
-    upgrades: Upgrades;
-    rollouts: RolloutDriver;
-    egress: Egress;
-    state: { phase: Phase };
-    startedAt: number;
-    config: Config;
-    loader: BootLoader;
-  }) {
-    this.#config = parts.config;
-    this.#options = parts.options;
-    this.port = parts.port;
-    this.tenants = parts.tenants;
-    this.events = parts.events;
-    this.#root = parts.root;
-    this.#upgrades = parts.upgrades;
-    this.#rollouts = parts.rollouts;
-    this.#egress = parts.egress;
-    this.#state = parts.state;
-    this.#startedAt = parts.startedAt;
-    this.#loader = parts.loader;
+  private constructor(options: KernelOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+    this.#parts = assemble(options);
+    this.port = this.#makePort();
   }
 
   static async start(
     options: KernelOptions,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<Kernel> {
-    const { loaded, clock, log, launch, onConfig } = options;
-    const startedAt = clock.now();
-    const state: { phase: Phase } = { phase: "starting" };
-    const opened = Promise.withResolvers<void>();
-    const store = new Store();
-    const events = new EventLog({ clock, bootId: randomUUID() });
-    const settings = new Settings({ loaded, kv: store.kv, events, log, onChange: onConfig });
-    const config = settings.live;
-    const logs = new ServiceLogs({ clock });
-    const metrics = new Metrics();
-    const tenants = new Tenants({ clock, log });
-    const register = new TenantRegister({ kv: store.kv, clock, tenants, config });
-    const cells = new CellPool({
-      launch,
-      clock,
-      log,
-      spares: config.limits.spare_cells,
-      cellArgs: options.cellArgs,
-      memoryBytes: (tenant) => cellMemoryBytes(config, tenant),
-      cpuPercent: (tenant) => tenantBounds(config, tenant).cpuPercent,
-      outOfMemory: (tenant) => limits.ranOutOfMemory(tenant),
-    });
-    const monitor = new RuntimeMonitor({
-      events,
-      log,
-      dataDir: config.solo.data_dir,
-      thresholds: pressureThresholds(config),
-      cells: () => cells.size,
-      instances: () => tenants.instanceCount,
-    });
-    const compiler = new Compiler({ launch, log });
-    const snapshots = new Snapshots({ kv: store.kv, wallMs: () => clock.wallMs() });
-    const dormants = new Dormants({ kv: store.kv, snapshots });
-    const wakes = new WakeGate();
-    const deployments = new Deployments(store.kv);
-    const kv = new ServiceKv(store.kv);
-    const limits = new LimitsBook({
-      clock,
-      log,
-      events,
-      logs,
-      kv,
-      metrics,
-      bounds: (tenant) => tenantBounds(config, tenant),
-    });
-    const egress = openEgress(config);
-    const audit = new CapabilityAudit({
-      events,
-      clock,
-      log,
-      verifiedEvery: config.security.audit_verified_every,
-    });
-    const authority = new Authority({
-      ownerToken: options.ownerToken,
-      kv: store.kv,
-      clock,
-      log,
-      audit,
-      ratePerMinute: () => config.security.rate_limit_per_capability,
-    });
-    const services = new ServiceAuthority({
-      capabilities: () => authority.capabilities,
-      audit,
-      clock,
-    });
-    const secrets = new Secrets({ store, events, clock, log, keys: options.masterKeys });
-    const powers = {
-      clock,
-      log,
-      events,
-      cells,
-      compiler,
-      snapshots,
-      dormants,
-      wakes,
-      logs,
-      metrics,
-      secrets,
-      limits,
-    };
-    const revisions = new Revisions({ kv: store.kv, keep: config.limits.revisions_kept });
-    const rolloutRecords = new Rollouts(store.kv);
-    const defaults = (tenant: string) => specDefaults(config, tenant);
-    const hostApi = new HostApi({
-      find: (key) => tenants.find(key),
-      kv,
-      events,
-      outbound: new Outbound({ egress, metrics, authority: services }),
-      authority: services,
-    });
-    const sources = new Sources({
-      compiler,
-      cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
-      level: (tenant) => config.tenants[tenant]?.analysis ?? config.security.analysis,
-    });
-    const deployer = new Deployer({
-      ...powers,
-      tenants,
-      deployments,
-      revisions,
-      rollouts: rolloutRecords,
-      kv,
-      powers,
-      sources,
-      authority: services,
-      hostApi,
-      defaults,
-      admission: {
-        refusal: (tenant) => monitor.refusal() ?? register.refusal(tenant),
-        get maxTotal() {
-          return config.limits.max_total;
+    const kernel = new Kernel(options);
+    await kernel.#start(signal);
+    return kernel;
+  }
+
+  get tenants(): Tenants {
+    return this.#parts.tenants;
+  }
+
+  get events(): EventLog {
+    return this.#parts.events;
+  }
+
+  /** What came back at its start. */
+  get bootReport(): BootReport {
+    return this.#parts.loader.report!;
+  }
+
+  /** Resolves when the kernel has ended by itself: its supervisor gave up. */
+  get failed(): Promise<unknown> {
+    return this.#root!.exited;
+  }
+
+  stop(options: { readonly reason: string; readonly drainMs?: number | undefined }): Promise<void> {
+    return (this.#stopping ??= this.#stop(options));
+  }
+
+  /** At once: nothing is drained, flushed or recorded. */
+  kill(): void {
+    const { upgrades, rollouts, egress } = this.#parts;
+    upgrades.close();
+    void rollouts.close();
+    this.#root!.kill();
+    egress.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop({ reason: "disposed" });
+  }
+
+  #makePort(): KernelPort {
+    const { version, onShutdown } = this.#options;
+    const parts = this.#parts;
+    const { clock, tenants, cells, store, monitor, authority, loader } = parts;
+    return new Port({
+      ...parts,
+      opened: this.#opened.promise,
+      isOpen: () => this.#phase === "open",
+      handlers: allHandlers(parts, {
+        clock,
+        version,
+        startedAt: this.#startedAt,
+        tenants,
+        processCount: () => cells.size + 2,
+        status: () => {
+          if (this.#phase === "stopping") return "stopping";
+          return store.isAttached ? "ok" : "degraded";
         },
-        maxPerTenant: (tenant) =>
-          config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
-      },
+        pressure: () => monitor.high,
+        tree: () => this.#root!.tree(),
+        isKnown: (principal) => authority.isKnown(principal),
+        bootReport: () => loader.report,
+        shutdown: onShutdown,
+      }),
     });
-    const changing = {
-      tenants,
-      deployer,
-      snapshots,
-      revisions,
-      powers,
-      hostApi,
-      faults: options.faults ?? noFaults,
-    };
-    const rollouts = new RolloutDriver({ ...changing, dormants, rollouts: rolloutRecords });
-    const upgrades = new Upgrades({ ...changing, sources, defaults, rollouts });
-    const loader = new BootLoader({
-      deployments,
-      dormants,
-      deployer,
-      tenants,
-      rollouts,
-      events,
-      clock,
-      log,
-    });
-    let root: Supervisor | undefined;
-    const tree = (): TreeNode => root!.tree();
-    const port = new Port({
-      authority,
-      tenants,
-      metrics,
-      clock,
-      log,
-      opened: opened.promise,
-      isOpen: () => state.phase === "open",
-      handlers: {
-        ...serviceHandlers({ clock, tenants, deployer, upgrades }),
-        ...upgradeHandlers({ clock, tenants, revisions, upgrades }),
-        ...rolloutHandlers({ tenants, rollouts }),
-        ...secretHandlers({ secrets }),
-        ...messageHandlers({ tenants, logs }),
-        ...stateHandlers({ states: new States({ tenants, snapshots, deployer }) }),
-        ...eventHandlers({ events, store }),
-        ...capabilityHandlers({ authority, audit, tenants }),
-        ...tenantHandlers({ register, settings, tenants, deployer, authority, events, secrets }),
-        ...configHandlers(settings),
-        ...kernelHandlers({
-          clock,
-          version: options.version,
-          startedAt,
-          tenants,
-          processCount: () => cells.size + 2,
-          status: () =>
-            state.phase === "stopping" ? "stopping" : store.isAttached ? "ok" : "degraded",
-          pressure: () => monitor.high,
-          tree,
-          isKnown: (principal) => authority.isKnown(principal),
-          bootReport: () => loader.report,
-          shutdown: options.onShutdown,
-        }),
-      },
-    });
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const { gateways, version } = this.#options;
+    const parts = this.#parts;
+    const { clock, log, events, tenants, limits, cells, monitor, loader, metrics } = parts;
     metrics.observe({
       services: () => tenants.metrics(),
       tenants: () => limits.tenants(),
@@ -334,22 +140,22 @@ export class Kernel implements AsyncDisposable {
       runtime: () => monitor.readings,
       eventHead: () => events.head(),
     });
-    root = await startTree({
+    this.#root = await startTree({
       clock,
       log,
       signal,
       onEvent: auditTree({ events, log }),
       cells: cellsSpec(cells),
       system: [
-        eventStoreSpec({ config, clock, store, events, logs }),
-        settingsSpec({ settings, register }),
-        authoritySpec(authority),
+        eventStoreSpec(parts),
+        settingsSpec(parts),
+        authoritySpec(parts.authority),
         runtimeMonitorSpec(monitor),
-        vaultSpec(secrets),
-        compilerSpec(compiler),
-        upkeepSpec({ tenants, clock, log, loader, limits, cells }),
-        rolloutsSpec(rollouts),
-        ...options.gateways.map((gateway) => gatewaySpec(gateway, port)),
+        vaultSpec(parts.secrets),
+        compilerSpec(parts.compiler),
+        upkeepSpec(parts),
+        rolloutsSpec(parts.rollouts),
+        ...gateways.map((gateway) => gatewaySpec(gateway, this.port)),
       ],
       tenants: tenants.spec(),
     });
@@ -358,50 +164,15 @@ export class Kernel implements AsyncDisposable {
       // Its cells have been starting beside all this: the first deploy shall find one.
       await cells.warm();
     } catch (error) {
-      opened.resolve();
-      await root.stop({ timeoutMs: START_FAILED_STOP_MS });
-      egress.close();
-      events[Symbol.dispose]();
+      this.#opened.resolve();
+      await this.#root.stop({ timeoutMs: START_FAILED_STOP_MS });
+      this.#close();
       throw error;
     }
-    state.phase = "open";
-    opened.resolve();
-    events.emit({
-      type: "system_started",
-      payload: {
-        version: options.version,
-        pid: process.pid,
-        started_in_ms: Math.round(clock.now() - startedAt),
-      },
-    });
-    return new Kernel({
-      upgrades,
-      rollouts,
-      options,
-      port,
-      tenants,
-      events,
-      root,
-      egress,
-      state,
-      startedAt,
-      config,
-      loader,
-    });
-  }
-
-  /** What came back at its start. */
-  get bootReport(): BootReport {
-    return this.#loader.report!;
-  }
-
-  /** Resolves when the kernel has ended by itself: its supervisor gave up. */
-  get failed(): Promise<unknown> {
-    return this.#root.exited;
-  }
-
-  stop(options: { readonly reason: string; readonly drainMs?: number | undefined }): Promise<void> {
-    return (this.#stopping ??= this.#stop(options));
+    this.#phase = "open";
+    this.#opened.resolve();
+    const started_in_ms = Math.round(clock.now() - this.#startedAt);
+    events.emit({ type: "system_started", payload: { version, pid: process.pid, started_in_ms } });
   }
 
   async #stop({
@@ -411,44 +182,36 @@ export class Kernel implements AsyncDisposable {
     reason: string;
     drainMs?: number | undefined;
   }): Promise<void> {
-    const { clock, log } = this.#options;
-    const config = this.#config;
-    this.#state.phase = "stopping";
-    this.#upgrades.close();
-    await this.#rollouts.close();
+    const { clock, log, config, events, tenants, upgrades, rollouts } = this.#parts;
+    this.#phase = "stopping";
+    upgrades.close();
+    await rollouts.close();
     const deadline = clock.now() + (drainMs ?? config.limits.drain_ms);
     while (this.#inFlight() > 0 && clock.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
     const left = this.#inFlight();
     if (left > 0) log.warn("messages were not finished in time", { messages: left });
-    await flushAll(this.tenants, log);
+    await flushAll(tenants, log);
     const uptime_ms = Math.round(clock.now() - this.#startedAt);
-    await this.events
+    await events
       .append({ type: "system_stopped", payload: { reason, uptime_ms } })
       .catch((error: unknown) => {
         log.error("the stop was not recorded", { error: String(error) });
       });
-    await this.#root.stop({ timeoutMs: Math.max(5000, config.limits.drain_ms) });
-    this.#egress.close();
-    this.events[Symbol.dispose]();
+    await this.#root!.stop({ timeoutMs: Math.max(STOP_MS, config.limits.drain_ms) });
+    this.#close();
   }
 
-  /** At once: nothing is drained, flushed or recorded. */
-  kill(): void {
-    this.#upgrades.close();
-    void this.#rollouts.close();
-    this.#root.kill();
-    this.#egress.close();
+  /** What has no place in the tree. */
+  #close(): void {
+    this.#parts.egress.close();
+    this.#parts.events[Symbol.dispose]();
   }
 
   #inFlight(): number {
     let count = 0;
     for (const service of this.tenants.all()) count += service.mailboxLength;
     return count;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop({ reason: "disposed" });
   }
 }

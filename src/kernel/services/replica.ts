@@ -18,7 +18,7 @@ import { Dormancy } from "#kernel/services/dormancy.ts";
 import { drain } from "#kernel/services/drain.ts";
 import { Inbox, type Message } from "#kernel/services/inbox.ts";
 import type { Instance, InstanceEvents } from "#kernel/services/instance.ts";
-import { KeptState, type StoredState } from "#kernel/services/kept-state.ts";
+import { ReplicaState, type StoredState } from "#kernel/services/replica-state.ts";
 import { Launcher } from "#kernel/services/launcher.ts";
 import { Life } from "#kernel/services/life.ts";
 import { Lifecycle, takesMessages, type ServiceState } from "#kernel/services/lifecycle.ts";
@@ -82,7 +82,7 @@ export class Replica {
   readonly #options: Omit<ReplicaOptions, "predecessor">;
   readonly #lifecycle: Lifecycle;
   readonly #inbox: Inbox;
-  readonly #kept: KeptState;
+  readonly #kept: ReplicaState;
   readonly #sleep: Sleep;
   readonly #life: Life;
   /** Until this one serves. */
@@ -133,7 +133,7 @@ export class Replica {
       stateless: !keepsState(spec),
     });
     const { storage, limits } = bounds;
-    const kept = new KeptState({ key: stateKey, revision, powers, dormancy, record, storage });
+    const kept = new ReplicaState({ key: stateKey, revision, powers, dormancy, record, storage });
     const sleep = new Sleep({
       key,
       revision,

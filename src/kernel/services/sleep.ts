@@ -11,7 +11,7 @@ import type { Dormant } from "#deploy/dormants.ts";
 import type { Dormancy } from "#kernel/services/dormancy.ts";
 import type { Inbox } from "#kernel/services/inbox.ts";
 import type { Instance } from "#kernel/services/instance.ts";
-import type { KeptState } from "#kernel/services/kept-state.ts";
+import type { ReplicaState } from "#kernel/services/replica-state.ts";
 import type { Lifecycle } from "#kernel/services/lifecycle.ts";
 import type { MessageTimers } from "#kernel/services/message-timers.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
@@ -26,7 +26,7 @@ export interface SleepOptions {
   readonly revision: Revision;
   readonly powers: Pick<ServicePowers, "clock" | "log">;
   readonly dormancy: Dormancy;
-  readonly kept: KeptState;
+  readonly kept: ReplicaState;
   readonly inbox: Inbox;
   readonly timers: MessageTimers;
   readonly record: ReplicaRecord;

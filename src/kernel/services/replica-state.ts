@@ -26,7 +26,7 @@ export interface StoredState {
   readonly failure?: { readonly error: SoloError; readonly sinceMs: number };
 }
 
-export interface KeptStateOptions {
+export interface ReplicaStateOptions {
   readonly key: StateKey;
   readonly revision: Revision;
   readonly powers: { readonly snapshots: Snapshots; readonly clock: Clock };
@@ -35,15 +35,15 @@ export interface KeptStateOptions {
   readonly storage: ServiceBounds["storage"];
 }
 
-export class KeptState {
-  readonly #options: KeptStateOptions;
+export class ReplicaState {
+  readonly #options: ReplicaStateOptions;
   #stored: StoredState = {};
   /** The guest has told a state that is not on disk. */
   #owed = false;
   #closed = false;
   #flushing: Promise<void> | undefined;
 
-  constructor(options: KeptStateOptions) {
+  constructor(options: ReplicaStateOptions) {
     this.#options = options;
   }
 

@@ -1,0 +1,203 @@
+/**
+ * The kernel's long-lived parts, each made once, from the ground up. Nothing runs yet: what
+ * runs, and in which order, is the tree's.
+ */
+import { randomUUID } from "node:crypto";
+import type { Clock } from "#base/clock.ts";
+import type { Logger } from "#base/log.ts";
+import type { LoadedConfig } from "#config/load.ts";
+import type { Config } from "#config/schema.ts";
+import { CompileCache } from "#deploy/compile-cache.ts";
+import { Deployments } from "#deploy/deployments.ts";
+import { Dormants } from "#deploy/dormants.ts";
+import { Revisions } from "#deploy/revisions.ts";
+import { Rollouts } from "#deploy/rollouts.ts";
+import { Snapshots } from "#deploy/snapshots.ts";
+import { EventLog } from "#events/event-log.ts";
+import { ServiceLogs } from "#events/service-logs.ts";
+import { Authority } from "#kernel/authority.ts";
+import { BootLoader } from "#kernel/boot.ts";
+import { CapabilityAudit } from "#kernel/capability-audit.ts";
+import type { Launcher } from "#kernel/cells/launcher.ts";
+import { CellPool } from "#kernel/cells/pool.ts";
+import { Compiler } from "#kernel/compiler.ts";
+import {
+  cellMemoryBytes,
+  pressureThresholds,
+  specDefaults,
+  tenantBounds,
+} from "#kernel/defaults.ts";
+import { Deployer } from "#kernel/deployer.ts";
+import { LimitsBook } from "#kernel/limits/book.ts";
+import { Metrics } from "#kernel/metrics.ts";
+import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
+import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
+import { HostApi } from "#kernel/services/host-api.ts";
+import { openEgress, Outbound } from "#kernel/services/outbound.ts";
+import { ServiceAuthority } from "#kernel/services/service-authority.ts";
+import { ServiceKv } from "#kernel/services/service-kv.ts";
+import { WakeGate } from "#kernel/services/wake-gate.ts";
+import { Settings } from "#kernel/settings.ts";
+import { Sources } from "#kernel/sources.ts";
+import { States } from "#kernel/states.ts";
+import { Store } from "#kernel/store.ts";
+import { TenantRegister } from "#kernel/tenant-register.ts";
+import { Tenants } from "#kernel/tenants.ts";
+import { noFaults, type Faults } from "#kernel/upgrades/faults.ts";
+import { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
+import { Upgrades } from "#kernel/upgrades/upgrades.ts";
+
+export interface AssemblyOptions {
+  readonly loaded: LoadedConfig;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly ownerToken: string;
+  readonly masterKeys: MasterKeys;
+  readonly launch: Launcher;
+  readonly cellArgs: readonly string[];
+  /** Changes whenever the compiler's output might. */
+  readonly compilerVersion: string;
+  /** What happens between the steps of a swap; nothing unless given. */
+  readonly faults?: Faults;
+  /** Called with every configuration that comes into force. */
+  readonly onConfig?: (config: Config) => void;
+}
+
+export type Assembly = ReturnType<typeof assemble>;
+
+export function assemble(options: AssemblyOptions) {
+  const ground = makeGround(options);
+  const authorities = makeAuthorities(options, ground);
+  const cells = makeCells(options, ground);
+  const services = makeServices(options, { ...ground, ...authorities, ...cells });
+  return { ...ground, ...authorities, ...cells, ...services };
+}
+
+type Ground = ReturnType<typeof makeGround>;
+
+/** What everything else stands on: storage, events, settings, and who is there. */
+function makeGround({ loaded, clock, log, onConfig }: AssemblyOptions) {
+  const store = new Store();
+  const { kv } = store;
+  const events = new EventLog({ clock, bootId: randomUUID() });
+  const settings = new Settings({ loaded, kv, events, log, onChange: onConfig });
+  const config = settings.live;
+  const tenants = new Tenants({ clock, log });
+  const snapshots = new Snapshots({ kv, wallMs: () => clock.wallMs() });
+  return {
+    clock,
+    log,
+    store,
+    events,
+    settings,
+    config,
+    logs: new ServiceLogs({ clock }),
+    metrics: new Metrics(),
+    tenants,
+    register: new TenantRegister({ kv, clock, tenants, config }),
+    snapshots,
+    dormants: new Dormants({ kv, snapshots }),
+    deployments: new Deployments(kv),
+    revisions: new Revisions({ kv, keep: config.limits.revisions_kept }),
+    rolloutRecords: new Rollouts(kv),
+  };
+}
+
+type Authorities = ReturnType<typeof makeAuthorities>;
+
+/** Who may do what, and with which secrets. */
+function makeAuthorities(
+  { ownerToken, masterKeys }: AssemblyOptions,
+  { clock, log, events, store, config }: Ground,
+) {
+  const verifiedEvery = config.security.audit_verified_every;
+  const audit = new CapabilityAudit({ events, clock, log, verifiedEvery });
+  const authority = new Authority({
+    ownerToken,
+    kv: store.kv,
+    clock,
+    log,
+    audit,
+    ratePerMinute: () => config.security.rate_limit_per_capability,
+  });
+  const capabilities = () => authority.capabilities;
+  return {
+    audit,
+    authority,
+    serviceAuthority: new ServiceAuthority({ capabilities, audit, clock }),
+    secrets: new Secrets({ store, events, clock, log, keys: masterKeys }),
+  };
+}
+
+type Cells = ReturnType<typeof makeCells>;
+
+/** The untrusted processes, what may be used in them, and the eye on the host. */
+function makeCells(
+  { launch, cellArgs }: AssemblyOptions,
+  { clock, log, events, logs, metrics, store, tenants, config }: Ground,
+) {
+  const kv = new ServiceKv(store.kv);
+  const bounds = (tenant: string) => tenantBounds(config, tenant);
+  const limits = new LimitsBook({ clock, log, events, logs, kv, metrics, bounds });
+  const cells = new CellPool({
+    launch,
+    clock,
+    log,
+    spares: config.limits.spare_cells,
+    cellArgs,
+    memoryBytes: (tenant) => cellMemoryBytes(config, tenant),
+    cpuPercent: (tenant) => bounds(tenant).cpuPercent,
+    outOfMemory: (tenant) => limits.ranOutOfMemory(tenant),
+  });
+  const monitor = new RuntimeMonitor({
+    events,
+    log,
+    dataDir: config.solo.data_dir,
+    thresholds: pressureThresholds(config),
+    cells: () => cells.size,
+    instances: () => tenants.instanceCount,
+  });
+  return { kv, limits, cells, monitor, compiler: new Compiler({ launch, log }) };
+}
+
+/** From a request to a service: deploying it, changing it, bringing it back. */
+function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Cells) {
+  const { store, config, log, tenants, register, monitor, compiler, serviceAuthority } = parts;
+  const { snapshots, rolloutRecords: rollouts, events, kv, metrics } = parts;
+  const powers = { ...parts, wakes: new WakeGate() };
+  const egress = openEgress(config);
+  const outbound = new Outbound({ egress, metrics, authority: serviceAuthority });
+  const find = tenants.find.bind(tenants);
+  const hostApi = new HostApi({ find, kv, events, outbound, authority: serviceAuthority });
+  const sources = new Sources({
+    compiler,
+    cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
+    level: (tenant) => config.tenants[tenant]?.analysis ?? config.security.analysis,
+  });
+  const defaults = (tenant: string) => specDefaults(config, tenant);
+  const deployer = new Deployer({
+    ...parts,
+    rollouts,
+    powers,
+    sources,
+    authority: serviceAuthority,
+    hostApi,
+    defaults,
+    admission: {
+      refusal: (tenant) => monitor.refusal() ?? register.refusal(tenant),
+      maxTotal: () => config.limits.max_total,
+      maxPerTenant: (tenant) =>
+        config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
+    },
+  });
+  const changing = { ...parts, deployer, powers, hostApi, faults: options.faults ?? noFaults };
+  const rolloutDriver = new RolloutDriver({ ...changing, rollouts });
+  return {
+    egress,
+    deployer,
+    rollouts: rolloutDriver,
+    upgrades: new Upgrades({ ...changing, sources, defaults, rollouts: rolloutDriver }),
+    states: new States({ tenants, snapshots, deployer }),
+    loader: new BootLoader({ ...parts, deployer, rollouts: rolloutDriver }),
+  };
+}
