@@ -3,6 +3,7 @@ import * as capabilities from "#api/capabilities.ts";
 import * as config from "#api/config.ts";
 import * as events from "#api/events.ts";
 import * as kernel from "#api/kernel.ts";
+import * as messages from "#api/messages.ts";
 import type { Input, Operation, Output, RawInput } from "#api/operation.ts";
 import * as rollouts from "#api/rollouts.ts";
 import * as secrets from "#api/secrets.ts";
@@ -18,8 +19,8 @@ export const catalogue = {
   Restart: services.restart,
   Status: services.statusOf,
   List: services.list,
-  Call: services.call,
-  Cast: services.cast,
+  Call: messages.call,
+  Cast: messages.cast,
   Validate: services.validate,
   ListRevisions: upgrades.listRevisions,
   GetRevision: upgrades.getRevision,
@@ -30,7 +31,7 @@ export const catalogue = {
   ResumeRollout: rollouts.resumeRollout,
   PromoteRollout: rollouts.promoteRollout,
   AbortRollout: rollouts.abortRollout,
-  Logs: services.logs,
+  Logs: messages.logs,
   GetState: state.getState,
   ExportState: state.exportState,
   ImportState: state.importState,

@@ -22,6 +22,7 @@ export const args = z
   .optional()
   .describe("Arguments of the handler: any JSON values.");
 export const timeoutMs = z.int32().min(1).max(3_600_000);
+export const serviceTarget = { tenant_id: field(1, tenantId), service_id: field(2, serviceId) };
 export const eventId = z.int().min(0);
 
 const name = z.string().min(1).max(256);

@@ -3,9 +3,9 @@ import { z } from "zod";
 import { timeoutMs } from "#api/fields.ts";
 import { field } from "#api/operation.ts";
 
-export const MAILBOX_POLICIES = ["reject", "drop_oldest", "kill"] as const;
-export const LIMIT_ACTIONS = ["warn", "throttle", "kill"] as const;
-export const LIMIT_LEVELS = ["ok", "approach", "exceeded"] as const;
+const MAILBOX_POLICIES = ["reject", "drop_oldest", "kill"] as const;
+const LIMIT_ACTIONS = ["warn", "throttle", "kill"] as const;
+const LIMIT_LEVELS = ["ok", "approach", "exceeded"] as const;
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;

@@ -25,7 +25,7 @@ const SCALAR_TYPES: Readonly<Record<Scalar, Type>> = {
   double: Type.DOUBLE,
 };
 
-export const camel = (name: string): string =>
+const camel = (name: string): string =>
   name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
 /** protoc's name for the entries of a map field. */

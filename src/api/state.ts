@@ -1,16 +1,12 @@
 /** Operations on what services keep: look at it, carry it elsewhere, replace it. */
 import { z } from "zod";
-import { serviceId, tenantId } from "#api/fields.ts";
+import { serviceTarget } from "#api/fields.ts";
 import { field, json, unary } from "#api/operation.ts";
 
 const MAX_SLOT = 63;
 /** A state has 8 MiB at most; JSON escapes of its text may double it. */
 const MAX_STATE_CHARS = 8 * 1024 * 1024;
 
-const target = {
-  tenant_id: field(1, tenantId),
-  service_id: field(2, serviceId),
-};
 const slot = field(
   3,
   z
@@ -41,7 +37,7 @@ export const getState = unary({
   summary: "The state of a service, as JSON.",
   description:
     'Of a running instance its present state, else what is stored. What JSON lacks is shown as an object such as {"$map": …}, {"$date": …} or {"$bigint": …}.',
-  input: z.strictObject({ ...target, slot }),
+  input: z.strictObject({ ...serviceTarget, slot }),
   output: z.strictObject({
     state: field(1, json()),
     source: field(2, z.enum(["running", "stored"])),
@@ -60,7 +56,7 @@ export const getState = unary({
 export const exportState = unary({
   name: "ExportState",
   summary: "The state of a service as a document that ImportState takes.",
-  input: z.strictObject({ ...target, slot }),
+  input: z.strictObject({ ...serviceTarget, slot }),
   output: z.strictObject({ document: field(1, document) }),
   permission: "read",
   resource,
@@ -80,7 +76,7 @@ export const importState = unary({
   summary: "Replace the state of a service by an exported one.",
   description:
     "The service is stopped in an orderly way and started with the new state, migrated by its `codeChange` if other source wrote it. When it does not start with it, it goes on with the old one.",
-  input: z.strictObject({ ...target, slot, document: field(4, document) }),
+  input: z.strictObject({ ...serviceTarget, slot, document: field(4, document) }),
   output: replaced,
   permission: "deploy",
   resource,
@@ -100,7 +96,7 @@ export const resetState = unary({
   name: "ResetState",
   summary: "Forget the state of a service and start it with a fresh one.",
   description: "`solo.kv` is kept. When the service does not start, it goes on with the old state.",
-  input: z.strictObject({ ...target, slot }),
+  input: z.strictObject({ ...serviceTarget, slot }),
   output: replaced,
   permission: "deploy",
   resource,

@@ -1,10 +1,10 @@
 /** Operations on the revisions of a service: what there were, what differs, and the way back. */
 import { z } from "zod";
-import { serviceId, tenantId } from "#api/fields.ts";
+import { serviceTarget } from "#api/fields.ts";
 import { field, unary } from "#api/operation.ts";
-import { change, difference, updated } from "#api/services.ts";
+import { change } from "#api/service-spec.ts";
+import { difference, updated } from "#api/services.ts";
 
-const target = { tenant_id: field(1, tenantId), service_id: field(2, serviceId) };
 const revisionId = z.string().min(1).max(64);
 
 const entry = {
@@ -21,7 +21,7 @@ const entry = {
 export const listRevisions = unary({
   name: "ListRevisions",
   summary: "Which revisions of a service were current, newest first: who, when and why.",
-  input: z.strictObject(target),
+  input: z.strictObject(serviceTarget),
   output: z.strictObject({ revisions: field(1, z.array(z.strictObject(entry))) }),
   permission: "read",
   resource: (input) => `service:${input.service_id}`,
@@ -40,7 +40,7 @@ export const listRevisions = unary({
 export const getRevision = unary({
   name: "GetRevision",
   summary: "The source and the settings of one revision.",
-  input: z.strictObject({ ...target, revision: field(3, revisionId) }),
+  input: z.strictObject({ ...serviceTarget, revision: field(3, revisionId) }),
   output: z.strictObject({
     revision: field(1, z.string()),
     entry: field(2, z.string().describe("The file that is loaded first.")),
@@ -61,7 +61,7 @@ export const diffRevisions = unary({
   name: "DiffRevisions",
   summary: "What two revisions of a service differ in: a unified diff of the source, and settings.",
   input: z.strictObject({
-    ...target,
+    ...serviceTarget,
     from: field(
       3,
       revisionId.optional().describe("The revision before the current one unless given."),
@@ -87,7 +87,7 @@ export const rollback = unary({
   description:
     "The state comes along: through `downgrade` of the current revision if it has one, else through `codeChange` of the earlier one.",
   input: z.strictObject({
-    ...target,
+    ...serviceTarget,
     revision: field(
       3,
       revisionId

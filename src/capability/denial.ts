@@ -130,7 +130,7 @@ const REASONS: Readonly<Record<ChainFault, string>> = {
 };
 
 /** Which rule of an attenuated service stands against the call. */
-export function callReason(refusal: CallRefusal): string {
+function callReason(refusal: CallRefusal): string {
   if (refusal.why === "handler") {
     return `allows only ${refusal.allowed.slice(0, 10).join(", ") || "nothing"}`;
   }

@@ -9,7 +9,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SoloError } from "#base/errors.ts";
 
-export const CERTS_DIR = "certs";
+const CERTS_DIR = "certs";
 export const SERVER_NAME = "server";
 export const OPERATOR_NAME = "operator";
 

@@ -10,8 +10,8 @@ import type { RawInputOf } from "#api/catalogue.ts";
 import { isName } from "#base/ids.ts";
 import { UsageError } from "#cli/usage-error.ts";
 
-export const MAX_SOURCE_FILES = 2_000;
-export const MAX_SOURCE_BYTES = 32 * 1024 * 1024;
+const MAX_SOURCE_FILES = 2_000;
+const MAX_SOURCE_BYTES = 32 * 1024 * 1024;
 const MAX_DEPTH = 32;
 
 type Format = NonNullable<RawInputOf<"Deploy">["format"]>;

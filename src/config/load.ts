@@ -32,7 +32,7 @@ export interface LoadedConfig {
 }
 
 /** Read when it exists and no other file is named. */
-export const DEFAULT_FILE = "config.toml";
+const DEFAULT_FILE = "config.toml";
 
 function refuse(problems: readonly Problem[]): never {
   const fields = problems.map(fieldOf);

@@ -60,7 +60,7 @@ export interface ServiceSpec {
   readonly watchdog: Watchdog;
 }
 
-/** The fields of a deploy request that `resolveSpec` reads; see src/api/services.ts. */
+/** The fields of a deploy request that `resolveSpec` reads; see src/api/service-spec.ts. */
 export interface SpecInput {
   readonly code?: string | undefined;
   readonly files?: Readonly<Record<string, string>> | undefined;
@@ -105,8 +105,6 @@ export interface SpecDefaults {
   readonly current?: ServiceSpec | undefined;
 }
 
-/** Of one service; src/api/services.ts refuses more. */
-export const MAX_INSTANCES = 64;
 export const CODE_CHANGE_MS = 5000;
 const MAX_FILES = 512;
 const MAX_PATH_CHARS = 256;

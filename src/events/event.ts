@@ -51,8 +51,8 @@ export interface EventFilter {
   readonly toWallMs?: number | undefined;
 }
 
-export const MAX_SUBJECT_CHARS = 256;
-export const MAX_PAYLOAD_CHARS = 64 * 1024;
+const MAX_SUBJECT_CHARS = 256;
+const MAX_PAYLOAD_CHARS = 64 * 1024;
 
 /** Who records the event, and when: what the emitter does not say. */
 export interface Stamp {

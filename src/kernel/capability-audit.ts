@@ -19,7 +19,7 @@ import type { NewEvent } from "#events/event.ts";
 import type { EventLog } from "#events/event-log.ts";
 import { accessDeniedEvent } from "#vault/events.ts";
 
-export const MAX_DENIED_PER_SECOND = 100;
+const MAX_DENIED_PER_SECOND = 100;
 /** Tenants whose denials are counted apart; beyond that they share one count. */
 const MAX_COUNTED = 1_000;
 const SHARED = "";

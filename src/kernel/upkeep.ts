@@ -71,7 +71,7 @@ async function sendToSleep(
 }
 
 /** Evicts the instances that have been idle for as long as their services say. */
-export async function hibernateIdle(options: {
+async function hibernateIdle(options: {
   readonly tenants: Pick<Tenants, "all">;
   readonly now: number;
   readonly log: Logger;

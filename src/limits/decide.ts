@@ -11,7 +11,7 @@ import type { Level, Limit, LimitAction, Resource, Violation } from "#limits/lim
 /** Shares of the limit: where an approach begins, where it ends, and where an excess ends. */
 export const APPROACH_AT = 0.8;
 export const APPROACH_ENDS_BELOW = 0.7;
-export const EXCESS_ENDS_BELOW = 0.9;
+const EXCESS_ENDS_BELOW = 0.9;
 export const TELL_EVERY_MS = 10_000;
 
 export interface Past {

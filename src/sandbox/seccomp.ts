@@ -77,7 +77,7 @@ const oneOf = (index: number, values: readonly number[]): Instruction[] => [
   REFUSE,
 ];
 
-export function seccompProgram(options: SeccompOptions): Instruction[] {
+function seccompProgram(options: SeccompOptions): Instruction[] {
   const { arch, credentials = false } = options;
   const { audit, column } = ARCHES[arch];
   const each = (table: SyscallTable, verdict: (name: string) => Instruction): Instruction[] =>

@@ -13,7 +13,7 @@ import type { MasterKey } from "#vault/keys.ts";
 import { KEY_BYTES } from "#vault/limits.ts";
 
 /** Of a systemd unit: `LoadCredential=solo-master-key:/etc/…`. */
-export const CREDENTIAL_NAME = "solo-master-key";
+const CREDENTIAL_NAME = "solo-master-key";
 
 export type KeyOrigin = "environment" | "passphrase" | "credential" | "file";
 

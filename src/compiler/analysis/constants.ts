@@ -42,7 +42,7 @@ export function beginningOf(node: Node, context: Context, depth = 0): Beginning 
 }
 
 /** What a `const` at the top level of the module was made of. */
-export function constantOf(name: string, { program, budget }: Context): Node | undefined {
+function constantOf(name: string, { program, budget }: Context): Node | undefined {
   for (const statement of program.body) {
     budget.spend();
     const declaration =

@@ -90,7 +90,7 @@ export class Descriptors {
   }
 }
 
-export const soloDescriptors = (): Descriptors =>
+const soloDescriptors = (): Descriptors =>
   new Descriptors([
     soloDescriptor(),
     file_google_protobuf_struct.proto,

@@ -58,7 +58,7 @@ function shorter(body: ErrorBody): ErrorBody {
 }
 
 /** `body` cut until it takes at most `maxBytes` as JSON. */
-export function fitBody(body: ErrorBody, maxBytes: number): { body: ErrorBody; json: Buffer } {
+function fitBody(body: ErrorBody, maxBytes: number): { body: ErrorBody; json: Buffer } {
   let fitted = body;
   for (;;) {
     const json = Buffer.from(JSON.stringify(fitted));

@@ -9,7 +9,7 @@ import type { ServerResponse } from "node:http";
 import { ERRORS, toSoloError, type SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 
-export const PROBLEM_TYPE = "application/problem+json";
+const PROBLEM_TYPE = "application/problem+json";
 /** Where the codes are explained; `type` points into this page. */
 export const ERRORS_PAGE = "/docs/errors";
 

@@ -19,7 +19,7 @@ export interface Route {
 
 const PLACEHOLDER = /\{(\w+)\}/g;
 
-export const pathFields = (path: string): string[] =>
+const pathFields = (path: string): string[] =>
   [...path.matchAll(PLACEHOLDER)].map((match) => match[1] as string);
 
 /** `/services/{service_id}` as the router writes it: `/services/:service_id`. */

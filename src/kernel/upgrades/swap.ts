@@ -19,7 +19,7 @@ import type { Adoption } from "#wire/messages.ts";
 /** A swap waits so long for the messages that the old revision has in hand. */
 const DRAIN_MS = 5000;
 /** The old revision has so long for responses that are still under way after the hand-over. */
-export const LINGER_MS = 10_000;
+const LINGER_MS = 10_000;
 const RETIRE_MS = 1000;
 
 /** A state on its way from one revision to another. */
