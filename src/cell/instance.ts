@@ -78,6 +78,8 @@ export class Instance {
   readonly #idle = setTimeout(() => {
     if (!this.#running && this.#started) this.post(IN.idle, 0);
   }, IDLE_DRAIN_MS).unref();
+  /** The last message that came. */
+  #seen = 0;
   #turnTimer: NodeJS.Timeout | undefined;
   #startupTimer: NodeJS.Timeout | undefined;
 
@@ -138,7 +140,10 @@ export class Instance {
   /** Puts a line into the guest's next turn; `key` names the handler that it will run. */
   post(op: string, id: number, rest = "", key = "resume"): void {
     if (this.#ended) return;
-    if (MESSAGES.has(op)) this.#open.add(id);
+    if (MESSAGES.has(op)) {
+      this.#open.add(id);
+      this.#seen = id;
+    }
     this.#inbox.push({ line: rest === "" ? `${op} ${id}` : `${op} ${id} ${rest}`, key });
     this.#schedule();
   }
@@ -452,6 +457,7 @@ export class Instance {
       stack: thrown?.stack ?? "",
       ...(at !== undefined && { current: at }),
       unstarted,
+      seen: this.#seen,
       ranMs: this.#guest.ranMs(),
       ...(reason === "timeout" && this.#onFastLane && { fastLane: true }),
     };

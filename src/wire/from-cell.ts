@@ -82,11 +82,12 @@ function shapeFrom(value: unknown): StateShape {
 }
 
 export function readDown(text: string): Down {
-  const { reason, name, message, stack, current, unstarted, ranMs, fastLane } = object(text);
+  const { reason, name, message, stack, current, unstarted, seen, ranMs, fastLane } = object(text);
   const known = DOWN_REASONS.find((each) => each === reason);
   must(known !== undefined && isText(name) && isText(message) && isText(stack));
   must(Array.isArray(unstarted) && unstarted.every(isId));
   must(current === undefined || isId(current));
+  must(seen === undefined || isId(seen));
   must(ranMs === undefined || isAmount(ranMs));
   return {
     reason: known,
@@ -95,6 +96,7 @@ export function readDown(text: string): Down {
     stack,
     unstarted,
     ...(current !== undefined && { current }),
+    ...(seen !== undefined && { seen }),
     ...(ranMs !== undefined && { ranMs }),
     fastLane: fastLane === true,
   };

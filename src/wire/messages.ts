@@ -208,6 +208,8 @@ export interface Down {
   readonly current?: number;
   /** Dispatches that had not begun: safe to give to the next instance. */
   readonly unstarted: readonly number[];
+  /** The last dispatch that reached the instance: later ones met its end, and had not begun. */
+  readonly seen?: number;
   /** How long it ran in its whole life, ms on the clock. */
   readonly ranMs?: number;
   /** The instance was in the fast lane and overran it. */

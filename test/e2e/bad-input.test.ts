@@ -107,8 +107,8 @@ describe("bodies", () => {
 
   test("nested a million deep, or with __proto__ in them, are refused", async () => {
     refused(await deploy(`{"args":${"[".repeat(1_000_000)}${"]".repeat(1_000_000)}}`), {
-      status: 400,
-      code: "invalid_argument",
+      status: 413,
+      code: "payload_too_large",
     });
     const body = refused(
       await deploy(`{"service_id":"x","code":"1","env":{"__proto__":{"polluted":"1"}}}`),

@@ -137,6 +137,21 @@ describe("an instance", () => {
     played.die();
   });
 
+  test("hands back what was still on its way when it ended", async () => {
+    const played = playedCell();
+    const back: Dispatch[] = [];
+    const instance = await startInstance(played, {
+      events: { handBack: (_, all) => void back.push(...all) },
+    });
+    const sent = Array.from({ length: 3 }, () => message());
+    for (const { dispatch } of sent) instance.dispatch(dispatch);
+    played.say(FROM_CELL.down, 1, 0, exception({ current: 1, unstarted: [], seen: 1 }));
+    await instance.exited;
+    expect(sent[0]!.ends).toMatchObject([{ code: "service_crashed" }]);
+    expect(back).toEqual([sent[1]!.dispatch, sent[2]!.dispatch]);
+    played.die();
+  });
+
   test("says nothing of ids it was never given (invariant 3)", async () => {
     const played = playedCell();
     const instance = await startInstance(played);

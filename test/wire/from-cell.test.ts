@@ -18,6 +18,7 @@ const down = fc.record(
     stack: text,
     unstarted: fc.array(id),
     current: id,
+    seen: id,
     fastLane: fc.boolean(),
   },
   { requiredKeys: ["reason", "name", "message", "stack", "unstarted", "fastLane"] },

@@ -129,7 +129,7 @@ export class InHand {
     const back: Dispatch[] = [];
     const handlers: string[] = [];
     for (const [id, dispatch] of this.#open) {
-      if (unstarted.has(id)) {
+      if (unstarted.has(id) || isAfter(id, report.seen)) {
         dispatch.holder = undefined;
         back.push(dispatch);
       } else {
@@ -143,3 +143,7 @@ export class InHand {
     return { back, handlers };
   }
 }
+
+/** Ids come in order and begin again at 1. */
+const isAfter = (id: number, seen: number | undefined): boolean =>
+  seen !== undefined && id !== seen && (id - seen) >>> 0 < 2 ** 31;
