@@ -10,7 +10,7 @@ import { Machine } from "./machine.ts";
 import { renderTable, verdict, type Row } from "./report.ts";
 import type { Scale } from "./scale.ts";
 
-const LIMIT_MS = { full: 360_000, quick: 90_000 };
+const LIMIT_MS = { full: 600_000, quick: 90_000 };
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Promise<Row[]> }>>> = {
   deploy: () => import("./measure/deploy.ts"),
