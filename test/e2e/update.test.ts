@@ -120,3 +120,13 @@ test("survives a kernel that is killed right after", async () => {
   expect((await tenant.status("g"))["revision"]).toBe(body.revision);
   expect(await tenant.call("g", "add")).toBe(11);
 });
+
+test("is on disk with the state that it begins with, also of a service that is flushed now and then", async () => {
+  await tenant.deploy({ service_id: "h", code: V1, persistence: "hybrid" });
+  for (let times = 0; times < 3; times += 1) await tenant.call("h", "add");
+  expect((await put("h", { code: V2, persistence: "hybrid" })).status).toBe(200);
+  // Sooner than the next flush: only the hand-over itself can have stored it.
+  await kernel.kill9();
+  await kernel.restart();
+  expect(await tenant.call("h", "add")).toBe(13);
+});
