@@ -155,6 +155,7 @@ describe("a walled process", () => {
     const bomb = "const held = []; for (;;) held.push(Buffer.alloc(8 * 1024 * 1024, 1))";
     const cell = await launch(walls, ["-e", bomb], { memoryBytes: 128 * MB });
     expect(await hear(cell)).toMatchObject({ signal: "SIGKILL", outOfMemory: true });
+    await cell.cleared;
     const names = await Promise.all(
       Object.values(walls.cgroup!.places).map((place) => readdir(place)),
     );
