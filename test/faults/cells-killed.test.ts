@@ -94,7 +94,12 @@ describe("a tenant's cell that is killed", () => {
           restart_limits: CHECKS,
         }),
       );
-      await alpha.deploy({ service_id: "busy", code: COUNTER, persistence: "durable" });
+      await alpha.deploy({
+        service_id: "busy",
+        code: COUNTER,
+        persistence: "durable",
+        restart_limits: CHECKS,
+      });
       await alpha.call("idle", "increment");
       await alpha.call("busy", "increment");
       const slow = alpha.ask("busy", "slow");
@@ -104,15 +109,19 @@ describe("a tenant's cell that is killed", () => {
       expect(await alpha.call("busy", "get")).toBe(1);
       expect(await alpha.call("idle", "get")).toBe(1);
 
-      // The one that was at work may be to blame; the other is not, and its limit of no
-      // restarts at all would have quarantined it.
-      const [suspect] = await crashes(alpha, "busy");
-      expect(suspect!["payload"]).toMatchObject({ reason: "cell", last_messages: ["calls.slow"] });
-      const [innocent] = await crashes(alpha, "idle");
-      expect(innocent!["payload"]).toMatchObject({ reason: "cell", innocent: true });
+      // None of them killed it: a limit of no restarts at all quarantines nobody.
+      const [atHand] = await crashes(alpha, "busy");
+      expect(atHand!["payload"]).toMatchObject({
+        reason: "cell",
+        innocent: true,
+        last_messages: ["calls.slow"],
+        message: expect.stringContaining("somebody outside Solo killed it"),
+      });
+      const [idle] = await crashes(alpha, "idle");
+      expect(idle!["payload"]).toMatchObject({ reason: "cell", innocent: true });
       for (const [service, crash] of [
-        ["busy", suspect],
-        ["idle", innocent],
+        ["busy", atHand],
+        ["idle", idle],
       ] as const) {
         const [restart] = await alpha.events({
           service_id: service,
@@ -123,7 +132,7 @@ describe("a tenant's cell that is killed", () => {
       }
     }));
 
-  test("with several at work is held against none of them, and each comes back in a cell of its own", () =>
+  test("that dies by itself with several at work is held against none of them, and each comes back in a cell of its own", () =>
     unnoticed(async () => {
       const tenant = kernel.tenant("suspects");
       const deploy = (service_id: string) => () =>
@@ -138,7 +147,7 @@ describe("a tenant's cell that is killed", () => {
       const before = new Set(kernel.cellPids());
       const slow = ["one", "two"].map((service) => tenant.ask(service, "slow"));
       for (const service of ["one", "two"]) await atWork(tenant, service);
-      send("SIGKILL", shared);
+      send("SIGSEGV", shared);
       for (const call of slow) expect(await endsWithin(PROMPTLY_MS, call)).toBe("outcome_unknown");
       for (const service of ["one", "two"]) {
         expect(await tenant.call(service, "get")).toBe(0);
@@ -217,6 +226,11 @@ describe("a tenant's cell that is killed", () => {
           const isBack = async () => (await tenant.list()).every(({ restarts }) => restarts === 1);
           await until(async () => (await isBack()) && answered() > before + 50, "load again");
         },
+      );
+      // They are together again at once, and not each in a cell of its own.
+      const ends = await Promise.all(names.map((name) => crashes(tenant, name)));
+      expect(ends.flat().map(({ payload }) => payload["suspect"] ?? false)).toEqual(
+        names.map(() => false),
       );
       expect(
         [...outcomes.keys()].filter((code) => code !== "ok" && code !== "outcome_unknown"),

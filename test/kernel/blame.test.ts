@@ -4,8 +4,9 @@ import { expect, test } from "vitest";
 import { decideBlame, MAX_SUSPECTS, type Accused } from "#kernel/cells/blame.ts";
 
 const quiet: Accused = { overdue: false, busy: false, heapBytes: 1000 };
-const killed = { outOfMemory: false };
-const outOfMemory = { outOfMemory: true };
+const killed = { outOfMemory: false, fromOutside: false };
+const outOfMemory = { outOfMemory: true, fromOutside: false };
+const fromOutside = { outOfMemory: false, fromOutside: true };
 
 test("one that was told to end and did not is the culprit, whoever else was at work", () => {
   const accused = [quiet, { ...quiet, busy: true }, { ...quiet, busy: true, overdue: true }];
@@ -28,14 +29,24 @@ test("with nobody at work nobody is to blame, unless memory ran out: then the la
   expect(decideBlame([], outOfMemory)).toEqual([]);
 });
 
+test("of a cell that was killed from outside nobody is to blame, but who was overdue", () => {
+  const busy = { ...quiet, busy: true };
+  expect(decideBlame([busy], fromOutside)).toEqual(["innocent"]);
+  expect(decideBlame([busy, busy], fromOutside)).toEqual(["innocent", "innocent"]);
+  expect(decideBlame([busy, { ...busy, overdue: true }], fromOutside)).toEqual([
+    "innocent",
+    "culprit",
+  ]);
+});
+
 test("whatever happened: a culprit stands alone or was overdue, and suspects are bounded and were at work", () => {
   const accused = fc.array(
     fc.record({ overdue: fc.boolean(), busy: fc.boolean(), heapBytes: fc.nat() }),
     { maxLength: 30 },
   );
   fc.assert(
-    fc.property(accused, fc.boolean(), (instances, memory) => {
-      const blames = decideBlame(instances, { outOfMemory: memory });
+    fc.property(accused, fc.constantFrom(killed, outOfMemory, fromOutside), (instances, end) => {
+      const blames = decideBlame(instances, end);
       const having = (blame: string) => instances.filter((_, at) => blames[at] === blame);
       expect(blames).toHaveLength(instances.length);
       const culprits = having("culprit");

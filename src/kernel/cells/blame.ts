@@ -6,6 +6,7 @@
  *    its own, where the next end names it.
  * 3. Nobody at work: a cell that passed its memory limit is the largest heap's doing; any
  *    other cell died by itself.
+ * 4. A cell that somebody outside killed is the doing of none in it, whoever was at work.
  */
 
 export type Blame = "culprit" | "suspect" | "innocent";
@@ -24,12 +25,19 @@ export const MAX_SUSPECTS = 8;
 
 export function decideBlame(
   accused: readonly Accused[],
-  { outOfMemory }: { readonly outOfMemory: boolean },
+  {
+    outOfMemory,
+    fromOutside,
+  }: {
+    readonly outOfMemory: boolean;
+    readonly fromOutside: boolean;
+  },
 ): Blame[] {
   const blamed = (found: readonly Accused[], blame: Blame): Blame[] =>
     accused.map((each) => (found.includes(each) ? blame : "innocent"));
   const overdue = accused.filter((each) => each.overdue);
   if (overdue.length > 0) return blamed(overdue, "culprit");
+  if (fromOutside) return blamed([], "innocent");
   const byHeap = accused.toSorted((a, b) => b.heapBytes - a.heapBytes);
   const busy = byHeap.filter((each) => each.busy);
   if (busy.length === 1) return blamed(busy, "culprit");

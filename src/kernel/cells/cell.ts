@@ -19,6 +19,8 @@ export interface CellEnd {
   readonly why: string;
   /** It passed the memory limit of a cell. */
   readonly outOfMemory: boolean;
+  /** Somebody who is neither the kernel nor in the cell ended it. */
+  readonly fromOutside: boolean;
 }
 
 export interface SlotHandler extends Accused {
@@ -69,7 +71,7 @@ export class Cell {
     socket.on("data", (chunk: Buffer) => this.#read(reader, chunk));
     this.gone = options.process.exited.then(({ how, outOfMemory }) => {
       this.#isGone = true;
-      const end = this.#end ?? { why: outOfMemory ? MEMORY_PASSED : how, outOfMemory };
+      const end = this.#end ?? this.#endedByItself(how, outOfMemory);
       ready.reject(new Error(`The cell ended before it was ready: ${end.why}`));
       this.#end = end;
       this.#endSlots(end);
@@ -114,20 +116,28 @@ export class Cell {
   }
 
   kill(why: string): void {
-    this.#kill({ why, outOfMemory: false });
+    this.#kill({ why, outOfMemory: false, fromOutside: false });
   }
 
   /** Ends it when it holds more than `limitBytes` and nobody else would. */
   checkMemory(limitBytes: number): void {
     if (this.isGone || this.process.holdsMemoryLimit) return;
     if ((this.process.memoryBytes() ?? 0) > limitBytes)
-      this.#kill({ why: MEMORY_PASSED, outOfMemory: true });
+      this.#kill({ why: MEMORY_PASSED, outOfMemory: true, fromOutside: false });
   }
 
   /** Called by the pool at regular intervals. */
   checkHeartbeat(): void {
     this.#silentChecks += 1;
     if (this.#silentChecks > MAX_SILENT_CHECKS) this.kill("it stopped answering");
+  }
+
+  /** Where the operating system tells its own kills for memory apart, any other SIGKILL was sent. */
+  #endedByItself(how: string, outOfMemory: boolean): CellEnd {
+    if (outOfMemory) return { why: MEMORY_PASSED, outOfMemory, fromOutside: false };
+    const sent = how === "SIGKILL" && this.process.holdsMemoryLimit;
+    const why = sent ? "somebody outside Solo killed it" : how;
+    return { why, outOfMemory, fromOutside: sent };
   }
 
   #kill(end: CellEnd): void {

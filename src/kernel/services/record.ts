@@ -146,7 +146,8 @@ export class ReplicaRecord {
       message: crash.message,
       restarts: this.counts.restarts,
       innocent: true,
-      ...(crash.blame === "suspect" && { suspect: true, last_messages: crash.handlers }),
+      ...(crash.blame === "suspect" && { suspect: true }),
+      ...(crash.handlers.length > 0 && { last_messages: crash.handlers }),
     });
   }
 
