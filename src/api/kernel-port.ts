@@ -20,7 +20,7 @@ export interface Credentials {
 
 export interface RequestContext {
   readonly credentials: Credentials;
-  /** Fires when the client is gone or its deadline has passed. */
+  /** Fires when the client is gone or its deadline has passed; its reason is a SoloError. */
   readonly signal: AbortSignal;
   /** Milliseconds left for the request as the protocol said (grpc-timeout), if it did. */
   readonly timeoutMs?: number;

@@ -165,7 +165,7 @@ export class Egress {
     const { signal } = flight;
     const { target, method, body } = hop;
     const granted = await leave.connect(target);
-    flight.hold(granted, target.host);
+    flight.hold(granted);
     const addresses =
       target.address === undefined
         ? await this.#lookups.addresses(target.host, signal)

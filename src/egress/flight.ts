@@ -3,7 +3,7 @@
  *
  * 1. It ends once: everything that it holds is given back then, and its account is told.
  */
-import { SoloError } from "#base/errors.ts";
+import type { SoloError } from "#base/errors.ts";
 import type { Echo } from "#egress/echo.ts";
 
 /** Bytes of bodies, as they went over the wire. */
@@ -16,8 +16,8 @@ export interface Account {
 export interface Granted {
   /** A capability names exactly this host, not only a pattern that holds it. */
   readonly named: boolean;
-  /** Calls back when what allowed this is over; returns what stops that. */
-  readonly onEnd: (listener: () => void) => () => void;
+  /** Calls back with the reason when what allowed this is over; returns what stops that. */
+  readonly onEnd: (listener: (why: SoloError) => void) => () => void;
 }
 
 export class Flight {
@@ -50,12 +50,8 @@ export class Flight {
   }
 
   /** What allows a hop must last until all is over. */
-  hold({ onEnd }: Granted, host: string): void {
-    const ended = () =>
-      this.abort(
-        new SoloError("permission_denied", `The capability to connect to ${host} has ended.`),
-      );
-    this.atEnd(onEnd(ended));
+  hold({ onEnd }: Granted): void {
+    this.atEnd(onEnd((why) => this.abort(why)));
   }
 
   end(): void {

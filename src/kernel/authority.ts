@@ -139,10 +139,11 @@ export class Authority {
     if (principal === undefined || principal.parent === undefined) return undefined;
     const { capabilities } = this;
     const why = (): SoloError => {
-      const verdict = capabilities.foresee(principal, { presenter: UNPROVED, ...ask });
-      return verdict.allowed
-        ? new SoloError("permission_denied", `${principal.id} has ended.`)
-        : denialError(verdict.denial);
+      const whole: Ask = { presenter: UNPROVED, ...ask };
+      const verdict = capabilities.foresee(principal, whole);
+      if (verdict.allowed) return new SoloError("permission_denied", `${principal.id} has ended.`);
+      this.#options.audit.denied(verdict.denial, whole);
+      return denialError(verdict.denial);
     };
     const { clock } = this.#options;
     return new Lease({ capabilities, capability: principal, clock, client, why });

@@ -119,7 +119,8 @@ export class Deployer {
     const refusal = this.#admissionRefusal(key);
     if (refusal !== undefined) problems.push(refusal.message);
     const spec = resolveSpec(input, this.#options.defaults(key.tenant));
-    for (const { field, message } of this.#options.authority.problems(spec, by)) {
+    // The deploy itself is a use.
+    for (const { field, message } of this.#options.authority.problems(spec, by, 1)) {
       problems.push(`${field} ${message}`);
     }
     try {

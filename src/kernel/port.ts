@@ -3,7 +3,7 @@
  *
  * 1. The order is fixed: who asks, may they, is the input right, then the work.
  * 2. What leaves is an answer or a SoloError; nothing unforeseen shows its text.
- * 3. A stream and an open body end with the capability that they were opened with.
+ * 3. A stream, an open body and a call under way end with the capability that allowed them.
  */
 import type { z } from "zod";
 import { catalogue, type OperationName, type OutputOf } from "#api/catalogue.ts";
@@ -79,12 +79,16 @@ export class Port implements KernelPort {
     let asked: Asked | undefined;
     try {
       if (name !== "Health") await this.#opened();
-      const entered = this.#enter(name, input, context);
+      const { checked, ask, recorded, ...entered } = this.#enter(name, input, context);
       ({ asked } = entered);
-      if (entered.recorded !== undefined) await entered.recorded;
-      return await (
-        this.#options.handlers[name] as (input: unknown, asked: Asked) => Promise<OutputOf<N>>
-      )(entered.checked, asked);
+      if (recorded !== undefined) await recorded;
+      const handler = this.#options.handlers[name] as (
+        input: unknown,
+        asked: Asked,
+      ) => Promise<OutputOf<N>>;
+      // What the kernel itself does once it has begun is done whole: it is brief.
+      using lease = ask.call && this.#options.authority.lease(asked.principal, ask, context.signal);
+      return await handler(checked, during(lease, asked));
     } catch (error) {
       const refusal = this.#discreet(this.#foresee(name, error), asked);
       code = refusal.code;
@@ -112,8 +116,7 @@ export class Port implements KernelPort {
       ) => AsyncIterable<OutputOf<N>>;
       using lease = this.#options.authority.lease(asked.principal, ask, context.signal);
       if (lease === undefined) return yield* handler(checked, asked);
-      const leased = { ...asked, context: { ...context, signal: lease.signal } };
-      for await (const item of handler(checked, leased)) {
+      for await (const item of handler(checked, during(lease, asked))) {
         if (lease.refusal !== undefined) break;
         yield item;
       }
@@ -279,14 +282,24 @@ async function forward(options: {
   try {
     const response = await exchange.response;
     if (response.body === undefined) lease[Symbol.dispose]();
-    return { ...response, body: response.body && during(lease, response.body) };
+    return { ...response, body: response.body && bodyDuring(lease, response.body) };
   } catch (error) {
     lease[Symbol.dispose]();
     throw error;
   }
 }
 
-async function* during(lease: Lease, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Its signal fires with the refusal when the capability ends. */
+function during(lease: Lease | undefined, asked: Asked): Asked {
+  if (lease === undefined) return asked;
+  if (lease.refusal !== undefined) throw lease.refusal;
+  return { ...asked, context: { ...asked.context, signal: lease.signal } };
+}
+
+async function* bodyDuring(
+  lease: Lease,
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   using _ = lease;
   for await (const bytes of body) {
     if (lease.refusal !== undefined) throw lease.refusal;

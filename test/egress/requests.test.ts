@@ -5,6 +5,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
 import { mint, mintAuthority } from "#certs/mint.ts";
+import type { Granted } from "#egress/flight.ts";
 import { IDLE_CONNECTION_MS, MAX_BODY_BYTES_PER_TENANT } from "#egress/limits.ts";
 import { until } from "../support/until.ts";
 import { GRANTED, owner, Tried, world } from "./support.ts";
@@ -516,10 +517,10 @@ describe("how long and how many:", () => {
   test("a capability that ends, ends what it allowed, and is not listened to for longer", async () => {
     await using server = await world((_, response) => void response.write("drop"));
     using tried = new Tried();
-    const listeners = new Set<() => void>();
+    const listeners = new Set<Parameters<Granted["onEnd"]>[0]>();
     const connect = async () => ({
       named: true,
-      onEnd: (listener: () => void) => {
+      onEnd: (listener: Parameters<Granted["onEnd"]>[0]) => {
         listeners.add(listener);
         return () => void listeners.delete(listener);
       },
@@ -527,8 +528,9 @@ describe("how long and how many:", () => {
     const { body } = await tried.ask({ url: server.url, leave: { connect } });
     await body!.next();
     const rest = body!.next();
-    for (const listener of listeners) listener();
-    expect(await codeOf(rest)).toBe("permission_denied");
+    const why = new SoloError("permission_denied", "It was revoked.");
+    for (const listener of listeners) listener(why);
+    expect(await refusal(rest)).toBe(why);
     expect([tried.egress.active, listeners.size]).toEqual([0, 0]);
   });
 

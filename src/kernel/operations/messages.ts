@@ -31,7 +31,8 @@ export const messageHandlers = ({
       timeoutMs: Math.min(input.timeout_ms ?? Infinity, timeoutMs),
       key: input.key,
     });
-    const gone = () => dispatch.cancel(new SoloError("cancelled", "The caller is gone."));
+    // The caller is gone, or what allowed the call is.
+    const gone = () => dispatch.cancel(signal.reason as SoloError);
     if (signal.aborted) gone();
     signal.addEventListener("abort", gone, { once: true });
     try {

@@ -63,7 +63,10 @@ export class Exchange implements DispatchBodies {
     return this.#response.promise;
   }
 
+  /** Nothing more of it reaches anybody, not even what has come already. */
   fail(error: SoloError): void {
+    this.#queue.length = 0;
+    this.#queuedBytes = 0;
     this.#over();
     this.#response.reject(error);
     this.broke(error);

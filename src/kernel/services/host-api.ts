@@ -5,7 +5,8 @@
  * 1. Who asks is known from the slot the request came from, never from its content.
  * 2. Every request gets exactly one answer, unless the instance has ended.
  * 3. Every method states what it needs; what is not the service's own is checked against its
- *    handles before anything else is done. A service calls others with its own authority.
+ *    handles before anything else is done. A service calls others with its own authority, and
+ *    what it waits for from them ends with the handle that allowed it.
  */
 import { SoloError, toSoloError } from "#base/errors.ts";
 import { isName, type ServiceId, type ServiceKey } from "#base/ids.ts";
@@ -14,7 +15,7 @@ import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { Message } from "#kernel/services/inbox.ts";
 import type { ReplicaRequest } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
-import type { ServiceAuthority, ServiceNeed } from "#kernel/services/service-authority.ts";
+import type { ServiceAuthority, ServiceNeed, Use } from "#kernel/services/service-authority.ts";
 import { Exchange } from "#kernel/services/exchange.ts";
 import type { Outbound } from "#kernel/services/outbound.ts";
 import { fetchPayload, messagePayload } from "#kernel/services/payload.ts";
@@ -41,14 +42,23 @@ const READS: ReadonlySet<string> = new Set(["kv.get", "kv.list"]);
 /** The answer as JSON text; undefined when the method has answered by itself. */
 type Run = (from: HostRequest) => Promise<string | undefined> | string;
 
-export interface Method {
+interface Unguarded {
   /** `own`: it reaches nothing but what is the service's own. `asks`: it asks the service's
    *  authority by itself, for each host that it comes to. */
-  readonly needs: "own" | "asks" | ((from: HostRequest) => ServiceNeed);
+  readonly needs: "own" | "asks";
   readonly run: Run;
 }
 
+interface Guarded {
+  readonly needs: (from: HostRequest) => ServiceNeed;
+  readonly run: (from: HostRequest, use: Use) => ReturnType<Run>;
+}
+
+export type Method = Unguarded | Guarded;
+
 const own = (run: Run): Method => ({ needs: "own", run });
+const guarded = (needs: Guarded["needs"], run: Guarded["run"]): Method => ({ needs, run });
+const isGuarded = (method: Method): method is Guarded => typeof method.needs === "function";
 
 export class HostApi {
   readonly #options: HostApiOptions;
@@ -68,13 +78,13 @@ export class HostApi {
         service.bounds.storage.batch(args[0], instance),
       ),
       "kv.list": own(({ service, args }) => kv.list(service.key, args[0])),
-      "secrets.get": {
-        needs: ({ replica, instance, args }) => replica.secrets.needOf(instance.id, args[0]),
-        run: ({ replica, instance, args }) => replica.secrets.get(instance.id, args[0]),
-      },
-      "services.call": { needs: invocation("calls"), run: (from) => this.#call(from) },
-      "services.cast": { needs: invocation("casts"), run: (from) => this.#cast(from) },
-      "services.fetch": { needs: fetchNeed, run: (from) => this.#fetch(from) },
+      "secrets.get": guarded(
+        ({ replica, instance, args }) => replica.secrets.needOf(instance.id, args[0]),
+        ({ replica, instance, args }) => replica.secrets.get(instance.id, args[0]),
+      ),
+      "services.call": guarded(invocation("calls"), (from, use) => this.#call(from, use)),
+      "services.cast": guarded(invocation("casts"), (from) => this.#cast(from)),
+      "services.fetch": guarded(fetchNeed, (from, use) => this.#fetch(from, use)),
       fetch: { needs: "asks", run: (from) => options.outbound.fetch(from) },
       "events.emit": own((from) => this.#emit(from)),
       "timer.start": own(({ replica, args }) =>
@@ -96,16 +106,18 @@ export class HostApi {
     try {
       if (method === undefined) throw denied(from.method);
       if (from.onlyReads === true && !READS.has(from.method)) throw rehearsing(from.method);
-      const { needs, run } = method;
-      if (typeof needs === "function") {
-        const { recorded } = this.#options.authority.authorize(from.replica, needs(from));
-        if (recorded !== undefined) await recorded;
-      }
-      const json = await run(from);
+      const json = await this.#run(from, method);
       if (json !== undefined) from.instance.answer(from.request, `+${json}`);
     } catch (error) {
       from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`);
     }
+  }
+
+  async #run(from: HostRequest, method: Method): Promise<string | undefined> {
+    if (!isGuarded(method)) return await method.run(from);
+    const use = this.#options.authority.authorize(from.replica, method.needs(from));
+    if (use.recorded !== undefined) await use.recorded;
+    return await method.run(from, use);
   }
 
   #target({ service, args }: HostRequest): Service {
@@ -120,11 +132,17 @@ export class HostApi {
     return { kind, handler: `${kind}s.${name}`, payload: messagePayload(name, args) };
   }
 
-  #call(from: HostRequest): Promise<string> {
+  async #call(from: HostRequest, use: Use): Promise<string> {
     const target = this.#target(from);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    target.send({ ...this.#message(from, "call"), outcome: { reply: resolve, fail: reject } });
-    return promise;
+    const outcome = { reply: resolve, fail: reject };
+    const dispatch = target.send({ ...this.#message(from, "call"), outcome });
+    const forget = use.onEnd((refusal) => dispatch.cancel(refusal));
+    try {
+      return await promise;
+    } finally {
+      forget();
+    }
   }
 
   async #cast(from: HostRequest): Promise<string> {
@@ -136,7 +154,7 @@ export class HostApi {
     return NOTHING;
   }
 
-  async #fetch(from: HostRequest): Promise<undefined> {
+  async #fetch(from: HostRequest, use: Use): Promise<undefined> {
     const target = this.#target(from);
     const { method, url, headers } = fetchArgs(from);
     const bodyText = from.args[2];
@@ -158,6 +176,11 @@ export class HostApi {
       bodies: exchange,
       outcome: { reply: () => {}, fail: (error) => exchange.fail(error) },
     });
+    const forget = use.onEnd((refusal) => {
+      dispatch.cancel(refusal);
+      exchange.fail(refusal);
+    });
+    void exchange.finished.then(forget);
     exchange.response.then(
       ({ status, headers: received, body: stream }) =>
         answer.respond({ status, headers: received }, stream),

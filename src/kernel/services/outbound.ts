@@ -64,9 +64,9 @@ export class Outbound {
       async connect({ host, port }) {
         const need = { permission: "connect", resource: `net:${host}:${port}` } as const;
         const named = authority.names(replica, need);
-        const { capability, recorded } = authority.authorize(replica, need);
+        const { recorded, onEnd } = authority.authorize(replica, need);
         await recorded;
-        return { named, onEnd: (listener) => authority.onEnd(capability, listener) };
+        return { named, onEnd };
       },
       fill: (url, headers) => fillHeaders({ authority, replica, instance }, url, headers),
     };

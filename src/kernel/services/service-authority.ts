@@ -6,12 +6,13 @@
  * 2. Every service has its own kv, its own events, timers and log; that needs no handle.
  * 3. Code that is new gets handles from who brought it, never those of the code before.
  * 4. Handles of a deploy that failed and of a service that was killed are gone.
+ * 5. A use that takes time ends with the handle that allowed it, and hears why.
  */
 import type { Clock } from "#base/clock.ts";
 import { type FieldError, SoloError } from "#base/errors.ts";
 import type { RevisionId, ServiceKey } from "#base/ids.ts";
 import type { Call } from "#capability/attenuated-service.ts";
-import type { Capabilities, Verdict } from "#capability/capabilities.ts";
+import type { Capabilities } from "#capability/capabilities.ts";
 import type { Capability } from "#capability/capability.ts";
 import type { Ask } from "#capability/check.ts";
 import { type Denial, denialError } from "#capability/denial.ts";
@@ -39,7 +40,14 @@ export interface ServiceNeed {
   readonly call?: Call | undefined;
 }
 
-export type Allowed = Extract<Verdict, { readonly allowed: true }>;
+/** A use that was allowed. */
+export interface Use {
+  /** To be awaited before acting; undefined when nothing has to be on disk. */
+  readonly recorded: Promise<void> | undefined;
+  /** Calls back with the denial when what allowed the use is revoked or expires, at once if it
+   *  is so already. Returns what stops that. */
+  readonly onEnd: (listener: (refusal: SoloError) => void) => () => void;
+}
 
 export interface ServiceAuthorityOptions {
   readonly capabilities: () => Capabilities;
@@ -54,9 +62,8 @@ export class ServiceAuthority {
     this.#options = options;
   }
 
-  /** One use of the handle that allows it, counted; throws a denial that says what to add.
-   *  `recorded` is to be awaited before acting. */
-  authorize(service: Actor, need: ServiceNeed): Allowed {
+  /** One use of the handle that allows it, counted; throws a denial that says what to add. */
+  authorize(service: Actor, need: ServiceNeed): Use {
     const capabilities = this.#options.capabilities();
     const { audit } = this.#options;
     const ask = askOf(service, need);
@@ -66,11 +73,13 @@ export class ServiceAuthority {
       if (granted.allowed) verdict = granted;
     }
     if (verdict.allowed) {
-      audit.verified(verdict.capability, ask);
-      return verdict;
+      const { capability, recorded } = verdict;
+      audit.verified(capability, ask);
+      const onEnd: Use["onEnd"] = (listener) =>
+        this.#onEnd(capability, () => listener(this.#ended({ capability, ask, need })));
+      return { recorded, onEnd };
     }
-    audit.denied(verdict.denial, ask);
-    throw denialError(verdict.denial, adviceFor(verdict.denial, need));
+    throw this.#refusal(verdict.denial, ask, need);
   }
 
   /** Whether `authorize` would pass now; nothing is counted or recorded. */
@@ -94,16 +103,10 @@ export class ServiceAuthority {
     );
   }
 
-  /** Calls back when the capability or one above it is revoked or expires, at once if it is so
-   *  already. Returns what stops that. */
-  onEnd(capability: Capability, listener: () => void): () => void {
-    const { clock } = this.#options;
-    return onEndOf({ capabilities: this.#options.capabilities(), capability, clock }, listener);
-  }
-
-  /** Whether one of them, or what it was derived from, has ended. */
+  /** Whether one of them, or what it was derived from, has ended or has no uses left. */
   isAnyOver(handles: readonly Capability[]): boolean {
-    return handles.some((each) => this.#options.capabilities().isOver(each));
+    const capabilities = this.#options.capabilities();
+    return handles.some((each) => capabilities.isOver(each) || usedUp(each) !== undefined);
   }
 
   /** Resolves when the handles are on disk; refuses what the deployer does not hold. */
@@ -140,15 +143,11 @@ export class ServiceAuthority {
     return handles;
   }
 
-  /** What of the spec goes beyond the deployer's capability, field by field. */
-  problems(spec: ServiceSpec, by: Capability): FieldError[] {
-    const named = { capabilities: spec.capabilities ?? [], secrets: spec.secrets ?? [] };
-    const field = named.capabilities.length > 0 ? "capabilities" : "secrets";
-    if (named[field].length > 0 && by.maxUses !== Infinity) {
-      const message = "cannot be given by a capability with max_uses: its uses would run out";
-      return [{ field, message }];
-    }
+  /** What of the spec goes beyond the deployer's capability, field by field. `usesAhead`: those
+   *  that will be gone by the time of the deploy. */
+  problems(spec: ServiceSpec, by: Capability, usesAhead = 0): FieldError[] {
     return [
+      ...withoutUses(spec, by, usesAhead),
       ...beyond(termsOf(spec, by), by, (i, part) => `capabilities.${i}.${part}`),
       ...beyond(secretTerms(spec, by), by, (i) => `secrets.${i}.name`),
     ];
@@ -172,6 +171,23 @@ export class ServiceAuthority {
   /** Everything the service held, gone: its name may be somebody else's next. */
   async release(key: ServiceKey): Promise<void> {
     await this.withdraw(this.#heldBy(key));
+  }
+
+  #onEnd(capability: Capability, listener: () => void): () => void {
+    const { clock } = this.#options;
+    return onEndOf({ capabilities: this.#options.capabilities(), capability, clock }, listener);
+  }
+
+  /** What a use hears that was under way. */
+  #ended(use: { capability: Capability; ask: Ask; need: ServiceNeed }): SoloError {
+    const verdict = this.#options.capabilities().foresee(use.capability, use.ask);
+    if (!verdict.allowed) return this.#refusal(verdict.denial, use.ask, use.need);
+    return new SoloError("permission_denied", `${use.capability.id} has ended.`);
+  }
+
+  #refusal(denial: Denial, ask: Ask, need: ServiceNeed): SoloError {
+    this.#options.audit.denied(denial, ask);
+    return denialError(denial, adviceFor(denial, need));
   }
 
   /** What was granted to the service while it ran. */
@@ -232,6 +248,19 @@ function beyond(
   });
 }
 
+const usedUp = (capability: Capability, usesAhead = 0): Capability | undefined =>
+  capability.chain().find(({ maxUses, uses }) => uses + usesAhead >= maxUses);
+
+/** What a service uses counts at the deployer's links, too: with none left it gets nothing. */
+function withoutUses(spec: ServiceSpec, by: Capability, usesAhead: number): FieldError[] {
+  const link = usedUp(by, usesAhead);
+  if (link === undefined) return [];
+  const message = `would be of no use: with this deploy ${link.id} has none left of its ${link.maxUses} uses, and what the service uses counts there`;
+  return (["capabilities", "secrets"] as const)
+    .filter((field) => (spec[field] ?? []).length > 0)
+    .map((field) => ({ field, message }));
+}
+
 /** One for each bound secret: to read it, or to have it filled in. */
 function secretTerms(spec: ServiceSpec, by: Capability): DeriveRequest[] {
   const usualRate = by.record.ratePerMinute === null ? { ratePerMinute: null } : {};
@@ -245,8 +274,8 @@ function secretTerms(spec: ServiceSpec, by: Capability): DeriveRequest[] {
 
 /** The services that the deployer may pass on: what a service gets when nothing was said. */
 function servicesWithin({ record }: Capability): readonly string[] {
-  const { permissions, resources, maxDepth, maxUses } = record;
-  if (!permissions.includes("invoke") || maxDepth < 1 || maxUses !== null) return [];
+  const { permissions, resources, maxDepth } = record;
+  if (!permissions.includes("invoke") || maxDepth < 1) return [];
   if (resources.includes("*")) return ["service:*"];
   return resources.filter((text) => text.startsWith("service:"));
 }
