@@ -23,6 +23,15 @@ export const health = unary({
           "What the runtime monitor finds too high now; new deploys are refused meanwhile.",
         ),
     ),
+    not_stored: field(
+      9,
+      z
+        .uint32()
+        .optional()
+        .describe(
+          "Services whose newest state could not be written; their status says why. The kernel is degraded while there are any.",
+        ),
+    ),
   }),
   permission: "read",
   resource: () => "kernel",

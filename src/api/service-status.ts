@@ -41,7 +41,7 @@ const instance = z.strictObject({
 
 const stored = z.strictObject({
   slot: field(1, z.uint32()),
-  saved_at: field(2, z.string().optional().describe("Last write since the kernel's start.")),
+  saved_at: field(2, z.string().optional().describe("When it was written last.")),
   bytes: field(3, z.int().optional().describe("Size of the encoded state.")),
   error: field(
     4,
@@ -53,6 +53,13 @@ const stored = z.strictObject({
       })
       .optional()
       .describe("Why the newest state is not on disk; it is tried again."),
+  ),
+  fell_back: field(
+    5,
+    z
+      .boolean()
+      .optional()
+      .describe("The newest was damaged when it was read: this is the one before it."),
   ),
 });
 

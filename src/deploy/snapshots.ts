@@ -77,7 +77,13 @@ export class Snapshots {
     beside: readonly KvOp[] = [],
   ): Promise<void> {
     const puts = await Promise.all(snapshots.map((each) => this.#put(...each)));
-    await this.#kv.batch([...puts, ...beside]);
+    try {
+      await this.#kv.batch([...puts, ...beside]);
+    } catch (error) {
+      // Which row is the newest is to be looked up again: the last good one must not be next.
+      for (const [key] of snapshots) this.#newest.delete(stateKeyText(key));
+      throw error;
+    }
   }
 
   async #put(key: StateKey, snapshot: Snapshot): Promise<KvOp> {

@@ -31,6 +31,9 @@ export const EVENT_TYPES = {
   service_woken: "A hibernated instance is back.",
   state_recovered:
     "The newest stored state of a service was damaged; it runs with the one before it.",
+  state_not_stored:
+    "The newest state of a service could not be written, to a full disk for example; it is tried again.",
+  state_stored_again: "The state that could not be written is on disk now.",
   // Limits
   resource_violation:
     "A service, or a tenant's services together, came near a limit or passed it; the payload says which, and what was done.",

@@ -43,7 +43,7 @@ import { States } from "#kernel/states.ts";
 import { Store } from "#kernel/store.ts";
 import { TenantRegister } from "#kernel/tenant-register.ts";
 import { Tenants } from "#kernel/tenants.ts";
-import { noFaults, type Faults } from "#kernel/upgrades/faults.ts";
+import { noFaults, type Faults } from "#kernel/faults.ts";
 import { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { Upgrades } from "#kernel/upgrades/upgrades.ts";
 
@@ -57,7 +57,7 @@ export interface AssemblyOptions {
   readonly cellArgs: readonly string[];
   /** Changes whenever the compiler's output might. */
   readonly compilerVersion: string;
-  /** What happens between the steps of a swap; nothing unless given. */
+  /** What happens between the steps of what must survive; nothing unless given. */
   readonly faults?: Faults;
   /** Called with every configuration that comes into force. */
   readonly onConfig?: (config: Config) => void;
@@ -164,7 +164,8 @@ function makeCells(
 function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Cells) {
   const { store, config, log, tenants, register, monitor, compiler, serviceAuthority } = parts;
   const { snapshots, rolloutRecords: rollouts, events, kv, metrics } = parts;
-  const powers = { ...parts, wakes: new WakeGate() };
+  const faults = options.faults ?? noFaults;
+  const powers = { ...parts, faults, wakes: new WakeGate() };
   const egress = openEgress(config);
   const outbound = new Outbound({ egress, metrics, authority: serviceAuthority });
   const find = tenants.find.bind(tenants);
@@ -190,14 +191,14 @@ function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Ce
         config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
     },
   });
-  const changing = { ...parts, deployer, powers, hostApi, faults: options.faults ?? noFaults };
+  const changing = { ...parts, deployer, powers, hostApi, faults };
   const rolloutDriver = new RolloutDriver({ ...changing, rollouts });
   return {
     egress,
     deployer,
     rollouts: rolloutDriver,
     upgrades: new Upgrades({ ...changing, sources, defaults, rollouts: rolloutDriver }),
-    states: new States({ tenants, snapshots, deployer }),
+    states: new States({ tenants, snapshots, deployer, powers }),
     loader: new BootLoader({ ...parts, deployer, rollouts: rolloutDriver }),
   };
 }

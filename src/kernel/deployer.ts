@@ -7,6 +7,7 @@
  */
 import type { Capability } from "#capability/capability.ts";
 import type { Clock } from "#base/clock.ts";
+import { within } from "#base/deadline.ts";
 import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
@@ -37,6 +38,9 @@ import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Judged, Sources } from "#kernel/sources.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { CompiledModule } from "#wire/compiler.ts";
+
+/** A guest that does not tell its state in time keeps what is on disk. */
+const FLUSH_MS = 5000;
 
 export interface DeployerOptions {
   readonly clock: Clock;
@@ -183,6 +187,7 @@ export class Deployer {
     return this.exclusively(key, async () => {
       const service = tenants.get(key);
       if (service.rollout !== undefined) throw rolloutUnderWay(key, service.rollout);
+      await this.#mustBeStored(service);
       await this.startAgain(service);
       return { service, startedInMs: clock.now() - begun, warnings: [] };
     });
@@ -190,7 +195,7 @@ export class Deployer {
 
   /**
    * Stops the service in an orderly way, changes what it will start with, and starts it. When
-   * it does not start, the change is undone and the service goes on as before.
+   * that cannot be changed, all or nothing, or the service does not start, it goes on as before.
    */
   async startWith(
     key: ServiceKey,
@@ -202,22 +207,36 @@ export class Deployer {
       const service = tenants.get(key);
       if (service.rollout !== undefined) throw rolloutUnderWay(key, service.rollout);
       const wasUp = service.state === "running" || service.state === "hibernated";
+      const wasQuarantined = service.state === "quarantined";
+      await this.#mustBeStored(service);
       await this.#halt(service);
+      let isChanged = false;
       try {
         await change.apply();
-        await this.#startHalted(service);
+        isChanged = true;
+        await this.#startReplicas(service);
       } catch (error) {
-        await change.undo();
-        if (wasUp) await this.#startHalted(service);
+        if (isChanged) await change.undo();
+        if (wasUp) await this.#startReplicas(service);
+        else if (wasQuarantined) service.holdInQuarantine();
         throw error;
       }
+      if (wasQuarantined) await this.#options.deployments.put(deploymentOf(service));
       return { service, startedInMs: clock.now() - begun };
     });
   }
 
   async startAgain(service: Service): Promise<void> {
     await this.#halt(service);
-    await this.#startHalted(service);
+    await this.#startReplicas(service);
+    await this.#options.deployments.put(deploymentOf(service));
+  }
+
+  /** An orderly end writes what a hybrid service has changed; while that fails, none is begun. */
+  async #mustBeStored({ replicas, key }: Service): Promise<void> {
+    const owing = replicas.filter(({ stored }) => stored.failure !== undefined);
+    const flushed = Promise.all(owing.map((replica) => replica.flush()));
+    await within(flushed, { ms: FLUSH_MS, what: `the state of ${key.service} to be stored` });
   }
 
   async #halt(service: Service): Promise<void> {
@@ -225,16 +244,14 @@ export class Deployer {
     if (service.state !== "quarantined") await service.stop({ force: false, timeoutMs });
   }
 
-  async #startHalted(service: Service): Promise<void> {
-    const { tenants, deployments } = this.#options;
+  async #startReplicas(service: Service): Promise<void> {
     try {
-      await tenants.startReplicas(service.replicas);
+      await this.#options.tenants.startReplicas(service.replicas);
     } catch (error) {
       // It keeps its name and its record; only a corrected update or another try helps.
       service.holdInQuarantine();
       throw await this.#startError(service.current, error);
     }
-    await deployments.put(deploymentOf(service));
   }
 
   /**

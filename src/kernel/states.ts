@@ -6,14 +6,17 @@
  * 2. A state that is damaged can be replaced, not looked at.
  */
 import { SoloError, toSoloError } from "#base/errors.ts";
-import type { ServiceKey } from "#base/ids.ts";
+import { keyText, type ServiceKey } from "#base/ids.ts";
 import { within } from "#base/deadline.ts";
+import type { Dormants } from "#deploy/dormants.ts";
 import type { Snapshot, Snapshots, StateKey } from "#deploy/snapshots.ts";
 import { fromDocument, toDocument, type StateDocument } from "#deploy/state-document.ts";
 import type { Deployer, Started } from "#kernel/deployer.ts";
+import type { Faults } from "#kernel/faults.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
+import type { KvOp } from "#storage/protocol.ts";
 
 /** A guest that is busy for longer does not tell its state. */
 const TELL_MS = 5000;
@@ -23,15 +26,24 @@ export interface SeenState extends Snapshot {
   readonly savedAtMs: number | undefined;
 }
 
+export interface StatesOptions {
+  readonly tenants: Tenants;
+  readonly snapshots: Snapshots;
+  readonly deployer: Deployer;
+  readonly powers: { readonly dormants: Dormants; readonly faults: Faults };
+}
+
 export class States {
   readonly #tenants: Tenants;
   readonly #snapshots: Snapshots;
   readonly #deployer: Deployer;
+  readonly #powers: StatesOptions["powers"];
 
-  constructor(options: { tenants: Tenants; snapshots: Snapshots; deployer: Deployer }) {
+  constructor(options: StatesOptions) {
     this.#tenants = options.tenants;
     this.#snapshots = options.snapshots;
     this.#deployer = options.deployer;
+    this.#powers = options.powers;
   }
 
   /** Of a running instance what it is now, else what is stored. */
@@ -57,7 +69,7 @@ export class States {
   async import(key: StateKey, document: StateDocument): Promise<Started> {
     const { spec } = this.#replica(key);
     const snapshot = fromDocument(document, spec.limits.stateBytes);
-    return this.#replace([key], (each) => this.#snapshots.save(each, snapshot));
+    return this.#replace([key], snapshot);
   }
 
   /** Of all slots when none is named. */
@@ -65,28 +77,41 @@ export class States {
     const { replicas } = this.#tenants.get(key);
     const slots = slot === undefined ? replicas.map((each) => each.slot) : [slot];
     const keys = slots.map((each) => ({ ...key, slot: each }));
-    return this.#replace(keys, (each) => this.#snapshots.clear(each));
+    return this.#replace(keys, undefined);
   }
 
-  async #replace(
-    keys: readonly StateKey[],
-    put: (key: StateKey) => Promise<void>,
-  ): Promise<Started> {
+  /** `snapshot`: what all of them begin with; a fresh state when there is none. */
+  async #replace(keys: readonly StateKey[], snapshot: Snapshot | undefined): Promise<Started> {
     for (const key of keys) this.#mustKeep(this.#replica(key));
+    const { dormants, faults } = this.#powers;
+    const [first] = keys;
     let before: (Snapshot | undefined)[] = [];
-    return this.#deployer.startWith(keys[0]!, {
+    return this.#deployer.startWith(first!, {
       apply: async () => {
         before = await Promise.all(keys.map((key) => this.#stored(key)));
-        await Promise.all(keys.map(put));
+        // Who slept must not go on with it where the old one stopped.
+        const wakes = keys.map((key) => dormants.removal(key));
+        await this.#put(keys, () => snapshot, wakes);
+        await faults("replaced", keyText(first!));
       },
-      undo: async () => {
-        for (const [at, key] of keys.entries()) {
-          const old = before[at];
-          if (old === undefined) await this.#snapshots.clear(key);
-          else await this.#snapshots.save(key, old);
-        }
-      },
+      undo: () => this.#put(keys, (at) => before[at]),
     });
+  }
+
+  /** In one write. */
+  async #put(
+    keys: readonly StateKey[],
+    stateOf: (at: number) => Snapshot | undefined,
+    beside: readonly KvOp[] = [],
+  ): Promise<void> {
+    const saved: [StateKey, Snapshot][] = [];
+    const removed: KvOp[] = [];
+    for (const [at, key] of keys.entries()) {
+      const snapshot = stateOf(at);
+      if (snapshot === undefined) removed.push(...this.#snapshots.removal(key));
+      else saved.push([key, snapshot]);
+    }
+    await this.#snapshots.saveAll(saved, [...removed, ...beside]);
   }
 
   /** What there is to go back to; nothing when it is damaged. */

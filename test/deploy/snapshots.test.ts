@@ -103,6 +103,20 @@ describe("damaged ones", () => {
     expect(await at(kv).load(key)).toMatchObject({ ...snapshot(1), fellBack: true });
   });
 
+  test("never cost the last good one: a save that fails leaves the next one its row", async () => {
+    const kv = memoryKv();
+    const snapshots = at(kv);
+    await snapshots.save(key, snapshot(1));
+    await snapshots.save(key, snapshot(2));
+    const { batch } = kv;
+    kv.batch = () => Promise.reject(new Error("The disk is full."));
+    await expect(snapshots.save(key, snapshot(3))).rejects.toThrow("full");
+    kv.batch = batch;
+    await snapshots.save(key, snapshot(4));
+    kv.rows.set(rowOf(kv, 4), new Uint8Array(40));
+    expect(await at(kv).load(key)).toMatchObject({ ...snapshot(2), fellBack: true });
+  });
+
   test("are an error with a next step when no good one is left, never an empty state", async () => {
     const kv = memoryKv();
     const snapshots = at(kv);

@@ -74,6 +74,8 @@ test(
     await kernel.restart();
     expect(await bootReport(kernel)).toMatchObject({ running: 1, asleep: 4, missing: [] });
     for (const id of ["stateless", "hybrid", "durable"]) {
+      const { stored } = await kernel.status(id);
+      expect(stored, id).toMatchObject([{ saved_at: expect.any(String) }]);
       expect(await kernel.call(id, "add"), id).toBe(2);
     }
     await until(async () => {
@@ -109,6 +111,11 @@ test(
       expect.objectContaining({ service: "default/lost", why: "failed", code: "storage_corrupt" }),
     ]);
     expect(missing[0].next_try_at).toBeUndefined();
+    const stored = async (id: string) => (await kernel.status(id))["stored"];
+    expect(await stored("torn")).toMatchObject([{ fell_back: true, bytes: expect.any(Number) }]);
+    const [well] = await stored("well");
+    expect(well).toEqual({ slot: 0, saved_at: expect.any(String), bytes: expect.any(Number) });
+    expect(await stored("lost")).toMatchObject([{ error: { code: "storage_corrupt" } }]);
     expect((await kernel.status("lost"))["state"]).toBe("quarantined");
     expect((await kernel.ask("lost", "get")).body.code).toBe("service_quarantined");
     expect((await kernel.request("DELETE", "/services/lost/state")).status).toBe(200);

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import type { Faults, SwapStep } from "#kernel/upgrades/faults.ts";
+import { serviceId, tenantId } from "#base/ids.ts";
+import type { Faults, FaultStep } from "#kernel/faults.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { swapUnderLoad } from "../faults/swap-load.ts";
 import { until } from "../support/until.ts";
@@ -237,8 +238,8 @@ test(
   "the model: whatever fails at whatever step, one revision serves with the state that was acknowledged",
   { timeout: 60_000 },
   async () => {
-    const steps: SwapStep[] = ["warmed", "held", "told", "adopted"];
-    type Op = { kind: "add" | "swap" | "die" | "bad" | "fail"; step?: SwapStep };
+    const steps: FaultStep[] = ["warmed", "held", "told", "adopted"];
+    type Op = { kind: "add" | "swap" | "die" | "bad" | "fail"; step?: FaultStep };
     const op = fc.oneof(
       fc.constant<Op>({ kind: "add" }),
       fc.constant<Op>({ kind: "swap" }),
@@ -286,6 +287,24 @@ test(
     );
   },
 );
+
+test("whoever is idle does not fall asleep while its successor is loaded", async () => {
+  const hibernation = { after_idle_ms: 3_600_000 };
+  await deploy("idler", counter(1), { persistence: "hybrid", hibernation });
+  await call("idler", "add");
+  const key = { tenant: tenantId(tenant), service: serviceId("idler") };
+  const [old] = solo.kernel.tenants.get(key).replicas;
+  await until(() => old!.idleMs(Infinity) > 0, "it to be idle");
+  let slept: boolean | undefined;
+  between = async (step) => {
+    if (step === "warmed") slept = await old!.hibernate();
+  };
+  await update("idler", counter(2)).finally(() => (between = () => {}));
+  expect(slept).toBe(false);
+  expect(await call("idler", "look")).toMatchObject({ n: 1, v: 2 });
+  const [now] = solo.kernel.tenants.get(key).replicas;
+  await until(() => now!.hibernate(), "the new one to sleep");
+});
 
 const whenRunning = (id: string) =>
   until(async () => (await statusOf(id)).state === "running", `${id} to run`);

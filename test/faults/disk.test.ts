@@ -58,6 +58,16 @@ describe.skipIf(!canMount)("on a small disk of its own", () => {
       await kernel.deploy({ service_id: "store", code: STORE });
       await kernel.deploy({ service_id: "durable", code: COUNTER, persistence: "durable" });
       await kernel.deploy({ service_id: "stateless", code: COUNTER });
+      await kernel.deploy({
+        service_id: "hybrid",
+        code: COUNTER,
+        persistence: "hybrid",
+        hibernation: { after_idle_ms: 100 },
+      });
+      await until(
+        async () => (await kernel.status("hybrid"))["state"] === "hibernated",
+        "it to sleep while there is room",
+      );
       await kernel.call("durable", "increment");
 
       const kept: string[] = [];
@@ -88,6 +98,18 @@ describe.skipIf(!canMount)("on a small disk of its own", () => {
         "the last room to be used",
       );
       expect(await kernel.call("stateless", "increment")).toBe(1);
+      // Awake again, it can neither be flushed nor go to sleep, and says so until it can.
+      expect(await kernel.call("hybrid", "increment")).toBe(1);
+      const [hybrid] = await until(async () => {
+        const { stored } = await kernel.status("hybrid");
+        return stored[0].error !== undefined && stored;
+      }, "the flush to be refused");
+      expect(hybrid.error.code).toBe("storage_full");
+      expect((await kernel.status("hybrid"))["state"]).toBe("running");
+      const replaced = await kernel.request("DELETE", "/services/durable/state");
+      expect(replaced.body).toMatchObject({ code: "storage_full" });
+      const health = (await kernel.request("GET", "/health")).body;
+      expect(health).toMatchObject({ status: "degraded", not_stored: expect.any(Number) });
       expect((await kernel.request("GET", "/health")).status).toBe(200);
       for (const key of kept) expect(await kernel.call("store", "get", key), key).toBe(true);
 
@@ -99,9 +121,21 @@ describe.skipIf(!canMount)("on a small disk of its own", () => {
         "deploys to be taken again",
       );
       const count = await kernel.call("durable", "increment");
+      await until(
+        async () => (await kernel.status("hybrid"))["stored"][0].error === undefined,
+        "the hybrid state to be stored",
+      );
+      const types = (await kernel.events({ service_id: "hybrid" })).map((each) => each.event_type);
+      expect(types).toContain("state_not_stored");
+      expect(types).toContain("state_stored_again");
+      expect((await kernel.request("GET", "/health")).body).toMatchObject({
+        status: "ok",
+        not_stored: 0,
+      });
       await kernel.kill9();
       await kernel.restart();
       expect(await kernel.call("durable", "get")).toBe(count);
+      expect(await kernel.call("hybrid", "get")).toBe(1);
       for (const key of [...kept, "after"])
         expect(await kernel.call("store", "get", key), key).toBe(true);
       expect((await kernel.status("late"))["state"]).toBe("running");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
-import { SWAP_STEPS } from "#kernel/upgrades/faults.ts";
+import { SWAP_STEPS } from "#kernel/faults.ts";
 
 const KERNEL = fileURLToPath(new URL("swap-kernel.ts", import.meta.url));
 const run = promisify(execFile);

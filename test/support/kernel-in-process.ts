@@ -18,7 +18,7 @@ import { prepareImage } from "#cell/image.ts";
 import { loadConfig } from "#config/load.ts";
 import { launchPlain, type Launcher } from "#kernel/cells/launcher.ts";
 import { Kernel } from "#kernel/kernel.ts";
-import type { Faults } from "#kernel/upgrades/faults.ts";
+import type { Faults } from "#kernel/faults.ts";
 import type { GatewayPart } from "#kernel/parts.ts";
 
 const CACHE_DIR = fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url));

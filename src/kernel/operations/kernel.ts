@@ -29,10 +29,15 @@ export const kernelHandlers = (
   parts: KernelParts,
 ): Pick<Handlers, "Health" | "Tree" | "BootReport" | "Shutdown"> => ({
   Health: (_, { principal }) => {
-    const status = parts.status();
-    if (!parts.isKnown(principal)) return { status };
     let active = 0;
-    for (const { state } of parts.tenants.all()) if (state === "running") active += 1;
+    let notStored = 0;
+    for (const { state, replicas } of parts.tenants.all()) {
+      if (state === "running") active += 1;
+      if (replicas.some(({ stored }) => stored.failure !== undefined)) notStored += 1;
+    }
+    const runs = parts.status();
+    const status = runs === "ok" && notStored > 0 ? "degraded" : runs;
+    if (!parts.isKnown(principal)) return { status };
     return {
       status,
       timestamp: new Date(parts.clock.wallMs()).toISOString(),
@@ -42,6 +47,7 @@ export const kernelHandlers = (
       process_count: parts.processCount(),
       active_services: active,
       pressure: [...parts.pressure()],
+      not_stored: notStored,
     };
   },
   Tree: () => ({ tree: parts.tree() as never }),

@@ -6,6 +6,7 @@ import type { Deployed, Deployer } from "#kernel/deployer.ts";
 import type { ServiceLimits } from "#kernel/limits/service-limits.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import { shownRollout } from "#kernel/operations/rollouts.ts";
+import type { StoredState } from "#kernel/services/replica-state.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
@@ -70,10 +71,12 @@ export const serviceHandlers = ({
     return { tenant_id: key.tenant, service_id: key.service, state: "stopped", forced };
   },
   Restart: async (input, asked) => deployed(await deployer.restart(keyOf(input, asked))),
-  Status: (input, asked) => {
+  Status: async (input, asked) => {
     const service = tenants.get(keyOf(input, asked));
+    const stored = service.replicas.map(async (each) => storedOf(each, await each.lookUpStored()));
     return {
       ...statusOf(service, { clock, upgrades }),
+      stored: (await Promise.all(stored)).flat(),
       usage: usageOf(service.bounds.limits),
     };
   },
@@ -145,14 +148,17 @@ function deployed({ service, startedInMs, warnings }: Deployed): OutputOf<"Deplo
 const uptimeMs = ({ instance, record }: Replica, clock: Clock): number =>
   instance === undefined ? 0 : Math.round(clock.now() - record.startedAt);
 
-function storedOf({ slot, stored, spec }: Replica): OutputOf<"Status">["stored"] {
-  const { atMs, bytes, failure } = stored;
-  if (!keepsState(spec) && atMs === undefined) return [];
+function storedOf(
+  { slot, spec }: Replica,
+  { atMs, bytes, fellBack, failure }: StoredState,
+): OutputOf<"Status">["stored"] {
+  if (failure === undefined && !keepsState(spec) && bytes === undefined) return [];
   return [
     {
       slot,
       ...(atMs !== undefined && { saved_at: isoOf(atMs) }),
       ...(bytes !== undefined && { bytes }),
+      ...(fellBack === true && { fell_back: true }),
       ...(failure !== undefined && {
         error: {
           code: failure.error.code,
@@ -206,7 +212,7 @@ function statusOf(
     deployed_at: new Date(service.deployedAtMs).toISOString(),
     handlers: [...(service.handlers ?? [])],
     ...(probationMs !== undefined && { probation_ms: Math.round(probationMs) }),
-    stored: replicas.flatMap(storedOf),
+    stored: replicas.flatMap((each) => storedOf(each, each.stored)),
     hibernate_after_idle_ms: spec.hibernateAfterMs,
     ...(service.rollout !== undefined && { rollout: shownRollout(service.rollout) }),
     instances: replicas.map((replica) => ({

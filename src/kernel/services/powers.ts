@@ -6,6 +6,7 @@ import type { Snapshots } from "#deploy/snapshots.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
 import type { Compiler } from "#kernel/compiler.ts";
+import type { Faults } from "#kernel/faults.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import type { LimitsBook } from "#kernel/limits/book.ts";
 import type { Secrets } from "#kernel/secrets.ts";
@@ -25,4 +26,5 @@ export interface ServicePowers {
   readonly metrics: Metrics;
   readonly secrets: Secrets;
   readonly limits: LimitsBook;
+  readonly faults: Faults;
 }

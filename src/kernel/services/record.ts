@@ -4,6 +4,7 @@
  * 1. Events of one replica keep their order: a restart is recorded after the crash that
  *    led to it, and names it as its cause.
  */
+import type { SoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
 import type { Dormant } from "#deploy/dormants.ts";
 import type { EventType } from "#events/types.ts";
@@ -98,6 +99,15 @@ export class ReplicaRecord {
     this.#record("state_recovered", {
       ...(savedAtMs !== undefined && { saved_at: new Date(savedAtMs).toISOString() }),
     });
+  }
+
+  /** Its newest state could not be written; it is tried again. */
+  notStored({ code, message }: SoloError): void {
+    this.#record("state_not_stored", { code, detail: message });
+  }
+
+  storedAgain(): void {
+    this.#record("state_stored_again", {});
   }
 
   crashed(crash: InstanceCrash): void {

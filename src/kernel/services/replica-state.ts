@@ -8,9 +8,11 @@
  */
 import type { Clock } from "#base/clock.ts";
 import { toSoloError, type SoloError } from "#base/errors.ts";
-import type { Snapshot, Snapshots, StateKey } from "#deploy/snapshots.ts";
+import { keyText } from "#base/ids.ts";
+import type { Snapshot, Snapshots, StateKey, StoredSnapshot } from "#deploy/snapshots.ts";
 import type { ServiceBounds } from "#kernel/limits/book.ts";
 import type { Dormancy } from "#kernel/services/dormancy.ts";
+import type { Faults } from "#kernel/faults.ts";
 import type { Instance } from "#kernel/services/instance.ts";
 import type { ReplicaRecord } from "#kernel/services/record.ts";
 import type { Revision } from "#kernel/services/revision.ts";
@@ -19,9 +21,11 @@ import type { StateSource } from "#wire/messages.ts";
 
 /** What is known of the state on disk. */
 export interface StoredState {
-  /** Wall clock of the last write of this kernel, and its size. */
-  readonly atMs?: number;
+  /** Wall clock of its last write; unknown of what the oldest versions of Solo wrote. */
+  readonly atMs?: number | undefined;
   readonly bytes?: number;
+  /** The newest was damaged when it was read: this is the one before it. */
+  readonly fellBack?: boolean;
   /** The newest state is not on disk. */
   readonly failure?: { readonly error: SoloError; readonly sinceMs: number };
 }
@@ -29,7 +33,11 @@ export interface StoredState {
 export interface ReplicaStateOptions {
   readonly key: StateKey;
   readonly revision: Revision;
-  readonly powers: { readonly snapshots: Snapshots; readonly clock: Clock };
+  readonly powers: {
+    readonly snapshots: Snapshots;
+    readonly clock: Clock;
+    readonly faults: Faults;
+  };
   readonly dormancy: Dormancy;
   readonly record: ReplicaRecord;
   readonly storage: ServiceBounds["storage"];
@@ -48,18 +56,32 @@ export class ReplicaState {
   }
 
   get stored(): StoredState {
+    return this.#isKept ? this.#stored : {};
+  }
+
+  /** What is on disk, looked up when this kernel has neither read nor written it yet. */
+  async lookUp(): Promise<StoredState> {
+    const { key, powers } = this.#options;
+    if (!this.#isKept || this.#stored.bytes !== undefined) return this.stored;
+    try {
+      const snapshot = await powers.snapshots.load(key);
+      if (snapshot !== undefined && this.#stored.bytes === undefined) this.#read(snapshot);
+    } catch (error) {
+      return { failure: { error: toSoloError(error), sinceMs: powers.clock.wallMs() } };
+    }
     return this.#stored;
   }
 
   /** What an instance that starts now begins with. */
   async load(): Promise<StateSource> {
     const { key, revision, powers, dormancy, record, storage } = this.#options;
-    const isKept = keepsState(revision.spec) || dormancy.dormant !== undefined;
-    const snapshot = isKept ? await powers.snapshots.load(key) : undefined;
+    if (dormancy.dormant !== undefined) await powers.faults("rousing", keyText(key));
+    const snapshot = this.#isKept ? await powers.snapshots.load(key) : undefined;
     if (snapshot === undefined) return { from: "init" };
     const { state, version, sourceHash, fellBack, savedAtMs } = snapshot;
     if (fellBack) record.fellBack(savedAtMs);
     storage.stateSaved(key.slot, state.length);
+    this.#read(snapshot);
     if (dormancy.dormant?.sourceHash === sourceHash) return { from: "asleep", state };
     const migrate = sourceHash !== revision.sourceHash;
     return { from: "stored", state, migrate, ...(version !== undefined && { version }) };
@@ -70,13 +92,33 @@ export class ReplicaState {
     const { key, powers, dormancy, storage } = this.#options;
     storage.stateSaved(key.slot, state.length);
     try {
+      await powers.faults("saving", keyText(key));
       await powers.snapshots.save(key, this.snapshotOf(instance, state), dormancy.beside);
-      this.#stored = { atMs: powers.clock.wallMs(), bytes: Buffer.byteLength(state) };
+      this.wrote(state);
+      await powers.faults("saved", keyText(key));
     } catch (error) {
-      const sinceMs = this.#stored.failure?.sinceMs ?? powers.clock.wallMs();
-      this.#stored = { ...this.#stored, failure: { error: toSoloError(error), sinceMs } };
+      this.couldNotWrite(error);
       throw error;
     }
+  }
+
+  /** It is on disk now. */
+  wrote(state: string): void {
+    const { powers, record } = this.#options;
+    if (this.#stored.failure !== undefined) record.storedAgain();
+    this.#stored = { atMs: powers.clock.wallMs(), bytes: Buffer.byteLength(state) };
+  }
+
+  /** The newest state is not on disk; what is there stays. */
+  couldNotWrite(cause: unknown): void {
+    const { revision, powers, record } = this.#options;
+    // Who keeps its state for its sleep alone goes on awake, and lacks nothing.
+    if (!keepsState(revision.spec)) return;
+    const error = toSoloError(cause);
+    const { failure } = this.#stored;
+    if (failure === undefined) record.notStored(error);
+    const sinceMs = failure?.sinceMs ?? powers.clock.wallMs();
+    this.#stored = { ...this.#stored, failure: { error, sinceMs } };
   }
 
   /** Hybrid state to disk, if something may have changed it. */
@@ -114,12 +156,27 @@ export class ReplicaState {
     this.#closed = true;
   }
 
+  #read({ state, savedAtMs, fellBack }: StoredSnapshot): void {
+    this.#stored = {
+      atMs: savedAtMs,
+      bytes: Buffer.byteLength(state),
+      ...(fellBack && { fellBack }),
+    };
+  }
+
+  get #isKept(): boolean {
+    const { revision, dormancy } = this.#options;
+    return keepsState(revision.spec) || dormancy.dormant !== undefined;
+  }
+
   get #isHybrid(): boolean {
     return this.#options.revision.spec.persistence === "hybrid";
   }
 
   #flush(instance: Instance): Promise<void> {
     return this.#orOwed(instance, async () => {
+      const { powers, key } = this.#options;
+      await powers.faults("flushing", keyText(key));
       const state = await instance.snapshot(this.#owed ? "present" : "changed");
       if (state !== undefined) await this.save(instance, state);
       this.settle();

@@ -203,6 +203,11 @@ export class Replica {
     return this.#kept.stored;
   }
 
+  /** The same, looked up on disk when nothing is known yet. */
+  lookUpStored(): Promise<StoredState> {
+    return this.#kept.lookUp();
+  }
+
   get mailboxLength(): number {
     return this.#inbox.length;
   }
@@ -276,6 +281,11 @@ export class Replica {
   /** Evicts the instance if it is idle, and keeps its state; false when it was not. */
   hibernate(): Promise<boolean> {
     return this.#sleep.hibernate();
+  }
+
+  /** From now on it does not fall asleep, until what is returned is called. */
+  keepAwake(): () => void {
+    return this.#sleep.keepAwake();
   }
 
   /** Resolves when it does not sleep and is not about to. */

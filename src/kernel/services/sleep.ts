@@ -4,6 +4,7 @@
  * 1. Only who is idle and waits for nothing sleeps; its state and its timers are on disk first.
  * 2. What is sent while that is found out waits, and wakes it if it slept.
  * 3. Who was not idle after all is asked again when as much time has passed.
+ * 4. While somebody keeps it awake it does not sleep, however idle it is.
  */
 import { within } from "#base/deadline.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
@@ -24,7 +25,7 @@ const IDLE_ANSWER_MS = 2000;
 export interface SleepOptions {
   readonly key: ServiceKey;
   readonly revision: Revision;
-  readonly powers: Pick<ServicePowers, "clock" | "log">;
+  readonly powers: Pick<ServicePowers, "clock" | "faults" | "log">;
   readonly dormancy: Dormancy;
   readonly kept: ReplicaState;
   readonly inbox: Inbox;
@@ -46,6 +47,8 @@ export class Sleep {
   #isFirst = false;
   /** When it was last asked whether it is idle; monotonic. */
   #stirredAt = 0;
+  /** How many want it awake. */
+  #watchers = 0;
 
   constructor(options: SleepOptions) {
     this.#options = options;
@@ -78,13 +81,26 @@ export class Sleep {
     const { inbox, lifecycle } = this.#options;
     const instance = this.#options.instance();
     const quiet = lifecycle.state === "running" && instance?.idle === true && inbox.isEmpty;
-    return quiet && !inbox.isHeld ? now - Math.max(instance.progressAt, this.#stirredAt) : 0;
+    return quiet && !inbox.isHeld && this.#watchers === 0
+      ? now - Math.max(instance.progressAt, this.#stirredAt)
+      : 0;
   }
 
   /** Evicts the instance if it is idle, and keeps its state; false when it was not. */
   hibernate(): Promise<boolean> {
     this.#falling ??= this.#hibernate().finally(() => (this.#falling = undefined));
     return this.#falling;
+  }
+
+  /** From now on it does not fall asleep, until what is returned is called. */
+  keepAwake(): () => void {
+    this.#watchers += 1;
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      this.#watchers -= 1;
+    };
   }
 
   wake(): void {
@@ -113,7 +129,7 @@ export class Sleep {
     const slept_ms = clock.wallMs() - dormant.sinceMs;
     const took_ms = Math.round((clock.now() - (this.#waking?.since ?? clock.now())) * 1000) / 1000;
     record.woken(instance, { slept_ms, took_ms });
-    dormancy.end().catch((error: unknown) => {
+    this.#endOnDisk().catch((error: unknown) => {
       log.warn("sleep not ended on disk", { service: keyText(key), error: String(error) });
     });
     this.#awoke();
@@ -132,14 +148,21 @@ export class Sleep {
     if (idle_ms === 0 || instance === undefined) return false;
     this.#stirredAt = powers.clock.now();
     const isStillIdle = () =>
-      lifecycle.state === "running" && this.#options.instance() === instance && inbox.isEmpty;
+      lifecycle.state === "running" &&
+      this.#options.instance() === instance &&
+      inbox.isEmpty &&
+      this.#watchers === 0;
+    const name = keyText(this.#options.key);
     inbox.hold();
     try {
+      await powers.faults("drowsy", name);
       kept.owe(instance);
       const what = `${this.#options.key.service} to tell its state`;
       const state = await within(instance.snapshot("idle"), { ms: IDLE_ANSWER_MS, what });
       if (state === undefined || !isStillIdle()) return false;
+      await powers.faults("idle_told", name);
       await this.#begin(instance, state);
+      await powers.faults("sleep_recorded", name);
       if (!isStillIdle()) {
         await dormancy.end();
         return false;
@@ -149,6 +172,7 @@ export class Sleep {
       evict();
       revision.code.forget();
       record.hibernated(instance, { idle_ms, state_bytes: state.length });
+      await powers.faults("evicted", name);
       return true;
     } finally {
       inbox.release();
@@ -164,7 +188,21 @@ export class Sleep {
     const { sourceHash, version } = snapshot;
     const sinceMs = powers.clock.wallMs();
     const dormant = { sourceHash, version, handlers, timers: timers.dormant(), sinceMs };
-    await dormancy.begin(dormant, snapshot);
+    try {
+      await dormancy.begin(dormant, snapshot);
+      kept.wrote(state);
+    } catch (error) {
+      kept.couldNotWrite(error);
+      throw error;
+    }
+  }
+
+  async #endOnDisk(): Promise<void> {
+    const { key, powers, dormancy } = this.#options;
+    const step = powers.faults("woken", keyText(key));
+    // Begun at once: the next state that is saved must find the record stale.
+    await Promise.all([step, dormancy.end()]);
+    await powers.faults("sleep_ended", keyText(key));
   }
 
   #awoke(): void {

@@ -32,7 +32,7 @@ import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
-import type { Faults } from "#kernel/upgrades/faults.ts";
+import type { Faults } from "#kernel/faults.ts";
 import { Journal } from "#kernel/upgrades/journal.ts";
 import type { Regression } from "#kernel/upgrades/probation.ts";
 import { RolloutEvents } from "#kernel/upgrades/rollout-events.ts";

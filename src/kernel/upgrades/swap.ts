@@ -13,7 +13,7 @@ import type { Revision } from "#kernel/services/revision.ts";
 import type { Incoming, Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
-import type { Faults } from "#kernel/upgrades/faults.ts";
+import type { Faults } from "#kernel/faults.ts";
 import type { Adoption } from "#wire/messages.ts";
 
 /** A swap waits so long for the messages that the old revision has in hand. */
@@ -75,6 +75,16 @@ interface Pair {
 }
 
 export async function swap(options: SwapOptions): Promise<Swapped> {
+  // Whoever is idle meanwhile must not go to sleep before it is asked for its state.
+  const letSleep = whatMoves(options).old.map((replica) => replica.keepAwake());
+  try {
+    return await handOver(options);
+  } finally {
+    for (const release of letSleep) release();
+  }
+}
+
+async function handOver(options: SwapOptions): Promise<Swapped> {
   const { service, revision, tenants, faults, powers } = options;
   const { old, slots, kept, becomes } = whatMoves(options);
   const holders = new Map(old.map((replica) => [replica.slot, replica]));

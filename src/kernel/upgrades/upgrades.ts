@@ -30,7 +30,7 @@ import { newRevision, type Revision, type RevisionCode } from "#kernel/services/
 import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
-import type { Faults } from "#kernel/upgrades/faults.ts";
+import type { Faults } from "#kernel/faults.ts";
 import { Journal, rounded } from "#kernel/upgrades/journal.ts";
 import type { Performance } from "#kernel/upgrades/probation.ts";
 import { planOf, type Plan } from "#kernel/upgrades/plan.ts";

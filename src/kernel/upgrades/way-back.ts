@@ -14,7 +14,7 @@ import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
-import type { Faults } from "#kernel/upgrades/faults.ts";
+import type { Faults } from "#kernel/faults.ts";
 import { rounded, type Journal } from "#kernel/upgrades/journal.ts";
 import type { Regression } from "#kernel/upgrades/probation.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
