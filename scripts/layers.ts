@@ -16,11 +16,12 @@ type Allowed = "everything" | readonly string[];
 /** Who may import whom, top to bottom. */
 export const LAYERS: Readonly<Record<string, Allowed>> = {
   bin: "everything",
-  cli: ["client", "certs", "api", "config", "base"],
+  cli: ["mcp", "client", "certs", "api", "config", "base"],
   doctor: ["client", "base"],
   dashboard: ["client", "api", "base"],
   client: ["api", "base"],
-  gateway: ["certs", "api", "base"],
+  gateway: ["mcp", "certs", "api", "base"],
+  mcp: ["api", "base"],
   kernel: [
     "api",
     "wire",

@@ -45,6 +45,8 @@ export interface IngressResponse {
 }
 
 export interface KernelPort {
+  /** Refuses a stranger: for what a gateway answers without an operation. */
+  admit(context: RequestContext): Promise<void>;
   call<N extends OperationName>(
     name: N,
     input: unknown,

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { createLogger, type ProcessLogger } from "#bin/logger.ts";
 import { openCellHost } from "#bin/cell-host.ts";
 import { masterKeys } from "#bin/master-keys.ts";
+import { readPage } from "#bin/doc-pages.ts";
 import { announce, ownerToken, prepareDataDir, withdraw } from "#bin/data-dir.ts";
 import type { KernelPort } from "#api/kernel-port.ts";
 import { systemClock } from "#base/clock.ts";
@@ -139,6 +140,7 @@ async function start(options: {
           port: ports.rest,
           log,
           version,
+          readPage,
           allowedHosts: config.security.allowed_hosts,
           limits: {
             bodyBytes: config.limits.max_body_bytes,
@@ -160,6 +162,7 @@ async function start(options: {
       start: async (kernel) => {
         // Scrapers carry no token; the port is the owner's to open or close.
         const open: KernelPort = {
+          admit: (context) => kernel.admit(context),
           call: (name, input, context) => kernel.call(name, input, context),
           stream: (name, input, context) => kernel.stream(name, input, context),
           ingress: (request, context) => kernel.ingress(request, context),

@@ -49,6 +49,10 @@ process.exitCode = await main({
     const { runKernel } = await import("#bin/run-kernel.ts");
     return runKernel({ flags, version: manifest.version });
   },
+  readPage: async (name) => {
+    const { readPage } = await import("#bin/doc-pages.ts");
+    return readPage(name);
+  },
   doctor: async (request) => {
     const { runDoctor } = await import("#bin/doctor.ts");
     return runDoctor(request);

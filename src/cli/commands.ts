@@ -10,6 +10,7 @@ import { doctor } from "#cli/commands/doctor.ts";
 import { events } from "#cli/commands/events.ts";
 import { configCheck, token } from "#cli/commands/local.ts";
 import { logs } from "#cli/commands/logs.ts";
+import { mcp } from "#cli/commands/mcp.ts";
 import { rollout } from "#cli/commands/rollout.ts";
 import { getSecret, revokeSecret, rotateSecret, setSecret } from "#cli/commands/secrets.ts";
 import { exportState, getState, importState } from "#cli/commands/state.ts";
@@ -23,6 +24,7 @@ export const commands: readonly CommandSpec[] = [
   derived("Tree", "Kernel:", ["solo tree"]),
   derived("BootReport", "Kernel:", ["solo boot-report"]),
   derived("Shutdown", "Kernel:", ["solo shutdown --drain-ms 5000"]),
+  mcp,
 
   ...config,
 

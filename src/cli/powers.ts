@@ -1,4 +1,5 @@
 /** What the command line may touch; the entry point hands it in. */
+import type { ReadPage } from "#mcp/pages.ts";
 
 /** What `solo start` was told: flags by their names without dashes, as #config reads them. */
 export interface StartFlags {
@@ -42,6 +43,8 @@ export interface CliPowers {
   readonly startKernel: (flags: StartFlags) => Promise<number>;
   /** Looks at the walls that this machine can build. */
   readonly doctor: (request: DoctorRequest) => Promise<DoctorOutcome>;
+  /** The documentation, for `solo mcp`. */
+  readonly readPage: ReadPage;
   /** Ends what follows (`events -f`, `logs -f`) in an orderly way. */
   readonly signal?: AbortSignal;
   readonly fetch?: typeof globalThis.fetch;

@@ -28,6 +28,7 @@ import { fetchPayload } from "#kernel/services/payload.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
+const ENTRY = { permission: "read", resource: "kernel" } as const;
 const METRICS = { permission: "read", resource: "metrics", tenant: null } as const;
 const HIDDEN = new SoloError("handler_failed", "The service failed to answer.");
 
@@ -66,6 +67,14 @@ export class Port implements KernelPort {
 
   constructor(options: PortOptions) {
     this.#options = options;
+  }
+
+  async admit({ credentials }: RequestContext): Promise<void> {
+    await this.#opened();
+    const { authority } = this.#options;
+    if (authority.identify(credentials, ENTRY) === undefined) {
+      throw authority.strangerRefusal(ENTRY);
+    }
   }
 
   async call<N extends OperationName>(

@@ -48,6 +48,7 @@ const rest: GatewayPart = {
       port,
       log: silentLogger,
       version: "0",
+      readPage: async () => "",
     });
     port = gateway.address.port;
     return gateway;

@@ -14,6 +14,7 @@ const start = (port: number) =>
     port,
     log: silentLogger,
     version: "1",
+    readPage: async () => "",
   });
 
 describe("the gateway", () => {

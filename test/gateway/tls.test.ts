@@ -48,7 +48,7 @@ async function serve({ requireClient = false, log = silentLogger }: Options = {}
     },
   });
   const listening = { kernel, host: "127.0.0.1", port: 0, log: silentLogger, tls };
-  const rest = await RestGateway.start({ ...listening, version: "1" });
+  const rest = await RestGateway.start({ ...listening, version: "1", readPage: async () => "" });
   const grpc = await GrpcGateway.start(listening);
   const ca = await certificates.ca();
   const agents: Agent[] = [];

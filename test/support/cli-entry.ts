@@ -18,6 +18,7 @@ process.exitCode = await main({
     process.stdout.write(`${JSON.stringify(flags)}\n`);
     return 3;
   },
+  readPage: async (name) => `# ${name}`,
   doctor: async ({ attack }) => ({ ok: !attack, report: { attack } }),
   signal: stop.signal,
 });

@@ -15,6 +15,7 @@ export function fakeKernel({ calls = {}, streams = {} }: FakeOperations): Kernel
   const missing = (name: string) =>
     new SoloError("unimplemented", `The fake kernel has no ${name}.`);
   return {
+    admit: () => Promise.resolve(),
     async call<N extends OperationName>(name: N, input: unknown, context: RequestContext) {
       const operation = calls[name];
       if (operation === undefined) throw missing(name);

@@ -26,12 +26,14 @@ export interface FakeKernel extends KernelPort {
 
 export function fakeKernel(options: FakeKernelOptions = {}): FakeKernel {
   const seen: FakeKernel["seen"] = [];
+  const identify = ({ credentials }: RequestContext): void => {
+    if (credentials.token === TOKEN) return;
+    throw new SoloError("unauthenticated", "A token is needed.", {
+      hint: "`solo token` prints it.",
+    });
+  };
   const admit = (name: OperationName, raw: unknown, context: RequestContext): never => {
-    if (context.credentials.token !== TOKEN) {
-      throw new SoloError("unauthenticated", "A token is needed.", {
-        hint: "`solo token` prints it.",
-      });
-    }
+    identify(context);
     const parsed = catalogue[name].input.safeParse(raw);
     if (!parsed.success) {
       const fields = parsed.error.issues.map(({ path, message }) => ({
@@ -45,6 +47,7 @@ export function fakeKernel(options: FakeKernelOptions = {}): FakeKernel {
   };
   const port = {
     seen,
+    admit: async (context: RequestContext) => identify(context),
     async call(name: OperationName, raw: unknown, context: RequestContext) {
       if (name === "Health" && context.credentials.token === undefined) return { status: "ok" };
       const input = admit(name, raw, context);

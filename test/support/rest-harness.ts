@@ -23,6 +23,7 @@ export async function startGateway(
     port: 0,
     log: silentLogger,
     version: "1.2.3",
+    readPage: async (name) => `# ${name}`,
     ...options,
   });
   onTestFinished(() => gateway.stop({ graceMs: 0 }));

@@ -4,6 +4,7 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyRequest }
 import type { KernelPort } from "#api/kernel-port.ts";
 import { SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import { addMcp, MCP_ROUTE } from "#gateway/mcp/door.ts";
 import { METRICS_PATH, serveMetrics } from "#gateway/metrics/answer.ts";
 import { addDocs, DOC_ROUTES } from "#gateway/rest/docs.ts";
 import { readJson } from "#gateway/rest/json-body.ts";
@@ -14,6 +15,7 @@ import { reported, writeProblem } from "#gateway/rest/problem.ts";
 import { ROUTES } from "#gateway/rest/routes.ts";
 import { refuseBrokenRequest } from "#gateway/rest/broken-request.ts";
 import type { OpenStreams } from "#gateway/rest/stream.ts";
+import type { ReadPage } from "#mcp/pages.ts";
 
 export interface AppOptions {
   readonly kernel: KernelPort;
@@ -21,12 +23,13 @@ export interface AppOptions {
   readonly limits: RestLimits;
   readonly streams: OpenStreams;
   readonly version: string;
+  readonly readPage: ReadPage;
   /** Takes the router's handler; the listener is the gateway's own. */
   readonly server: (handler: Parameters<Server["on"]>[1]) => Server;
 }
 
 const JSON_BODY = /^application\/(?:[\w.!#$&^-]+\+)?json(?:\s*;|$)/i;
-const KNOWN = [...ROUTES, ...DOC_ROUTES, { method: "GET", path: METRICS_PATH }];
+const KNOWN = [...ROUTES, ...DOC_ROUTES, MCP_ROUTE, { method: "GET", path: METRICS_PATH }];
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { kernel, log, limits, version } = options;
@@ -53,6 +56,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     writeProblem(reply.raw, error, headers);
   });
   addOperations(app, options);
+  addMcp(app, { ...options, refusalOf: (error) => reported(fromRouter(error), log) });
   app.get(METRICS_PATH, async (request, reply) => {
     await serveMetrics({
       kernel,

@@ -1,7 +1,8 @@
 /** What is left to say to a client whose request Node could not even read. */
 import type { Socket } from "node:net";
 import { SoloError } from "#base/errors.ts";
-import { problemHeaders, toProblem } from "#gateway/rest/problem.ts";
+import { toProblem } from "#api/problem.ts";
+import { problemHeaders } from "#gateway/rest/problem.ts";
 
 const LATE = "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 

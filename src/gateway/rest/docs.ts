@@ -8,7 +8,7 @@ import type { FastifyInstance } from "fastify";
 import { openApi } from "#api/openapi.ts";
 import { ERRORS } from "#base/errors.ts";
 import type { KnownRoute } from "#gateway/rest/lost.ts";
-import { ERRORS_PAGE } from "#gateway/rest/problem.ts";
+import { ERRORS_PAGE } from "#api/problem.ts";
 
 const OPENAPI_PATH = "/openapi.json";
 const DOCS_PATH = "/docs";

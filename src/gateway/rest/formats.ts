@@ -1,6 +1,6 @@
 /** How a stream's messages are written: server-sent events, or JSON lines (pure). */
 import type { HttpBinding } from "#api/operation.ts";
-import { toProblem } from "#gateway/rest/problem.ts";
+import { toProblem } from "#api/problem.ts";
 import type { RestLimits } from "#gateway/rest/limits.ts";
 import type { StreamFormat } from "#gateway/rest/stream.ts";
 

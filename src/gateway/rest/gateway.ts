@@ -1,5 +1,5 @@
 /**
- * REST, event streams, documents and ingress on one port (SPEC G2).
+ * REST, event streams, MCP, documents and ingress on one port (SPEC G2, G4).
  *
  * 1. Every request passes the front door (Host, and Origin where an operation is asked
  *    for) before anything reads its content.
@@ -17,6 +17,7 @@ import { REST_LIMITS, type RestLimits } from "#gateway/rest/limits.ts";
 import { HttpServer, type Listener, type ListeningAddress } from "#gateway/rest/server.ts";
 import { OpenStreams } from "#gateway/rest/stream.ts";
 import type { ServerTls } from "#gateway/tls/server-tls.ts";
+import type { ReadPage } from "#mcp/pages.ts";
 
 export interface RestGatewayOptions {
   readonly kernel: KernelPort;
@@ -25,6 +26,8 @@ export interface RestGatewayOptions {
   readonly port: number;
   readonly log: Logger;
   readonly version: string;
+  /** For clients of MCP, which learn from the documentation. */
+  readonly readPage: ReadPage;
   /** Values of Host that are accepted beside the loopback names, such as `solo.example:8080`. */
   readonly allowedHosts?: readonly string[];
   readonly limits?: Partial<RestLimits>;
@@ -53,7 +56,7 @@ export class RestGateway implements AsyncDisposable {
   }
 
   static async start(options: RestGatewayOptions): Promise<RestGateway> {
-    const { kernel, log, version } = options;
+    const { kernel, log, version, readPage } = options;
     const limits: RestLimits = { ...REST_LIMITS, ...options.limits };
     const streams = new OpenStreams();
     let toRouter: Listener = () => {};
@@ -73,7 +76,7 @@ export class RestGateway implements AsyncDisposable {
       toRouter = handler as Listener;
       return http.server;
     };
-    const app = await buildApp({ kernel, log, limits, streams, version, server });
+    const app = await buildApp({ kernel, log, limits, streams, version, readPage, server });
     try {
       await http.open(options);
     } catch (thrown) {

@@ -1,40 +1,15 @@
 /**
- * Errors as RFC 9457 problem documents, and how they are written to a response.
+ * How a refusal is written to a response: as a problem document.
  *
- * 1. The status is the code's status in the one table of errors; the body repeats the code.
- * 2. A response that has begun is never turned into a problem: its socket is destroyed, so
+ * 1. A response that has begun is never turned into a problem: its socket is destroyed, so
  *    that the client sees it as broken off.
  */
 import type { ServerResponse } from "node:http";
-import { ERRORS, toSoloError, type SoloError } from "#base/errors.ts";
+import { toProblem } from "#api/problem.ts";
+import { toSoloError, type SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 
 const PROBLEM_TYPE = "application/problem+json";
-/** Where the codes are explained; `type` points into this page. */
-export const ERRORS_PAGE = "/docs/errors";
-
-export interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly code: string;
-  readonly detail: string;
-  readonly hint?: string;
-  readonly errors?: readonly { readonly field: string; readonly message: string }[];
-  readonly [extension: string]: unknown;
-}
-
-export function toProblem(error: SoloError): Problem {
-  const { http, title } = ERRORS[error.code];
-  const { fields, ...body } = error.toBody();
-  return {
-    type: `${ERRORS_PAGE}#${error.code}`,
-    title,
-    status: http,
-    ...body,
-    ...(fields !== undefined && { errors: fields }),
-  };
-}
 
 export function problemHeaders(error: SoloError): Record<string, string> {
   const { retryAfterMs } = error.options;
