@@ -22,7 +22,7 @@ afterAll(async () => {
   for (const path of [directory, shims]) rmSync(path, { recursive: true, force: true });
 });
 
-test("its session prints what it says", { timeout: 90_000 }, async () => {
+test("its session prints what it says", async () => {
   for (const [, name, source] of PAGE.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)) {
     writeFileSync(join(directory, name!), source!);
   }

@@ -1,6 +1,6 @@
 /** What a service's author is promised, item by item, through a real kernel. */
 import { afterAll, describe, expect, test } from "vitest";
-import { startKernel, until } from "../support/kernel.ts";
+import { startKernel, until, type TestTenant } from "../support/kernel.ts";
 
 const kernel = await startKernel();
 afterAll(() => kernel[Symbol.asyncDispose]());
@@ -84,7 +84,7 @@ describe("calls and casts", () => {
   test("one message at a time: a handler that waits keeps the next one out", async () => {
     const tenant = kernel.tenant("calls");
     await tenant.deploy({ service_id: "serial", code: INTERLEAVING });
-    expect(await overlap(tenant, "serial")).toBe(1);
+    expect(await overlap(tenant, "serial", 20)).toBe(1);
   });
 
   test("with concurrent: true they interleave", async () => {
@@ -93,7 +93,7 @@ describe("calls and casts", () => {
       service_id: "parallel",
       code: INTERLEAVING.replace("default {", "default { concurrent: true,"),
     });
-    expect(await overlap(tenant, "parallel")).toBe(5);
+    expect(await overlap(tenant, "parallel", 20_000)).toBe(5);
   });
 
   test("a ServiceError is the reply service_error with its own code, and the service lives on", async () => {
@@ -425,16 +425,18 @@ describe("source", () => {
 const INTERLEAVING = `
   let inside = 0;
   export default { init: () => ({ most: 0 }), calls: {
-    async work(solo) {
+    // Stays inside until all are, or for a while.
+    async work(solo, all, ms) {
       inside += 1;
       solo.state.most = Math.max(solo.state.most, inside);
-      await solo.sleep(100);
+      for (let waited = 0; solo.state.most < all && waited < ms; waited += 5) await solo.sleep(5);
       inside -= 1;
     },
     most: (solo) => solo.state.most,
   } };`;
 
-async function overlap(tenant: ReturnType<typeof kernel.tenant>, service: string): Promise<number> {
-  await Promise.all(Array.from({ length: 5 }, () => tenant.call(service, "work")));
+/** How many of five calls at once were inside at the same time, each for so long at most. */
+async function overlap(tenant: TestTenant, service: string, ms: number): Promise<number> {
+  await Promise.all(Array.from({ length: 5 }, () => tenant.call(service, "work", 5, ms)));
   return tenant.call(service, "most");
 }

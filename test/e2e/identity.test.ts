@@ -13,7 +13,7 @@ import { until } from "../support/until.ts";
 
 const page = readFileSync(new URL("../../docs/identity.md", import.meta.url), "utf8");
 
-test("identity.md: a kernel that requires certificates", { timeout: 90_000 }, async () => {
+test("identity.md: a kernel that requires certificates", async () => {
   const dataDir = mkdtempSync(join(tmpdir(), "solo-identity-"));
   const shims = shimDirectory();
   onTestFinished(() => {

@@ -264,7 +264,6 @@ describe("streams", () => {
     await until(
       async () => (await tenant.call("endless", "look")).ends.length === 2,
       "the end to be noticed",
-      5000,
     );
     const { sent } = await tenant.call("endless", "look");
     await tenant.call("endless", "look");
@@ -290,7 +289,6 @@ describe("streams", () => {
     await until(
       async () => (await tenant.call("reader", "look")).error !== null,
       "the body to break",
-      5000,
     );
     expect(await tenant.call("reader", "look")).toEqual({ got: 1000, error: "AbortError" });
   });

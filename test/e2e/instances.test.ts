@@ -1,5 +1,6 @@
 /** Services of several instances: who takes a message, who keeps which state. */
 import { afterAll, expect, test } from "vitest";
+import { holdRequest } from "../support/held-request.ts";
 import { startKernel, until, type Body } from "../support/kernel.ts";
 
 const kernel = await startKernel();
@@ -12,9 +13,8 @@ const COUNTER = `export default { init: () => ({ n: 0 }), calls: {
   add: (solo) => (solo.state.n += 1),
   put: (solo, value) => solo.kv.put("shared", value),
   get: (solo) => solo.kv.get("shared"),
-  async slow(solo) { await solo.sleep(300); return solo.instance; },
   die() { throw new Error("asked to"); },
-}, fetch: (request, solo) => new Response(solo.instance) };`;
+}, async fetch(request, solo) { await request.text(); return new Response(solo.instance); } };`;
 
 const call = async (service: string, name: string, key?: string, args: unknown[] = []) => {
   const path = `/services/${service}/calls/${name}`;
@@ -56,11 +56,11 @@ test("of a key routing find the same state for the same key, over HTTP too", asy
 
 test("of a least busy routing pass by the one that has something to do", async () => {
   await tenant.deploy({ service_id: "busy", code: COUNTER, instances: 2, routing: "least_busy" });
-  const slow = call("busy", "slow");
+  const held = holdRequest(tenant, "busy");
   await until(async () => (await tenant.status("busy"))["mailbox_length"] > 0, "work at hand");
   const quick = [await call("busy", "who"), await call("busy", "who")];
-  const { reply } = await slow;
-  expect(quick.every((each) => each.reply !== reply)).toBe(true);
+  const busy = await held.finish();
+  expect(quick.map(({ reply }) => reply === busy)).toEqual([false, false]);
 });
 
 test("crash one by one: the others go on, and the service is quarantined with the last", async () => {

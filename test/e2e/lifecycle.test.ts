@@ -1,5 +1,6 @@
 /** A service's life: deployed, looked at, restarted, crashed, quarantined, killed. */
 import { afterAll, describe, expect, test } from "vitest";
+import { holdRequest } from "../support/held-request.ts";
 import { startKernel, until, type Body, type TestTenant } from "../support/kernel.ts";
 
 const kernel = await startKernel();
@@ -432,16 +433,24 @@ describe("kill", () => {
   test("finishes what is in flight first", async () => {
     await tenant.deploy({
       service_id: "polite",
-      code: `export default { calls: { async slow(solo) { await solo.sleep(150); return "done"; } } };`,
+      code: `const { promise, resolve } = Promise.withResolvers();
+      export default { concurrent: true, calls: { wait: () => promise },
+        async fetch(request) { resolve(await request.text()); return new Response("done"); } };`,
     });
-    const slow = tenant.ask("polite", "slow");
+    const waits = tenant.ask("polite", "wait");
+    const held = holdRequest(tenant, "polite");
     await until(
-      async () => (await tenant.status("polite"))["mailbox_length"] === 1,
-      "the call to begin",
+      async () => (await tenant.status("polite"))["mailbox_length"] === 2,
+      "the call and the request to begin",
     );
-    const killed = await tenant.kill("polite");
-    expect((await slow).body).toEqual({ reply: "done" });
-    expect(killed["forced"]).toBe(false);
+    const killing = tenant.kill("polite", "?timeout_ms=60000");
+    await until(
+      async () => (await tenant.status("polite"))["state"] === "draining",
+      "the kill to wait",
+    );
+    expect(await held.finish()).toBe("done");
+    expect((await waits).body).toEqual({ reply: "held" });
+    expect((await killing)["forced"]).toBe(false);
   });
 
   test("with force ends it at once: in-flight calls get an outcome, terminate does not run", async () => {

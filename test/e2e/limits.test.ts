@@ -15,6 +15,9 @@ const crashOf = (tenant: TestTenant, service: string): Promise<Body> =>
 const answersAgain = (tenant: TestTenant, service: string) =>
   until(async () => (await tenant.ask(service, "ok")).status === 200, `${service} to answer again`);
 
+/** A deadline until which a handler has begun, also on a busy machine. */
+const BEGUN_MS = 700;
+
 describe("deadlines", () => {
   const tenant = kernel.tenant("time");
   const code = `export default { concurrent: true, calls: {
@@ -31,10 +34,12 @@ describe("deadlines", () => {
       code: "deadline_exceeded",
       detail: expect.stringContaining("50 ms"),
     });
-    expect((await tenant.ask("a", "listens", [], { timeout_ms: 50 })).body.code).toBe(
-      "deadline_exceeded",
-    );
-    await until(async () => (await tenant.call("a", "heard")) === "AbortError", "the signal");
+    await until(async () => {
+      // Short enough to end before it has begun, when the machine is busy.
+      const { body } = await tenant.ask("a", "listens", [], { timeout_ms: 50 });
+      expect(body.code).toBe("deadline_exceeded");
+      return (await tenant.call("a", "heard")) === "AbortError";
+    }, "the signal");
     expect(await tenant.status("a")).toMatchObject({ state: "running", restarts: 0 });
   });
 
@@ -45,12 +50,12 @@ describe("deadlines", () => {
       code: "deadline_exceeded",
       detail: expect.stringContaining("100 ms"),
     });
-    expect(await tenant.call("b", "ok")).toBe(1);
+    await answersAgain(tenant, "b");
   });
 
   test("an endless loop is ended after the deadline, said to be what it is, and the service answers again", async () => {
     await tenant.deploy({ service_id: "c", code });
-    const looping = tenant.ask("c", "loop", [], { timeout_ms: 100 });
+    const looping = tenant.ask("c", "loop", [], { timeout_ms: BEGUN_MS });
     expect((await looping).body.code).toBe("deadline_exceeded");
     const event = await crashOf(tenant, "c");
     expect(event["payload"]).toMatchObject({ reason: "timeout", last_messages: ["calls.loop"] });
@@ -60,24 +65,22 @@ describe("deadlines", () => {
   test("while one service loops, its neighbours and other tenants answer", async () => {
     const other = kernel.tenant("elsewhere");
     await tenant.deploy({ service_id: "neighbour", code });
+    await tenant.deploy({ service_id: "loops", code });
     await other.deploy({ service_id: "d", code });
-    const looping = tenant.ask("a", "loop", [], { timeout_ms: 1500 });
-    const ended = new AbortController();
-    void looping.then(() => ended.abort());
-    let rounds = 0;
-    while (!ended.signal.aborted) {
+    const looping = tenant.ask("loops", "loop");
+    await until(async () => (await tenant.status("loops"))["mailbox_length"] === 1, "the loop");
+    for (let round = 0; round < 10; round += 1) {
       expect(await tenant.call("neighbour", "ok")).toBe(1);
       expect(await other.call("d", "ok")).toBe(1);
-      rounds += 1;
     }
-    expect(rounds).toBeGreaterThan(5);
-    expect((await looping).body.code).toBe("deadline_exceeded");
-    await answersAgain(tenant, "a");
+    expect((await tenant.status("loops"))["mailbox_length"]).toBe(1);
+    await tenant.kill("loops", "?force=true");
+    expect((await looping).body.code).toBe("outcome_unknown");
   });
 
   test("a loop in a cast, which nobody waits for, is ended too", async () => {
     const source = code.replace("calls: {", "casts: { loop() { for (;;); } }, calls: {");
-    await tenant.deploy({ service_id: "e", code: source, limits: { call_timeout_ms: 200 } });
+    await tenant.deploy({ service_id: "e", code: source, limits: { call_timeout_ms: BEGUN_MS } });
     await tenant.cast("e", "loop");
     expect((await crashOf(tenant, "e"))["payload"]).toMatchObject({
       reason: "timeout",
@@ -90,7 +93,7 @@ describe("deadlines", () => {
   test("a handler that never settles frees its place when the service is not concurrent", async () => {
     await tenant.deploy({
       service_id: "never",
-      limits: { call_timeout_ms: 200 },
+      limits: { call_timeout_ms: BEGUN_MS },
       code: `export default { calls: { never: () => new Promise(() => {}), ok: () => 1 } };`,
     });
     expect((await tenant.ask("never", "never")).body.code).toBe("deadline_exceeded");

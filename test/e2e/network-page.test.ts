@@ -20,7 +20,7 @@ afterAll(async () => {
   for (const path of [directory, shims]) rmSync(path, { recursive: true, force: true });
 });
 
-test("its sessions print what it says", { timeout: 60_000 }, async () => {
+test("its sessions print what it says", async () => {
   const page = PAGE.replaceAll("127.0.0.1:8080", new URL(kernel.http).host);
   for (const [, name, source] of page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)) {
     writeFileSync(join(directory, name!), source!);

@@ -39,7 +39,6 @@ describe("services.md, vault.md and upgrades.md", () => {
       for (const step of stepsOfPage(pageOf(name)))
         await runStep(step, { cwd: directory, http: kernel.http, env });
     },
-    60_000,
   );
 
   test("its services pass a strict type check against the package, as an author would run it", async () => {

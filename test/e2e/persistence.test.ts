@@ -57,109 +57,98 @@ function failedOften(service: string): void {
   );
 }
 
-test(
-  "sleepers survive kill -9 with state and timers, and are not started",
-  { timeout: 60_000 },
-  async () => {
-    await using kernel = await startKernel({ dataDir });
-    for (const persistence of ["stateless", "hybrid", "durable"]) {
-      await kernel.deploy({ service_id: persistence, code: COUNTER, persistence, ...SLEEPY });
-      await kernel.call(persistence, "add");
-    }
-    await kernel.deploy({ service_id: "timed", code: COUNTER, persistence: "hybrid", ...SLEEPY });
-    await kernel.deploy({ service_id: "awake", code: COUNTER, persistence: "durable" });
-    await kernel.call("timed", "later", 1500);
-    for (const id of ["stateless", "hybrid", "durable", "timed"]) await asleep(kernel, id);
-    await kernel.kill9();
-    await kernel.restart();
-    expect(await bootReport(kernel)).toMatchObject({ running: 1, asleep: 4, missing: [] });
-    for (const id of ["stateless", "hybrid", "durable"]) {
-      const { stored } = await kernel.status(id);
-      expect(stored, id).toMatchObject([{ saved_at: expect.any(String) }]);
-      expect(await kernel.call(id, "add"), id).toBe(2);
-    }
-    await until(async () => {
-      const log = (await kernel.call("timed", "log")) as string[];
-      return log.length === 1 && log[0] === "due";
-    }, "the timer");
-  },
-);
+test("sleepers survive kill -9 with state and timers, and are not started", async () => {
+  await using kernel = await startKernel({ dataDir });
+  for (const persistence of ["stateless", "hybrid", "durable"]) {
+    await kernel.deploy({ service_id: persistence, code: COUNTER, persistence, ...SLEEPY });
+    await kernel.call(persistence, "add");
+  }
+  await kernel.deploy({ service_id: "timed", code: COUNTER, persistence: "hybrid", ...SLEEPY });
+  await kernel.deploy({ service_id: "awake", code: COUNTER, persistence: "durable" });
+  for (const id of ["stateless", "hybrid", "durable"]) await asleep(kernel, id);
+  await kernel.call("timed", "later", 3000);
+  await asleep(kernel, "timed");
+  await kernel.kill9();
+  await kernel.restart();
+  expect(await bootReport(kernel)).toMatchObject({ running: 1, asleep: 4, missing: [] });
+  for (const id of ["stateless", "hybrid", "durable"]) {
+    const { stored } = await kernel.status(id);
+    expect(stored, id).toMatchObject([{ saved_at: expect.any(String) }]);
+    expect(await kernel.call(id, "add"), id).toBe(2);
+  }
+  await until(async () => {
+    const log = (await kernel.call("timed", "log")) as string[];
+    return log.length === 1 && log[0] === "due";
+  }, "the timer");
+});
 
-test(
-  "a damaged state falls back and says so; without a good one the service is held back until told",
-  { timeout: 60_000 },
-  async () => {
-    await using kernel = await startKernel({ dataDir });
-    for (const id of ["torn", "lost", "well"]) {
-      await kernel.deploy({ service_id: id, code: COUNTER, persistence: "durable" });
-      await kernel.call(id, "add");
-      await kernel.call(id, "add");
-    }
-    await kernel.stop();
-    damage("torn", [0]);
-    damage("lost", [0, 1]);
-    await kernel.restart();
-    expect(await kernel.call("torn", "get")).toBe(1);
-    expect(await kernel.call("well", "get")).toBe(2);
-    await until(
-      async () =>
-        (await kernel.events({ service_id: "torn", event_type: "state_recovered" })).length === 1,
-      "the event",
-    );
-    const { missing } = await bootReport(kernel);
-    expect(missing).toEqual([
-      expect.objectContaining({ service: "default/lost", why: "failed", code: "storage_corrupt" }),
-    ]);
-    expect(missing[0].next_try_at).toBeUndefined();
-    const stored = async (id: string) => (await kernel.status(id))["stored"];
-    expect(await stored("torn")).toMatchObject([{ fell_back: true, bytes: expect.any(Number) }]);
-    const [well] = await stored("well");
-    expect(well).toEqual({ slot: 0, saved_at: expect.any(String), bytes: expect.any(Number) });
-    expect(await stored("lost")).toMatchObject([{ error: { code: "storage_corrupt" } }]);
-    expect((await kernel.status("lost"))["state"]).toBe("quarantined");
-    expect((await kernel.ask("lost", "get")).body.code).toBe("service_quarantined");
-    expect((await kernel.request("DELETE", "/services/lost/state")).status).toBe(200);
-    expect(await kernel.call("lost", "add")).toBe(1);
-  },
-);
+test("a damaged state falls back and says so; without a good one the service is held back until told", async () => {
+  await using kernel = await startKernel({ dataDir });
+  for (const id of ["torn", "lost", "well"]) {
+    await kernel.deploy({ service_id: id, code: COUNTER, persistence: "durable" });
+    await kernel.call(id, "add");
+    await kernel.call(id, "add");
+  }
+  await kernel.stop();
+  damage("torn", [0]);
+  damage("lost", [0, 1]);
+  await kernel.restart();
+  expect(await kernel.call("torn", "get")).toBe(1);
+  expect(await kernel.call("well", "get")).toBe(2);
+  await until(
+    async () =>
+      (await kernel.events({ service_id: "torn", event_type: "state_recovered" })).length === 1,
+    "the event",
+  );
+  const { missing } = await bootReport(kernel);
+  expect(missing).toEqual([
+    expect.objectContaining({ service: "default/lost", why: "failed", code: "storage_corrupt" }),
+  ]);
+  expect(missing[0].next_try_at).toBeUndefined();
+  const stored = async (id: string) => (await kernel.status(id))["stored"];
+  expect(await stored("torn")).toMatchObject([{ fell_back: true, bytes: expect.any(Number) }]);
+  const [well] = await stored("well");
+  expect(well).toEqual({ slot: 0, saved_at: expect.any(String), bytes: expect.any(Number) });
+  expect(await stored("lost")).toMatchObject([{ error: { code: "storage_corrupt" } }]);
+  expect((await kernel.status("lost"))["state"]).toBe("quarantined");
+  expect((await kernel.ask("lost", "get")).body.code).toBe("service_quarantined");
+  expect((await kernel.request("DELETE", "/services/lost/state")).status).toBe(200);
+  expect(await kernel.call("lost", "add")).toBe(1);
+});
 
-test(
-  "a service that does not come back is held back across kernels, and comes back when it can",
-  { timeout: 60_000 },
-  async () => {
-    await using kernel = await startKernel({ dataDir });
-    const code = `export default {
+test("a service that does not come back is held back across kernels, and comes back when it can", async () => {
+  await using kernel = await startKernel({ dataDir });
+  const code = `export default {
     async init(solo) { if (await solo.kv.get("broken")) throw new Error("broken"); return {}; },
     calls: { break: (solo) => solo.kv.put("broken", true), ok: () => 1 },
   };`;
-    await kernel.deploy({ service_id: "fragile", code });
-    await kernel.deploy({ service_id: "well", code, priority: 5 });
-    await kernel.call("fragile", "break");
-    await kernel.stop();
-    await kernel.restart();
-    const first = await bootReport(kernel);
-    expect(first).toMatchObject({
-      running: 1,
-      missing: [{ service: "default/fragile", why: "failed" }],
-    });
-    expect(Date.parse(first.missing[0].next_try_at)).toBeGreaterThan(Date.parse(first.at));
-    await kernel.kill9();
-    failedOften("fragile");
-    await kernel.restart();
-    expect((await bootReport(kernel)).missing).toMatchObject([
-      { service: "default/fragile", why: "held_back", code: "startup_failed" },
-    ]);
-    await kernel.request("PUT", "/services/fragile", {
-      code: code.replace('get("broken")', 'get("x")'),
-    });
-    expect(await kernel.call("fragile", "ok")).toBe(1);
-    await kernel.stop();
-    await kernel.restart();
-    expect(await bootReport(kernel)).toMatchObject({ running: 2, missing: [] });
-  },
-);
+  await kernel.deploy({ service_id: "fragile", code });
+  await kernel.deploy({ service_id: "well", code, priority: 5 });
+  await kernel.call("fragile", "break");
+  await kernel.stop();
+  await kernel.restart();
+  const first = await bootReport(kernel);
+  expect(first).toMatchObject({
+    running: 1,
+    missing: [{ service: "default/fragile", why: "failed" }],
+  });
+  expect(Date.parse(first.missing[0].next_try_at)).toBeGreaterThan(Date.parse(first.at));
+  await kernel.kill9();
+  failedOften("fragile");
+  await kernel.restart();
+  expect((await bootReport(kernel)).missing).toMatchObject([
+    { service: "default/fragile", why: "held_back", code: "startup_failed" },
+  ]);
+  await kernel.request("PUT", "/services/fragile", {
+    code: code.replace('get("broken")', 'get("x")'),
+  });
+  expect(await kernel.call("fragile", "ok")).toBe(1);
+  await kernel.stop();
+  await kernel.restart();
+  expect(await bootReport(kernel)).toMatchObject({ running: 2, missing: [] });
+});
 
-test("docs/persistence.md shows what happens", { timeout: 60_000 }, async () => {
+test("docs/persistence.md shows what happens", async () => {
   const page = readFileSync(
     fileURLToPath(new URL("../../docs/persistence.md", import.meta.url)),
     "utf8",

@@ -277,12 +277,8 @@ describe("a service", () => {
     expect(status).toBe(422);
     expect(JSON.stringify(body)).toContain("[secret:api]");
     expect(JSON.stringify(body)).not.toContain(value);
-    const failed = await until(
-      async () => (await kernel.events({ service_id: "fails" })).at(-1),
-      "the failure to be recorded",
-    );
-    expect(failed["event_type"]).toBe("service_deployment_failed");
-    expect(failed["payload"].detail).toContain("[secret:api]");
+    const [failed] = await eventsOf("service_deployment_failed", "fails", 1);
+    expect(failed!["payload"].detail).toContain("[secret:api]");
   });
 
   test("is given nothing that its deployer may not have, and loses it with the deployer's capability", async () => {

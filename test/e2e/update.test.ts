@@ -1,5 +1,6 @@
 /** Replacing a running service's code: its state, its messages and its name stay. */
 import { afterAll, expect, test } from "vitest";
+import { holdRequest } from "../support/held-request.ts";
 import { startKernel, until, type Body } from "../support/kernel.ts";
 
 const kernel = await startKernel();
@@ -9,7 +10,8 @@ const tenant = kernel.tenant("update");
 const put = (service: string, body: Body) => tenant.request("PUT", `/services/${service}`, body);
 
 const V1 = `export default { version: "1", init: () => ({ count: 0 }), calls: {
-  add: (solo) => (solo.state.count += 1), which: () => 1, later: async (solo) => { await solo.sleep(200); return (solo.state.count += 1); } } };`;
+  add: (solo) => (solo.state.count += 1), which: () => 1 },
+  async fetch(request, solo) { await request.text(); return new Response(String(solo.state.count += 1)); } };`;
 const V2 = `export default { version: "2", init: () => ({ total: -1 }),
   codeChange: (old, from) => ({ total: old.count, from }),
   calls: { add: (solo) => (solo.state.total += 10), which: () => 2, from: (solo) => solo.state.from ?? null } };`;
@@ -25,8 +27,10 @@ test("migrates the state with codeChange and keeps the name", async () => {
   expect(await tenant.call("a", "add")).toBe(11);
   expect(await tenant.call("a", "from")).toBe("1");
   expect(await tenant.status("a")).toMatchObject({ version: "2", revision: body.revision });
-  const types = (await tenant.events({ service_id: "a" })).map(({ event_type }) => event_type);
-  expect(types).toEqual(expect.arrayContaining(["hot_swap_started", "hot_swap_succeeded"]));
+  await until(async () => {
+    const types = (await tenant.events({ service_id: "a" })).map(({ event_type }) => event_type);
+    return types.includes("hot_swap_started") && types.includes("hot_swap_succeeded");
+  }, "both events of the swap");
 });
 
 test("without codeChange keeps the state as it is", async () => {
@@ -41,18 +45,21 @@ test("without codeChange keeps the state as it is", async () => {
 
 test("loses no call: everything sent meanwhile is answered by the one or the other", async () => {
   await tenant.deploy({ service_id: "c", code: V1 });
-  const slow = tenant.ask("c", "later");
-  await until(async () => (await tenant.status("c"))["mailbox_length"] > 0, "a call in flight");
+  const held = holdRequest(tenant, "c");
+  await until(async () => (await tenant.status("c"))["mailbox_length"] > 0, "work in flight");
   const done = new AbortController();
   const replies: Body[] = [];
   const callers = Array.from({ length: 4 }, async () => {
     while (!done.signal.aborted) replies.push(await tenant.ask("c", "which"));
   });
-  expect((await put("c", { code: V2 })).status).toBe(200);
+  const updating = put("c", { code: V2 });
+  const started = { service_id: "c", event_type: "hot_swap_started" };
+  await until(async () => (await tenant.events(started)).length > 0, "the swap to begin");
+  expect(await held.finish()).toBe("1");
+  expect((await updating).status).toBe(200);
   await until(() => replies.some(({ body }) => body.reply === 2), "the new revision to answer");
   done.abort();
   await Promise.all(callers);
-  expect((await slow).body).toEqual({ reply: 1 });
   expect(replies.filter(({ status }) => status !== 200)).toEqual([]);
 });
 
@@ -60,14 +67,14 @@ test("that fails leaves the old revision serving with its state, and says why", 
   await tenant.deploy({ service_id: "d", code: V1 });
   await tenant.call("d", "add");
   const before = await tenant.status("d");
-  const bad: [string, string][] = [
+  const bad: [string, string, number?][] = [
     ["export default {", "compile_failed"],
     [V2.replace("total: old.count", "total: old.no.such.thing"), "startup_failed"],
     ["throw new Error('no'); export default { calls: {} };", "startup_failed"],
-    ["await new Promise(() => {}); export default { init() {} };", "startup_timeout"],
+    ["await new Promise(() => {}); export default { init() {} };", "startup_timeout", 150],
   ];
-  for (const [code, expected] of bad) {
-    const answer = await put("d", { code, restart_limits: { startup_timeout_ms: 150 } });
+  for (const [code, expected, startup_timeout_ms = 30_000] of bad) {
+    const answer = await put("d", { code, restart_limits: { startup_timeout_ms } });
     expect(answer.body).toMatchObject({ code: expected });
     expect(await tenant.status("d")).toMatchObject({
       state: "running",

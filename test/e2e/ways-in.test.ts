@@ -98,7 +98,7 @@ const SOURCE = `
     add: (solo, by) => (solo.state.n += by),
     refuse() { throw new ServiceError("closed", "We are closed."); },
     crash() { throw new Error("boom"); },
-    slow: (solo) => solo.sleep(200),
+    slow: (solo) => solo.sleep(1000),
     shape: (_solo, ...args) => args,
   }, casts: { note() {} } };`;
 

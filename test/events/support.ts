@@ -6,6 +6,7 @@ import { systemClock } from "#base/clock.ts";
 import { EventLog, type EventLogOptions } from "#events/event-log.ts";
 import { ServiceLogs } from "#events/service-logs.ts";
 import { openStorage, type Storage, type StorageOptions } from "#storage/storage.ts";
+import { until as untilNamed } from "../support/until.ts";
 
 export class Fixture implements AsyncDisposable {
   readonly dataDir: string;
@@ -56,13 +57,8 @@ export interface FixtureOptions {
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Waits for a condition, with a deadline. */
-export async function until(condition: () => boolean, ms = 10_000): Promise<void> {
-  const deadline = performance.now() + ms;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`Waited ${ms} ms for ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
+export const until = (condition: () => boolean): Promise<true> =>
+  untilNamed(condition, String(condition));
 
 export const range = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => from + i);

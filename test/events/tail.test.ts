@@ -68,7 +68,7 @@ describe("a tail", () => {
       ),
       { numRuns: 12 },
     );
-  }, 60_000);
+  });
 
   test("sees only acknowledged events", async () => {
     await using fixture = await Fixture.open();

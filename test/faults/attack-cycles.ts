@@ -32,15 +32,11 @@ export async function attackCycles(
     });
     const { status } = await tenant.ask(service_id, "attack");
     expect(status).toBeGreaterThanOrEqual(500);
-    await until(
-      async () => {
-        if ((await tenant.status(service_id))["restarts"] === 0) return undefined;
-        const answer = await tenant.ask(service_id, "index");
-        return answer.status === 200 && answer.body.reply === index;
-      },
-      `${service_id} to answer again`,
-      20_000,
-    );
+    await until(async () => {
+      if ((await tenant.status(service_id))["restarts"] === 0) return undefined;
+      const answer = await tenant.ask(service_id, "index");
+      return answer.status === 200 && answer.body.reply === index;
+    }, `${service_id} to answer again`);
     await tenant.kill(service_id, "?force=true");
   }
 }

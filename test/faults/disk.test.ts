@@ -44,104 +44,100 @@ describe.skipIf(!canMount)("on a small disk of its own", () => {
     rmSync(disk, { recursive: true, force: true });
   });
 
-  test(
-    "a kernel whose disk is full refuses with storage_full, loses nothing, and recovers",
-    { timeout: 120_000 },
-    async () => {
-      const ballast = join(disk, "ballast");
-      writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES));
-      await using kernel = await startKernel({
-        dataDir,
-        // The whole disk is smaller than what the runtime monitor wants to be free.
-        env: { SOLO_LIMITS_PRESSURE_DISK_FREE_MB: "0" },
-      });
-      await kernel.deploy({ service_id: "store", code: STORE });
-      await kernel.deploy({ service_id: "durable", code: COUNTER, persistence: "durable" });
-      await kernel.deploy({ service_id: "stateless", code: COUNTER });
-      await kernel.deploy({
-        service_id: "hybrid",
-        code: COUNTER,
-        persistence: "hybrid",
-        hibernation: { after_idle_ms: 100 },
-      });
-      await until(
-        async () => (await kernel.status("hybrid"))["state"] === "hibernated",
-        "it to sleep while there is room",
-      );
-      await kernel.call("durable", "increment");
+  test("a kernel whose disk is full refuses with storage_full, loses nothing, and recovers", async () => {
+    const ballast = join(disk, "ballast");
+    writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES));
+    await using kernel = await startKernel({
+      dataDir,
+      // The whole disk is smaller than what the runtime monitor wants to be free.
+      env: { SOLO_LIMITS_PRESSURE_DISK_FREE_MB: "0" },
+    });
+    await kernel.deploy({ service_id: "store", code: STORE });
+    await kernel.deploy({ service_id: "durable", code: COUNTER, persistence: "durable" });
+    await kernel.deploy({ service_id: "stateless", code: COUNTER });
+    await kernel.deploy({
+      service_id: "hybrid",
+      code: COUNTER,
+      persistence: "hybrid",
+      hibernation: { after_idle_ms: 100 },
+    });
+    await until(
+      async () => (await kernel.status("hybrid"))["state"] === "hibernated",
+      "it to sleep while there is room",
+    );
+    await kernel.call("durable", "increment");
 
-      const kept: string[] = [];
-      const refusals = new Set<string>();
-      // Ever smaller values, until not even a small one fits.
-      for (const chars of [400_000, 20_000, 1000]) {
-        for (;;) {
-          const key = `k${kept.length}`;
-          const { status, body } = await kernel.ask("store", "put", [key, chars]);
-          if (status === 200) kept.push(key);
-          else {
-            refusals.add(body.code);
-            break;
-          }
+    const kept: string[] = [];
+    const refusals = new Set<string>();
+    // Ever smaller values, until not even a small one fits.
+    for (const chars of [400_000, 20_000, 1000]) {
+      for (;;) {
+        const key = `k${kept.length}`;
+        const { status, body } = await kernel.ask("store", "put", [key, chars]);
+        if (status === 200) kept.push(key);
+        else {
+          refusals.add(body.code);
+          break;
         }
       }
-      writeFileSync(join(disk, "rest"), "");
-      fill(join(disk, "rest"), disk);
-      expect([...refusals]).toEqual(["storage_full"]);
-      const deploy = await kernel.request("POST", "/services", {
-        service_id: "late",
-        code: COUNTER,
-      });
-      expect(deploy.body).toMatchObject({ code: "storage_full", hint: expect.any(String) });
-      // What the refused deploy gave back may have room for a few more.
-      await until(
-        async () => (await kernel.ask("durable", "increment")).body.code === "storage_full",
-        "the last room to be used",
-      );
-      expect(await kernel.call("stateless", "increment")).toBe(1);
-      // Awake again, it can neither be flushed nor go to sleep, and says so until it can.
-      expect(await kernel.call("hybrid", "increment")).toBe(1);
-      const [hybrid] = await until(async () => {
-        const { stored } = await kernel.status("hybrid");
-        return stored[0].error !== undefined && stored;
-      }, "the flush to be refused");
-      expect(hybrid.error.code).toBe("storage_full");
-      expect((await kernel.status("hybrid"))["state"]).toBe("running");
-      const replaced = await kernel.request("DELETE", "/services/durable/state");
-      expect(replaced.body).toMatchObject({ code: "storage_full" });
-      const health = (await kernel.request("GET", "/health")).body;
-      expect(health).toMatchObject({ status: "degraded", not_stored: expect.any(Number) });
-      expect((await kernel.request("GET", "/health")).status).toBe(200);
-      for (const key of kept) expect(await kernel.call("store", "get", key), key).toBe(true);
+    }
+    writeFileSync(join(disk, "rest"), "");
+    fill(join(disk, "rest"), disk);
+    expect([...refusals]).toEqual(["storage_full"]);
+    const deploy = await kernel.request("POST", "/services", {
+      service_id: "late",
+      code: COUNTER,
+    });
+    expect(deploy.body).toMatchObject({ code: "storage_full", hint: expect.any(String) });
+    // What the refused deploy gave back may have room for a few more.
+    await until(
+      async () => (await kernel.ask("durable", "increment")).body.code === "storage_full",
+      "the last room to be used",
+    );
+    expect(await kernel.call("stateless", "increment")).toBe(1);
+    // Awake again, it can neither be flushed nor go to sleep, and says so until it can.
+    expect(await kernel.call("hybrid", "increment")).toBe(1);
+    const [hybrid] = await until(async () => {
+      const { stored } = await kernel.status("hybrid");
+      return stored[0].error !== undefined && stored;
+    }, "the flush to be refused");
+    expect(hybrid.error.code).toBe("storage_full");
+    expect((await kernel.status("hybrid"))["state"]).toBe("running");
+    const replaced = await kernel.request("DELETE", "/services/durable/state");
+    expect(replaced.body).toMatchObject({ code: "storage_full" });
+    const health = (await kernel.request("GET", "/health")).body;
+    expect(health).toMatchObject({ status: "degraded", not_stored: expect.any(Number) });
+    expect((await kernel.request("GET", "/health")).status).toBe(200);
+    for (const key of kept) expect(await kernel.call("store", "get", key), key).toBe(true);
 
-      rmSync(ballast);
-      rmSync(join(disk, "rest"));
-      await until(() => kernel.call("store", "put", "after", 1000), "writes to be taken again");
-      await until(
-        () => kernel.deploy({ service_id: "late", code: COUNTER }),
-        "deploys to be taken again",
-      );
-      const count = await kernel.call("durable", "increment");
-      await until(
-        async () => (await kernel.status("hybrid"))["stored"][0].error === undefined,
-        "the hybrid state to be stored",
-      );
-      const types = (await kernel.events({ service_id: "hybrid" })).map((each) => each.event_type);
-      expect(types).toContain("state_not_stored");
-      expect(types).toContain("state_stored_again");
-      expect((await kernel.request("GET", "/health")).body).toMatchObject({
-        status: "ok",
-        not_stored: 0,
-      });
-      await kernel.kill9();
-      await kernel.restart();
-      expect(await kernel.call("durable", "get")).toBe(count);
-      expect(await kernel.call("hybrid", "get")).toBe(1);
-      for (const key of [...kept, "after"])
-        expect(await kernel.call("store", "get", key), key).toBe(true);
-      expect((await kernel.status("late"))["state"]).toBe("running");
-      expect((await kernel.request("POST", "/events/verify", {})).body).toMatchObject({ ok: true });
-    },
-  );
+    rmSync(ballast);
+    rmSync(join(disk, "rest"));
+    await until(() => kernel.call("store", "put", "after", 1000), "writes to be taken again");
+    await until(
+      () => kernel.deploy({ service_id: "late", code: COUNTER }),
+      "deploys to be taken again",
+    );
+    const count = await kernel.call("durable", "increment");
+    await until(
+      async () => (await kernel.status("hybrid"))["stored"][0].error === undefined,
+      "the hybrid state to be stored",
+    );
+    const types = (await kernel.events({ service_id: "hybrid" })).map((each) => each.event_type);
+    expect(types).toContain("state_not_stored");
+    expect(types).toContain("state_stored_again");
+    expect((await kernel.request("GET", "/health")).body).toMatchObject({
+      status: "ok",
+      not_stored: 0,
+    });
+    await kernel.kill9();
+    await kernel.restart();
+    expect(await kernel.call("durable", "get")).toBe(count);
+    expect(await kernel.call("hybrid", "get")).toBe(1);
+    for (const key of [...kept, "after"])
+      expect(await kernel.call("store", "get", key), key).toBe(true);
+    expect((await kernel.status("late"))["state"]).toBe("running");
+    expect((await kernel.request("POST", "/events/verify", {})).body).toMatchObject({ ok: true });
+  });
 
   test("a kernel whose disk is read-only does not start, and says so", async () => {
     expect(mount("-o", "remount,ro", disk)).toBe(true);

@@ -6,9 +6,6 @@ import { descendants } from "../support/processes.ts";
 import { until, type TestKernel } from "../support/kernel.ts";
 
 const MIB = 1024 * 1024;
-/** Idle connections of our own client are closed after a few seconds. */
-const SETTLED_MS = 20_000;
-
 export interface Footprint {
   readonly kernelMib: number;
   /** Of the kernel's JavaScript heap, as its metrics say. */
@@ -63,16 +60,12 @@ export async function settledTo(
   before: Footprint,
   spare: number,
 ): Promise<Footprint> {
-  return until(
-    async () => {
-      const now = await footprint(kernel);
-      return now.children <= before.children &&
-        now.groups <= before.groups &&
-        now.descriptors <= before.descriptors + spare
-        ? now
-        : undefined;
-    },
-    `processes and descriptors to be as few as before (${before.children}, ${before.descriptors})`,
-    SETTLED_MS,
-  );
+  return until(async () => {
+    const now = await footprint(kernel);
+    return now.children <= before.children &&
+      now.groups <= before.groups &&
+      now.descriptors <= before.descriptors + spare
+      ? now
+      : undefined;
+  }, `processes and descriptors to be as few as before (${before.children}, ${before.descriptors})`);
 }

@@ -18,7 +18,7 @@ import { meanwhile } from "./meanwhile.ts";
 const HOSTILE = fileURLToPath(new URL("./hostile-cell.mjs", import.meta.url));
 const CODE = `export default { init: () => ({ count: 0 }), calls: { get: (solo) => (solo.state.count += 1) } };`;
 /** Well below the service's own 30 s: the kernel must not need that deadline. */
-const PROMPTLY_MS = 10_000;
+const PROMPTLY_MS = 25_000;
 
 let solo: InProcessKernel;
 /** What the next cell does; a real one when undefined. */

@@ -8,34 +8,26 @@ import { CONFIG, COUNTER, killRepeatedly } from "./under-load.ts";
 
 const ROUNDS = 5;
 
-test(
-  `${ROUNDS} kills under load lose nothing that was acknowledged`,
-  { timeout: 120_000 },
-  async () => {
-    await using kernel = await startKernel({ config: CONFIG });
-    await killRepeatedly(kernel, ROUNDS);
-  },
-);
+test(`${ROUNDS} kills under load lose nothing that was acknowledged`, async () => {
+  await using kernel = await startKernel({ config: CONFIG });
+  await killRepeatedly(kernel, ROUNDS);
+});
 
 describe("hybrid state after a kill -9", () => {
-  test(
-    "is as of the last flush, and after an orderly stop it is whole",
-    { timeout: 90_000 },
-    async () => {
-      await using kernel = await startKernel();
-      await kernel.deploy({ service_id: "hybrid", code: COUNTER, persistence: "hybrid" });
-      for (let count = 0; count < 7; count += 1) await kernel.call("hybrid", "increment");
-      await until(() => flushed(kernel.dataDir, "count"), "a flush", 15_000);
-      await kernel.call("hybrid", "increment");
-      await kernel.kill9();
-      await kernel.restart();
-      const count = (await kernel.call("hybrid", "get")) as number;
-      expect([7, 8]).toContain(count);
-      await kernel.call("hybrid", "increment");
-      await kernel.restart();
-      expect(await kernel.call("hybrid", "get")).toBe(count + 1);
-    },
-  );
+  test("is as of the last flush, and after an orderly stop it is whole", async () => {
+    await using kernel = await startKernel();
+    await kernel.deploy({ service_id: "hybrid", code: COUNTER, persistence: "hybrid" });
+    for (let count = 0; count < 7; count += 1) await kernel.call("hybrid", "increment");
+    await until(() => flushed(kernel.dataDir, "count"), "a flush", 15_000);
+    await kernel.call("hybrid", "increment");
+    await kernel.kill9();
+    await kernel.restart();
+    const count = (await kernel.call("hybrid", "get")) as number;
+    expect([7, 8]).toContain(count);
+    await kernel.call("hybrid", "increment");
+    await kernel.restart();
+    expect(await kernel.call("hybrid", "get")).toBe(count + 1);
+  });
 });
 
 /** Looks into the store from outside, reading only. */
@@ -74,56 +66,52 @@ describe("nothing outlives a kernel that is killed", () => {
 });
 
 describe("a hundred services", () => {
-  test(
-    "come back after a kill -9; one that no longer starts is reported and stops nobody",
-    { timeout: 90_000 },
-    async () => {
-      await using kernel = await startKernel();
-      const tenants = ["a", "b", "c", "d"].map((name) => kernel.tenant(name));
-      await Promise.all(
-        tenants.map(async (tenant) => {
-          for (let at = 0; at < 25; at += 1) {
-            await tenant.deploy({
-              service_id: `s-${at}`,
-              code: COUNTER,
-              persistence: at % 5 === 0 ? "durable" : "stateless",
-            });
-          }
-          await tenant.call("s-0", "increment");
-        }),
-      );
-      const fragile = `export default {
+  test("come back after a kill -9; one that no longer starts is reported and stops nobody", async () => {
+    await using kernel = await startKernel();
+    const tenants = ["a", "b", "c", "d"].map((name) => kernel.tenant(name));
+    await Promise.all(
+      tenants.map(async (tenant) => {
+        for (let at = 0; at < 25; at += 1) {
+          await tenant.deploy({
+            service_id: `s-${at}`,
+            code: COUNTER,
+            persistence: at % 5 === 0 ? "durable" : "stateless",
+          });
+        }
+        await tenant.call("s-0", "increment");
+      }),
+    );
+    const fragile = `export default {
       async init(solo) { if (await solo.kv.get("poison")) throw new Error("no longer"); },
       calls: { async poison(solo) { await solo.kv.put("poison", true); } },
     };`;
-      await kernel.deploy({ service_id: "fragile", code: fragile });
-      await kernel.call("fragile", "poison");
-      await kernel.kill9();
-      await kernel.restart();
-      expect(kernel.stdout).toContain("services 100 back, 1 not: default/fragile");
-      for (const tenant of tenants) {
-        const states = (await tenant.list()).map((service) => service["state"]);
-        expect(states).toEqual(Array.from({ length: 25 }, () => "running"));
-        expect(await tenant.call("s-0", "get")).toBe(1);
-      }
-      const failures = await kernel.events({ event_type: "service_deployment_failed" });
-      expect(failures.at(-1)).toMatchObject({
-        subject: "fragile",
-        payload: { detail: expect.stringContaining("no longer") },
-      });
-      const { state, last_crash } = await kernel.status("fragile");
-      expect(state).toBe("quarantined");
-      expect(last_crash["message"]).toContain("no longer");
-      expect((await kernel.ask("fragile", "poison")).body).toMatchObject({
-        code: "service_quarantined",
-      });
-      expect((await kernel.request("POST", "/services/fragile/restart")).body).toMatchObject({
-        code: "startup_failed",
-      });
-      await kernel.kill("fragile");
-      await kernel.deploy({ service_id: "fragile", code: fragile });
-    },
-  );
+    await kernel.deploy({ service_id: "fragile", code: fragile });
+    await kernel.call("fragile", "poison");
+    await kernel.kill9();
+    await kernel.restart();
+    expect(kernel.stdout).toContain("services 100 back, 1 not: default/fragile");
+    for (const tenant of tenants) {
+      const states = (await tenant.list()).map((service) => service["state"]);
+      expect(states).toEqual(Array.from({ length: 25 }, () => "running"));
+      expect(await tenant.call("s-0", "get")).toBe(1);
+    }
+    const failures = await kernel.events({ event_type: "service_deployment_failed" });
+    expect(failures.at(-1)).toMatchObject({
+      subject: "fragile",
+      payload: { detail: expect.stringContaining("no longer") },
+    });
+    const { state, last_crash } = await kernel.status("fragile");
+    expect(state).toBe("quarantined");
+    expect(last_crash["message"]).toContain("no longer");
+    expect((await kernel.ask("fragile", "poison")).body).toMatchObject({
+      code: "service_quarantined",
+    });
+    expect((await kernel.request("POST", "/services/fragile/restart")).body).toMatchObject({
+      code: "startup_failed",
+    });
+    await kernel.kill("fragile");
+    await kernel.deploy({ service_id: "fragile", code: fragile });
+  });
 });
 
 test("a kill that is cut off is finished at the next start: the name brings nothing back", async () => {

@@ -20,23 +20,19 @@ beforeAll(async () => {
 });
 afterAll(() => kernel[Symbol.asyncDispose]());
 
-test(
-  "150 services that were deployed, called and killed leave nothing",
-  { timeout: 120_000 },
-  async () => {
-    await deployCallKill(kernel, { from: 0, count: 50, atOnce: 2 });
-    const warm = await footprint(kernel);
-    await deployCallKill(kernel, { from: 50, count: 100, atOnce: 2 });
-    const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
-    // An isolate that stayed would be 1.3 MiB each time.
-    expect(after.childrenMib - warm.childrenMib).toBeLessThan(40);
-    expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
-    expect(after.heapMib - warm.heapMib).toBeLessThan(40);
-    expect(await kernel.list()).toHaveLength(1);
-  },
-);
+test("150 services that were deployed, called and killed leave nothing", async () => {
+  await deployCallKill(kernel, { from: 0, count: 50, atOnce: 2 });
+  const warm = await footprint(kernel);
+  await deployCallKill(kernel, { from: 50, count: 100, atOnce: 2 });
+  const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
+  // An isolate that stayed would be 1.3 MiB each time.
+  expect(after.childrenMib - warm.childrenMib).toBeLessThan(40);
+  expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
+  expect(after.heapMib - warm.heapMib).toBeLessThan(40);
+  expect(await kernel.list()).toHaveLength(1);
+});
 
-test("18 attacks and restarts leave nothing", { timeout: 120_000 }, async () => {
+test("18 attacks and restarts leave nothing", async () => {
   const tenant = kernel.tenant("mallory");
   await tenant.deploy({ service_id: "neighbour", code: COUNTER });
   await attackCycles(tenant, { from: 0, count: 6 });
@@ -47,7 +43,7 @@ test("18 attacks and restarts leave nothing", { timeout: 120_000 }, async () => 
   expect(after.childrenMib - warm.childrenMib).toBeLessThan(100);
 });
 
-test("10 000 calls leave nothing", { timeout: 120_000 }, async () => {
+test("10 000 calls leave nothing", async () => {
   await call(kernel, { service: "counter", count: 3000, atOnce: 32 });
   const warm = await footprint(kernel);
   await call(kernel, { service: "counter", count: 7000, atOnce: 32 });
@@ -56,14 +52,10 @@ test("10 000 calls leave nothing", { timeout: 120_000 }, async () => {
   expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
 });
 
-test(
-  "500 event streams that were opened and left leave nothing",
-  { timeout: 120_000 },
-  async () => {
-    await watchAndLeave(kernel, { count: 100, atOnce: 8 });
-    const warm = await footprint(kernel);
-    await watchAndLeave(kernel, { count: 400, atOnce: 8 });
-    const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
-    expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
-  },
-);
+test("500 event streams that were opened and left leave nothing", async () => {
+  await watchAndLeave(kernel, { count: 100, atOnce: 8 });
+  const warm = await footprint(kernel);
+  await watchAndLeave(kernel, { count: 400, atOnce: 8 });
+  const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
+  expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
+});

@@ -1,9 +1,9 @@
 /** A kernel that is expected not to come up: how it ended, and what it said. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { DEADLINE_MS } from "../support/until.ts";
 
 const ENTRY = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
-const END_MS = 15_000;
 
 export interface RefusedStart {
   readonly code: number | null;
@@ -34,7 +34,7 @@ export async function refusedStart(options: {
   child.stderr.on("data", (bytes) => (stderr += String(bytes)));
   const { promise, resolve } = Promise.withResolvers<number | null>();
   child.once("close", resolve);
-  const overdue = setTimeout(() => child.kill("SIGKILL"), END_MS);
+  const overdue = setTimeout(() => child.kill("SIGKILL"), DEADLINE_MS);
   const code = await promise;
   clearTimeout(overdue);
   return { code, stdout, stderr };

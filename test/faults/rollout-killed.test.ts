@@ -60,7 +60,6 @@ test.concurrent.for([
   ["goes on back when it was aborted", aborted],
 ] as const)(
   "the rollout %s, every slot runs a known revision with its own state, and nothing acknowledged is lost",
-  { timeout: 180_000 },
   async ([what, kills], { onTestFinished }) => {
     const dataDir = mkdtempSync(join(tmpdir(), "solo-rollout-killed-"));
     onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));

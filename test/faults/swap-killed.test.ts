@@ -26,26 +26,22 @@ async function generation(dataDir: string, version: string, step: string): Promi
   return JSON.parse(ended.stdout) as Left;
 }
 
-test(
-  "one revision serves with its own state afterwards, and nothing acknowledged is lost",
-  { timeout: 180_000 },
-  async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), "solo-swap-killed-"));
-    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
-    let { added } = await generation(dataDir, "0", "never");
-    let serves = "0";
-    for (const [at, step] of [...SWAP_STEPS, "never"].entries()) {
-      const version = String(at + 1);
-      const { state, service, added: next } = await generation(dataDir, version, step);
-      expect(service.state).toBe("running");
-      expect(service.version, `after a kill ${SWAP_STEPS[at - 1]}`).toBe(serves);
-      expect(state).toMatchObject({ n: added, v: serves });
-      added = next;
-      // The one durable write lies between `adopted` and `recorded`.
-      if (["recorded", "switched", "never"].includes(step)) serves = version;
-    }
-    const last = await generation(dataDir, "9", "warmed");
-    expect(last.state).toEqual({ n: added, v: serves, way: expect.any(Array) as string[] });
-    expect(last.state.way).toEqual(["0>5", "5>6", "6>7"]);
-  },
-);
+test("one revision serves with its own state afterwards, and nothing acknowledged is lost", async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "solo-swap-killed-"));
+  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+  let { added } = await generation(dataDir, "0", "never");
+  let serves = "0";
+  for (const [at, step] of [...SWAP_STEPS, "never"].entries()) {
+    const version = String(at + 1);
+    const { state, service, added: next } = await generation(dataDir, version, step);
+    expect(service.state).toBe("running");
+    expect(service.version, `after a kill ${SWAP_STEPS[at - 1]}`).toBe(serves);
+    expect(state).toMatchObject({ n: added, v: serves });
+    added = next;
+    // The one durable write lies between `adopted` and `recorded`.
+    if (["recorded", "switched", "never"].includes(step)) serves = version;
+  }
+  const last = await generation(dataDir, "9", "warmed");
+  expect(last.state).toEqual({ n: added, v: serves, way: expect.any(Array) as string[] });
+  expect(last.state.way).toEqual(["0>5", "5>6", "6>7"]);
+});

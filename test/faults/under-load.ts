@@ -154,7 +154,7 @@ export async function killRepeatedly(kernel: TestKernel, rounds: number): Promis
   };
   for (let round = 0; round < rounds; round += 1) {
     const clients = load(kernel, told, round);
-    await until(clients.enough, "every kind of client to be answered a few times", 20_000);
+    await until(clients.enough, "every kind of client to be answered a few times");
     await kernel.kill9();
     await clients.over();
     await kernel.restart();

@@ -24,7 +24,7 @@ async function allAreReadable({ client }: TestKernel): Promise<void> {
 }
 
 describe("kill -9 while the master key is exchanged leaves every secret readable", () => {
-  test("wherever it comes", { timeout: 120_000 }, async () => {
+  test("wherever it comes", async () => {
     await using kernel = await startKernel();
     await Promise.all(
       Array.from({ length: SECRETS }, (_, n) =>
@@ -68,81 +68,69 @@ describe("a kernel whose vault does not open", () => {
     refusedStart({ dataDir, cwd: root, env });
   const base64 = (): string => randomBytes(32).toString("base64");
 
-  test(
-    "does not start: another key, no key, or a key that others can read",
-    { timeout: 120_000 },
-    async () => {
-      const dataDir = fresh();
-      const kernel = await startKernel({ dataDir });
-      await kernel.client.storeSecret({ name: "a", value: "kept" });
-      await kernel.stop();
+  test("does not start: another key, no key, or a key that others can read", async () => {
+    const dataDir = fresh();
+    const kernel = await startKernel({ dataDir });
+    await kernel.client.storeSecret({ name: "a", value: "kept" });
+    await kernel.stop();
 
-      const another = await start(dataDir, { SOLO_MASTER_KEY: base64() });
-      expect(another.stderr).toContain("error[vault_sealed]: The vault does not open");
-      expect(another.stderr).toContain("hint: ");
-      expect(another.code).toBe(3);
+    const another = await start(dataDir, { SOLO_MASTER_KEY: base64() });
+    expect(another.stderr).toContain("error[vault_sealed]: The vault does not open");
+    expect(another.stderr).toContain("hint: ");
+    expect(another.code).toBe(3);
 
-      const file = join(dataDir, "vault", "master-key");
-      chmodSync(file, 0o644);
-      const open = await start(dataDir);
-      expect(open.stderr).toContain("can be read by others");
-      expect(open.code).toBe(2);
-      chmodSync(file, 0o600);
+    const file = join(dataDir, "vault", "master-key");
+    chmodSync(file, 0o644);
+    const open = await start(dataDir);
+    expect(open.stderr).toContain("can be read by others");
+    expect(open.code).toBe(2);
+    chmodSync(file, 0o600);
 
-      const key = readFileSync(file, "utf8").trim();
-      rmSync(file);
-      const missing = await start(dataDir);
-      expect(missing.stderr).toContain("error[vault_sealed]: The vault's master key is missing");
-      expect(missing.code).toBe(3);
+    const key = readFileSync(file, "utf8").trim();
+    rmSync(file);
+    const missing = await start(dataDir);
+    expect(missing.stderr).toContain("error[vault_sealed]: The vault's master key is missing");
+    expect(missing.code).toBe(3);
 
-      // The same key from elsewhere opens it.
-      await using again = await startKernel({ dataDir, env: { SOLO_MASTER_KEY: key } });
-      expect(await again.client.vaultStatus()).toMatchObject({ key_from: "environment", ok: true });
-      expect((await again.client.retrieveSecret({ name: "a" })).value).toBe("kept");
-      await expect(again.client.rotateMasterKey({})).rejects.toMatchObject({ code: "conflict" });
-    },
-  );
+    // The same key from elsewhere opens it.
+    await using again = await startKernel({ dataDir, env: { SOLO_MASTER_KEY: key } });
+    expect(await again.client.vaultStatus()).toMatchObject({ key_from: "environment", ok: true });
+    expect((await again.client.retrieveSecret({ name: "a" })).value).toBe("kept");
+    await expect(again.client.rotateMasterKey({})).rejects.toMatchObject({ code: "conflict" });
+  });
 
-  test(
-    "of which the key is exchanged from outside starts with both, then with the new one",
-    { timeout: 120_000 },
-    async () => {
-      const dataDir = fresh();
-      const [old, next] = [base64(), base64()];
-      const first = await startKernel({ dataDir, env: { SOLO_MASTER_KEY: old } });
-      await first.client.storeSecret({ name: "a", value: "kept" });
-      await first.stop();
-      const env = { SOLO_MASTER_KEY: next, SOLO_MASTER_KEY_PREVIOUS: old };
-      const both = await startKernel({ dataDir, env });
-      expect((await both.client.retrieveSecret({ name: "a" })).value).toBe("kept");
-      await both.stop();
-      expect((await start(dataDir, { SOLO_MASTER_KEY: old })).code).toBe(3);
-      await using last = await startKernel({ dataDir, env: { SOLO_MASTER_KEY: next } });
-      expect((await last.client.retrieveSecret({ name: "a" })).value).toBe("kept");
-    },
-  );
+  test("of which the key is exchanged from outside starts with both, then with the new one", async () => {
+    const dataDir = fresh();
+    const [old, next] = [base64(), base64()];
+    const first = await startKernel({ dataDir, env: { SOLO_MASTER_KEY: old } });
+    await first.client.storeSecret({ name: "a", value: "kept" });
+    await first.stop();
+    const env = { SOLO_MASTER_KEY: next, SOLO_MASTER_KEY_PREVIOUS: old };
+    const both = await startKernel({ dataDir, env });
+    expect((await both.client.retrieveSecret({ name: "a" })).value).toBe("kept");
+    await both.stop();
+    expect((await start(dataDir, { SOLO_MASTER_KEY: old })).code).toBe(3);
+    await using last = await startKernel({ dataDir, env: { SOLO_MASTER_KEY: next } });
+    expect((await last.client.retrieveSecret({ name: "a" })).value).toBe("kept");
+  });
 
-  test(
-    "of which the state was set back is open, and gives nothing until it is accepted",
-    { timeout: 120_000 },
-    async () => {
-      const dataDir = fresh();
-      const copy = join(root, "copy.db");
-      const kernel = await startKernel({ dataDir });
-      await kernel.client.storeSecret({ name: "a", value: "first" });
-      await kernel.stop();
-      cpSync(join(dataDir, "state.db"), copy);
-      await kernel.restart();
-      await kernel.client.storeSecret({ name: "a", value: "second" });
-      await kernel.stop();
-      cpSync(copy, join(dataDir, "state.db"));
-      await using back = await startKernel({ dataDir });
-      expect(await back.client.vaultStatus()).toMatchObject({ ok: false });
-      await expect(back.client.retrieveSecret({ name: "a" })).rejects.toMatchObject({
-        code: "storage_corrupt",
-      });
-      await back.client.acceptVault({});
-      expect((await back.client.retrieveSecret({ name: "a" })).value).toBe("first");
-    },
-  );
+  test("of which the state was set back is open, and gives nothing until it is accepted", async () => {
+    const dataDir = fresh();
+    const copy = join(root, "copy.db");
+    const kernel = await startKernel({ dataDir });
+    await kernel.client.storeSecret({ name: "a", value: "first" });
+    await kernel.stop();
+    cpSync(join(dataDir, "state.db"), copy);
+    await kernel.restart();
+    await kernel.client.storeSecret({ name: "a", value: "second" });
+    await kernel.stop();
+    cpSync(copy, join(dataDir, "state.db"));
+    await using back = await startKernel({ dataDir });
+    expect(await back.client.vaultStatus()).toMatchObject({ ok: false });
+    await expect(back.client.retrieveSecret({ name: "a" })).rejects.toMatchObject({
+      code: "storage_corrupt",
+    });
+    await back.client.acceptVault({});
+    expect((await back.client.retrieveSecret({ name: "a" })).value).toBe("first");
+  });
 });

@@ -19,6 +19,7 @@ import { GrpcGateway } from "#gateway/grpc/gateway.ts";
 import type { GrpcLimits } from "#gateway/grpc/limits.ts";
 import { fakeKernel, type FakeOperations } from "../support/fake-kernel.ts";
 import { failureFrom, soloErrorOf, stockClient, type StockClient } from "../support/grpc-client.ts";
+import { DEADLINE_MS } from "../support/until.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0, log: silentLogger };
 
@@ -637,7 +638,7 @@ describe("a stream", () => {
         before = sent;
         return settled;
       },
-      { interval: 100, timeout: 10_000 },
+      { interval: 100, timeout: DEADLINE_MS },
     );
     expect(sent).toBeLessThan(100);
     request.resume();

@@ -4,6 +4,7 @@ import type { IngressRequest, IngressResponse } from "#api/kernel-port.ts";
 import { SoloError } from "#base/errors.ts";
 import { AUTH, problemOf, RawClient, startGateway } from "../support/rest-harness.ts";
 import { aborted, signalled, type FakeKernelOptions } from "../support/fake-rest-kernel.ts";
+import { DEADLINE_MS } from "../support/until.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const bodyOf = async function* (...parts: string[]) {
@@ -126,7 +127,7 @@ describe("a request to a service", () => {
   });
 
   test("is read no faster than the service reads", async () => {
-    const release = signalled("the release", 10_000);
+    const release = signalled("the release");
     const { port } = await startGateway({
       ingress: async ({ body }) => {
         await release.promise;
@@ -144,7 +145,7 @@ describe("a request to a service", () => {
     await untilSteady(() => client.socket.bytesWritten - client.socket.writableLength);
     expect(client.socket.writableLength).toBeGreaterThan(size / 2);
     release.resolve();
-    await client.until((text) => text.includes(String(size)), 15_000);
+    await client.until((text) => text.includes(String(size)));
   });
 
   test("that breaks off ends the service's reading and fires its signal", async () => {
@@ -359,7 +360,7 @@ describe("a service's answer", () => {
 
 /** Waits until `measure` is above zero and does not change for several turns of the loop. */
 async function untilSteady(measure: () => number): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + DEADLINE_MS;
   let last = -1;
   for (let same = 0; same < 10;) {
     if (performance.now() > deadline) throw new Error("never steady");

@@ -58,7 +58,7 @@ describe("an event stream", () => {
   test("resumes where an EventSource was cut off, without gap or repeat", async () => {
     const { url, kernel, gateway } = await startGateway({ streams: { Watch: threeMore } });
     const ids: string[] = [];
-    const six = signalled("six events", 15_000);
+    const six = signalled("six events");
     const source = withToken(`${url}/events?since_id=10`);
     source.addEventListener("service_started", (message) => {
       ids.push(message.lastEventId);
@@ -149,7 +149,7 @@ describe("an event stream", () => {
 
   test("takes no more from the kernel than the client reads, and cuts off who never reads", async () => {
     let taken = 0;
-    const gone = signalled("the cut", 10_000);
+    const gone = signalled("the cut");
     const payload = { filler: "x".repeat(64 * 1024) };
     const { port } = await startGateway(
       {

@@ -174,7 +174,7 @@ describe("a sleeper", () => {
   });
 });
 
-test("sleep under messages loses none and handles none twice", { timeout: 60_000 }, async () => {
+test("sleep under messages loses none and handles none twice", async () => {
   await deploy("model", { persistence: "durable" });
   let sent = 0;
   const step = fc.oneof(

@@ -90,7 +90,7 @@ describe("reading with a filter", () => {
       }),
       { numRuns: 150 },
     );
-  }, 60_000);
+  });
 
   test("gives back every field as it was written", async () => {
     const { events } = await storage.events.read({ sinceId: 20_000, limit: 1 });

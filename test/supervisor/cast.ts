@@ -72,14 +72,6 @@ export const settle = async (): Promise<void> => {
   for (let i = 0; i < 3; i += 1) await turn();
 };
 
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`Not within 5 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
 /** A clock that stands still until it is moved. */
 export function newClock(): Clock & { advance(ms: number): void } {
   let ms = 1_000;

@@ -11,7 +11,8 @@ import { SoloError } from "#base/errors.ts";
 import type { ChildSpec, ExitReason, RestartKind, ShutdownKind } from "#supervisor/child.ts";
 import type { Strategy } from "#supervisor/decide.ts";
 import { Supervisor } from "#supervisor/supervisor.ts";
-import { settle, until } from "./cast.ts";
+import { until } from "../support/until.ts";
+import { settle } from "./cast.ts";
 
 interface Manner {
   readonly startTurns: number;
@@ -155,7 +156,7 @@ test("whatever happens to its children, a supervisor loses and doubles none", as
     }),
     { numRuns: 1000 },
   );
-}, 30_000);
+});
 
 test("after any crashes, left alone, a supervisor has every child up again", async () => {
   await fc.assert(
@@ -185,4 +186,4 @@ test("after any crashes, left alone, a supervisor has every child up again", asy
     ),
     { numRuns: 300 },
   );
-}, 30_000);
+});

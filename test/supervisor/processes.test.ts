@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { systemClock } from "#base/clock.ts";
 import type { Child, ChildSpec, ExitReason } from "#supervisor/child.ts";
 import { Supervisor, supervisorSpec } from "#supervisor/supervisor.ts";
-import { until } from "./cast.ts";
+import { until } from "../support/until.ts";
 
 interface ProcessChild extends Child {
   readonly process: ChildProcess;

@@ -4,7 +4,8 @@ import { systemClock } from "#base/clock.ts";
 import type { SupervisorEvent } from "#supervisor/events.ts";
 import type { SupervisorOptions } from "#supervisor/options.ts";
 import { Supervisor, supervisorSpec } from "#supervisor/supervisor.ts";
-import { newCast, settle, until } from "./cast.ts";
+import { until } from "../support/until.ts";
+import { newCast, settle } from "./cast.ts";
 
 const options = (more: Partial<SupervisorOptions>): SupervisorOptions => ({
   id: "top",

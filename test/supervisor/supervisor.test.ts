@@ -3,7 +3,8 @@ import { SoloError } from "#base/errors.ts";
 import type { SupervisorEvent } from "#supervisor/events.ts";
 import type { SupervisorOptions } from "#supervisor/options.ts";
 import { Supervisor, supervisorSpec } from "#supervisor/supervisor.ts";
-import { newCast, newClock, settle, until, type Cast } from "./cast.ts";
+import { until } from "../support/until.ts";
+import { newCast, newClock, settle, type Cast } from "./cast.ts";
 
 const clock = newClock();
 const options = (more: Partial<SupervisorOptions>): SupervisorOptions => ({

@@ -7,6 +7,7 @@ import type {
   RequestContext,
 } from "#api/kernel-port.ts";
 import { SoloError } from "#base/errors.ts";
+import { DEADLINE_MS } from "./until.ts";
 
 export const TOKEN = "solo_test";
 
@@ -94,7 +95,7 @@ export const aborted = (signal: AbortSignal): Promise<void> => {
 /** A promise and how to fulfil it, with a deadline: a test never waits for ever. */
 export function signalled<T = void>(
   what: string,
-  ms = 5_000,
+  ms = DEADLINE_MS,
 ): { promise: Promise<T>; resolve: (value: T) => void } {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);

@@ -4,6 +4,7 @@ import { onTestFinished } from "vitest";
 import { silentLogger } from "#base/log.ts";
 import { RestGateway, type RestGatewayOptions } from "#gateway/rest/gateway.ts";
 import { fakeKernel, TOKEN, type FakeKernel, type FakeKernelOptions } from "./fake-rest-kernel.ts";
+import { DEADLINE_MS } from "./until.ts";
 
 export interface Harness {
   readonly gateway: RestGateway;
@@ -73,7 +74,7 @@ export class RawClient {
   }
 
   /** Waits until what came so far satisfies `done`. */
-  async until(done: (text: string) => boolean, ms = 5_000): Promise<string> {
+  async until(done: (text: string) => boolean, ms = DEADLINE_MS): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const check = () => {
       if (done(this.text)) resolve(this.text);

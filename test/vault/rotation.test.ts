@@ -148,7 +148,7 @@ test("a kill -9 at any moment of a rotation leaves every secret readable", async
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }
-}, 120_000);
+});
 
 /** Reads everything with the key that the next start would find; 1 when a rotation was cut short. */
 async function check(dataDir: string, stored: ReadonlyMap<string, string>): Promise<number> {
