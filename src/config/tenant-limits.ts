@@ -26,7 +26,7 @@ export const perTenant = {
   }),
   tenant_memory_mb: whole(128, 1_048_576, {
     default: 2048,
-    is: "Memory of one cell process, in mebibytes. A tenant's services share a cell, unless they are dedicated.",
+    is: "Memory of a tenant's cell processes together, in mebibytes.",
   }),
   call_timeout_ms: whole(1, HOUR_MS, {
     default: 30_000,

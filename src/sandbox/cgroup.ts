@@ -4,6 +4,8 @@
  *
  * 1. A group is removed when its cell has ended; `sweep` removes what a killed kernel left.
  * 2. Reading a group never throws for a group that is gone: usage is then 0.
+ * 3. What a cell has used stays with the group where it used it: Linux leaves memory behind
+ *    when a process moves. Readings are of all the groups that the cell has been in.
  */
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -24,9 +26,14 @@ export interface CgroupHost {
   readonly version: 1 | 2;
   /** Our own directory by controller; for version 2 always the same one. */
   readonly places: Readonly<Partial<Record<Controller, string>>>;
+  /** It can hold a group below a share of CPU time, and not only weigh it. */
+  readonly cpuQuota: boolean;
+  /** A group can be made for each tenant, above those of its cells. */
+  readonly tenants: boolean;
 }
 
 export interface CellCgroup {
+  readonly name: string;
   /** Files into which the chain writes its own pid. */
   readonly join: readonly string[];
   /** Sets what is given, leaves the rest: a spare cell learns its tenant's limits late. */
@@ -34,6 +41,9 @@ export interface CellCgroup {
   memoryBytes(): Promise<number>;
   cpuMs(): Promise<number>;
   oomKills(): Promise<number>;
+  /** Everything that runs in it goes on in a group below `parent`, with the same limits, for the
+   *  controllers that it has. Returns the bytes that stay behind. */
+  moveBelow(parent: Pick<CgroupHost, "places">): Promise<number>;
   /** Ends every process in it, where the host can (version 2); true if it did. */
   kill(): Promise<boolean>;
   /** Idempotent; false if processes still hold it after the wait. */
@@ -113,59 +123,96 @@ const fieldIn = async (file: string, field: string): Promise<number> => {
   return Number(new RegExp(`^${field} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
 };
 
+/** Processes are read and moved so often until none is left. */
+const MOVE_TRIES = 20;
+
 export async function createCgroup(
-  host: CgroupHost,
+  { version, places }: Pick<CgroupHost, "version" | "places">,
   name: string,
   limits: CgroupLimits,
 ): Promise<CellCgroup> {
-  const at = (controller: Controller, file = ""): string | null => {
-    const place = host.places[controller];
-    return place === undefined ? null : path.join(place, name, file);
+  /** By controller, where the cell has been; where it is comes last. */
+  const homes = new Map<Controller, string[]>();
+  const v2 = version === 2;
+  let limited: CgroupLimits = {};
+
+  const directories = () => [...new Set([...homes.values()].flat())];
+  const settle = async (where: CgroupHost["places"]): Promise<void> => {
+    for (const [controller, place] of Object.entries(where)) {
+      const home = path.join(place, name);
+      homes.set(controller as Controller, [...(homes.get(controller as Controller) ?? []), home]);
+    }
+    const made = new Set(Object.values(where).map((place) => path.join(place, name)));
+    await Promise.all([...made].map((directory) => mkdir(directory)));
+    await group.setLimits(limited);
   };
-  const directories = [
-    ...new Set(Object.values(host.places).map((place) => path.join(place, name))),
-  ];
-  const v2 = host.version === 2;
+  const sum = async (
+    controller: Controller,
+    file: string,
+    read: (file: string) => Promise<number>,
+  ): Promise<number> => {
+    const found = (homes.get(controller) ?? []).map((home) => read(path.join(home, file)));
+    return (await Promise.all(found)).reduce((total, each) => total + each, 0);
+  };
 
   const group: CellCgroup = {
-    join: directories.map((directory) => path.join(directory, "cgroup.procs")),
+    name,
+    get join() {
+      return directories().map((directory) => path.join(directory, "cgroup.procs"));
+    },
     async setLimits(wanted) {
-      for (const { controller, file, value, optional } of settings(host.version, wanted)) {
-        const target = at(controller, file);
-        if (target === null) continue;
-        const written = writeFile(target, value);
+      limited = { ...limited, ...wanted };
+      for (const { controller, file, value, optional } of settings(version, wanted)) {
+        const home = homes.get(controller)?.at(-1);
+        if (home === undefined) continue;
+        const written = writeFile(path.join(home, file), value);
         await (optional ? written.catch(() => {}) : written);
       }
     },
-    async memoryBytes() {
-      const file = at("memory", v2 ? "memory.current" : "memory.usage_in_bytes");
-      return file === null ? 0 : numberIn(file);
-    },
+    memoryBytes: () => sum("memory", v2 ? "memory.current" : "memory.usage_in_bytes", numberIn),
     async cpuMs() {
-      const file = v2 ? at("cpu", "cpu.stat") : at("cpuacct", "cpuacct.usage");
-      if (file === null) return 0;
-      return v2 ? (await fieldIn(file, "usage_usec")) / 1_000 : (await numberIn(file)) / 1e6;
+      if (!v2) return (await sum("cpuacct", "cpuacct.usage", numberIn)) / 1e6;
+      return (await sum("cpu", "cpu.stat", (file) => fieldIn(file, "usage_usec"))) / 1_000;
     },
-    async oomKills() {
-      const file = at("memory", v2 ? "memory.events" : "memory.oom_control");
-      return file === null ? 0 : fieldIn(file, "oom_kill");
+    oomKills: () =>
+      sum("memory", v2 ? "memory.events" : "memory.oom_control", (file) =>
+        fieldIn(file, "oom_kill"),
+      ),
+    async moveBelow(parent) {
+      const before = new Map(
+        (Object.keys(parent.places) as Controller[]).map((controller) => [
+          controller,
+          homes.get(controller)?.at(-1),
+        ]),
+      );
+      await settle(parent.places);
+      const moves = new Map<string, string>();
+      for (const [controller, from] of before) {
+        if (from !== undefined) moves.set(from, homes.get(controller)!.at(-1)!);
+      }
+      for (const [from, to] of moves) await moveProcesses(from, to);
+      const left = before.get("memory");
+      const usage = v2 ? "memory.current" : "memory.usage_in_bytes";
+      return left === undefined ? 0 : numberIn(path.join(left, usage));
     },
     async kill() {
-      const file = v2 ? at("memory", "cgroup.kill") : null;
-      if (file === null) return false;
-      return writeFile(file, "1").then(
-        () => true,
-        () => false,
+      if (!v2) return false;
+      const killed = directories().map((directory) =>
+        writeFile(path.join(directory, "cgroup.kill"), "1").then(
+          () => true,
+          () => false,
+        ),
       );
+      return (await Promise.all(killed)).includes(true);
     },
     async remove() {
-      const removed = await Promise.all(directories.map(removeGroup));
+      const removed = await Promise.all(directories().map(removeGroup));
       return removed.every(Boolean);
     },
   };
 
   try {
-    await Promise.all(directories.map((directory) => mkdir(directory)));
+    await settle(places);
     await group.setLimits(limits);
   } catch (error) {
     await group.remove();
@@ -174,8 +221,23 @@ export async function createCgroup(
   return group;
 }
 
+/** One that ends on the way is where it should be; one that is born on the way is seen next. */
+async function moveProcesses(from: string, to: string): Promise<void> {
+  for (let tries = 0; tries < MOVE_TRIES; tries += 1) {
+    const listed = await readFile(path.join(from, "cgroup.procs"), "utf8").catch(() => "");
+    const pids = listed.split("\n").filter((line) => line !== "");
+    if (pids.length === 0) return;
+    for (const pid of pids) {
+      await writeFile(path.join(to, "cgroup.procs"), pid).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "ESRCH") throw error;
+      });
+    }
+  }
+  throw new Error(`Processes are still in ${from}.`);
+}
+
 /** A group can be removed only after the kernel has reaped its last process. */
-async function removeGroup(directory: string): Promise<boolean> {
+export async function removeGroup(directory: string): Promise<boolean> {
   for (let tries = 0; tries < REMOVE_TRIES; tries += 1) {
     const code = await rmdir(directory).then(
       () => null,
@@ -188,16 +250,22 @@ async function removeGroup(directory: string): Promise<boolean> {
   return false;
 }
 
-/** Removes groups of kernels that are no more. A group in use cannot be removed. */
+/** Removes groups of kernels that are no more, a tenant's with those of its cells. A group in use
+ *  cannot be removed. */
 export async function sweepCgroups(
-  host: CgroupHost,
+  host: Pick<CgroupHost, "places">,
   isAlive: (pid: number) => boolean,
 ): Promise<void> {
   for (const place of new Set(Object.values(host.places))) {
     for (const name of await readdir(place).catch(() => [])) {
       const owner = /^solo-(\d+)-/.exec(name)?.[1];
       if (owner !== undefined && !isAlive(Number(owner))) {
-        await rmdir(path.join(place, name)).catch(() => {});
+        const stale = path.join(place, name);
+        const inner = await readdir(stale, { withFileTypes: true }).catch(() => []);
+        for (const each of inner) {
+          if (each.isDirectory()) await rmdir(path.join(stale, each.name)).catch(() => {});
+        }
+        await rmdir(stale).catch(() => {});
       }
     }
   }

@@ -3,7 +3,7 @@
  * does not for a named reason. Pure.
  */
 import { MAX_MASKED_FD } from "#sandbox/chain.ts";
-import type { CgroupProbe } from "#sandbox/probe-cgroup.ts";
+import type { CgroupPart, CgroupProbe } from "#sandbox/probe-cgroup.ts";
 import type {
   Failure,
   Namespace,
@@ -111,11 +111,25 @@ export function describeWalls(findings: Findings): Wall[] {
     descriptors(leakedFds),
     wall("memory_limit", controller(cgroup, "memory"), cgroup.whyNot.memory),
     wall(
+      "tenant_memory",
+      controller(cgroup, "tenants", "memory, a group above each tenant's cells"),
+      cgroup.whyNot.tenants,
+    ),
+    wall(
       "process_limit",
       controller(cgroup, "pids") || (uid !== "none" && "RLIMIT_NPROC of the tenant's uid"),
       cgroup.whyNot.pids,
     ),
-    wall("cpu_share", controller(cgroup, "cpu"), cgroup.whyNot.cpu),
+    wall(
+      "cpu_share",
+      controller(cgroup, "cpu", `cpu weight, one for each ${shareholder(cgroup)}`),
+      cgroup.whyNot.cpu,
+    ),
+    wall(
+      "cpu_quota",
+      controller(cgroup, "quota", `cpu quota, one for each ${shareholder(cgroup)}`),
+      cgroup.whyNot.quota,
+    ),
   ];
 }
 
@@ -142,9 +156,12 @@ function whyNoUid({ wanted, failures, host }: Findings): string {
 
 const controller = (
   { host, whyNot }: CgroupProbe,
-  name: "memory" | "pids" | "cpu",
+  part: CgroupPart,
+  what: string = part,
 ): string | false =>
-  host !== null && whyNot[name] === null && `cgroup version ${host.version}: ${name}`;
+  host !== null && whyNot[part] === null && `cgroup version ${host.version}: ${what}`;
+
+const shareholder = ({ host }: CgroupProbe): string => (host?.tenants ? "tenant" : "cell");
 
 function descriptors(leakedFds: readonly number[]): Wall {
   const beyond = leakedFds.filter((fd) => fd > MAX_MASKED_FD);

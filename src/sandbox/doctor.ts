@@ -100,8 +100,22 @@ const EXPLANATIONS: Readonly<Record<WallName, Explanation>> = {
     exposes: "this host's memory between two looks of the kernel's own memory watch",
     getIt: CGROUP,
   },
+  tenant_memory: {
+    exposes:
+      "what a tenant's cells allocate together between two looks of the kernel, 50 ms apart: it then ends the largest",
+    getIt: CGROUP,
+  },
   process_limit: { exposes: "the host's process table, by threads without end", getIt: CGROUP },
-  cpu_share: { exposes: "CPU time of other tenants while many cells are busy", getIt: CGROUP },
+  cpu_share: {
+    exposes:
+      "CPU time of other tenants while many cells are busy; a lower priority (nice 5) than the kernel's is all that cells have then",
+    getIt: CGROUP,
+  },
+  cpu_quota: {
+    exposes:
+      "bursts above tenant_cpu_percent: the kernel reads twice a second what was used in 5 s, then refuses messages and lets instances stand still",
+    getIt: `${CGROUP} The kernel of the host needs CONFIG_CFS_BANDWIDTH.`,
+  },
 };
 
 export function doctorReport(found: Pick<HostWalls, "tier" | "walls">): DoctorReport {

@@ -17,6 +17,7 @@ import type { Logger } from "#base/log.ts";
 import { createCgroup, groupName, type CellCgroup, type CgroupLimits } from "#sandbox/cgroup.ts";
 import { programFor, seccompFd, startChain, type CellFd } from "#sandbox/chain.ts";
 import { DEFAULT_OPEN_FILES, DEFAULT_PIDS, planLaunch } from "#sandbox/plan.ts";
+import type { JoinOptions, TenantGroups } from "#sandbox/tenant-groups.ts";
 import { uidOf } from "#sandbox/tenant-uid.ts";
 import type { HostWalls, Tier } from "#sandbox/walls.ts";
 
@@ -51,8 +52,14 @@ export interface SandboxExit {
 }
 
 export type CgroupUsage = Pick<CellCgroup, "setLimits" | "memoryBytes" | "cpuMs" | "oomKills"> & {
+  /** Held from now on together with the tenant's other processes; left when it is cleared. */
+  joinTenant(joined: TenantJoin): Promise<void>;
   kill(): void;
 };
+
+export interface TenantJoin extends Omit<JoinOptions, "cell"> {
+  readonly groups: TenantGroups;
+}
 
 export interface SandboxedProcess {
   readonly child: ChildProcess;
@@ -115,17 +122,27 @@ export async function launchSandboxed(options: LaunchOptions): Promise<Sandboxed
     const oomKills = (await group?.oomKills()) ?? 0;
     return { ...ending(code, signal, walls.strategy.room !== null), outOfMemory: oomKills > 0 };
   });
+  let joined: TenantJoin | undefined;
+  let joining: Promise<void> | undefined;
+  const joinTenant = (cell: CellCgroup, join: TenantJoin): Promise<void> => {
+    joined = join;
+    return (joining = join.groups.join({ ...join, cell }));
+  };
   const cleared = exited.then(async () => {
-    if (group && !(await group.remove())) {
-      log.warn("a cell's cgroup could not be removed", { tenant, pid });
-    }
+    if (group === undefined) return;
+    // What became of it was told to whoever asked for it.
+    await joining?.catch(() => {});
+    if (!(await group.remove())) log.warn("a cell's cgroup could not be removed", { tenant, pid });
+    await joined?.groups.leave(joined.tenant, group);
   });
 
   return {
     child,
     pid,
     tier: walls.tier,
-    ...(group && { cgroup: usage(group, kill) }),
+    ...(group && {
+      cgroup: { ...usage(group, kill), joinTenant: (join) => joinTenant(group, join) },
+    }),
     innerPid: () =>
       alive() ? descend(pid, walls.strategy.room === null ? 0 : ROOM_DEPTH) : undefined,
     kill,
@@ -161,7 +178,7 @@ function maxProcesses({ walls, pids = DEFAULT_PIDS }: LaunchOptions): number | n
   return counted || walls.strategy.uid === "none" ? null : pids;
 }
 
-function usage(group: CellCgroup, kill: () => void): CgroupUsage {
+function usage(group: CellCgroup, kill: () => void): Omit<CgroupUsage, "joinTenant"> {
   return {
     setLimits: (limits) => group.setLimits(limits),
     memoryBytes: () => group.memoryBytes(),

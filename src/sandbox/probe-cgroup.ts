@@ -1,25 +1,38 @@
 /**
  * Finds control groups that hold, by making one, setting every limit and letting a process
- * join it. Version 2 when it has memory, pids and cpu here; else version 1; else none.
+ * join it. Version 2 when it has memory, pids and cpu here; else version 1; else none. What not
+ * every host has besides, a quota of CPU time and groups within groups, is tried by itself.
  */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
+import { tenantId } from "#base/ids.ts";
 import { CONTROLLERS, locateCgroups, type Controller } from "#sandbox/cgroup-place.ts";
-import { createCgroup, groupName, sweepCgroups, type CgroupHost } from "#sandbox/cgroup.ts";
+import {
+  createCgroup,
+  groupName,
+  sweepCgroups,
+  type CellCgroup,
+  type CgroupHost,
+} from "#sandbox/cgroup.ts";
+import { TenantGroups } from "#sandbox/tenant-groups.ts";
 
 const run = promisify(execFile);
 const JOIN_TIMEOUT_MS = 2_000;
+const JOIN = 'for file in "$@"; do echo $$ > "$file" || exit 1; done';
 const TRIAL_LIMITS = { memoryBytes: 64 * 2 ** 20, pids: 16, cpuShare: 100 };
 const V2_CONTROLLERS = ["memory", "pids", "cpu"] as const;
 
 export interface CgroupProbe {
   readonly host: CgroupHost | null;
-  /** Why a controller cannot be used, or null if it can. */
-  readonly whyNot: Readonly<Record<"memory" | "pids" | "cpu", string | null>>;
+  /** Why a controller, or what is tried besides, cannot be used, or null if it can. */
+  readonly whyNot: Readonly<Record<CgroupPart, string | null>>;
 }
+
+export type CgroupPart = "memory" | "pids" | "cpu" | "quota" | "tenants";
 
 export interface CgroupProbeOptions {
   readonly sh: string;
@@ -41,9 +54,10 @@ export async function probeCgroup(options: CgroupProbeOptions): Promise<CgroupPr
     try {
       await enableV2(own, options.pid);
       const places = { memory: own, pids: own, cpu: own };
-      const host: CgroupHost = { version: 2, places };
-      await tryHost(host, options);
-      return { host, whyNot: { memory: null, pids: null, cpu: null } };
+      await tryHost({ version: 2, places }, options);
+      const besides = await tryBesides({ version: 2, places }, options);
+      const whyNot = { memory: null, pids: null, cpu: null, ...besides };
+      return { host: hostWith({ version: 2, places }, whyNot), whyNot };
     } catch (error) {
       v2WhyNot = reason(error);
     }
@@ -67,10 +81,72 @@ export async function probeCgroup(options: CgroupProbeOptions): Promise<CgroupPr
     places[controller] === undefined
       ? (failed[controller] ?? `version 2: ${v2WhyNot}; version 1: not mounted`)
       : null;
-  return {
-    host: Object.keys(places).length === 0 ? null : { version: 1, places },
-    whyNot: { memory: whyNot("memory"), pids: whyNot("pids"), cpu: whyNot("cpu") },
+  const besides = await tryBesides({ version: 1, places }, options);
+  const [memory, pids, cpu] = [whyNot("memory"), whyNot("pids"), whyNot("cpu")];
+  const found = {
+    memory,
+    pids,
+    cpu,
+    quota: cpu ?? besides.quota,
+    tenants: memory ?? besides.tenants,
   };
+  const none = Object.keys(places).length === 0;
+  return { host: none ? null : hostWith({ version: 1, places }, found), whyNot: found };
+}
+
+type Found = Pick<CgroupHost, "version" | "places">;
+type Besides = Readonly<Record<"quota" | "tenants", string | null>>;
+
+const hostWith = (found: Found, besides: Besides): CgroupHost => ({
+  ...found,
+  cpuQuota: besides.quota === null,
+  tenants: besides.tenants === null,
+});
+
+/** What is left to be tried on a host whose groups hold. */
+async function tryBesides(found: Found, { sh, pid }: CgroupProbeOptions): Promise<Besides> {
+  const trial = async (act: (group: CellCgroup) => Promise<void>): Promise<string | null> => {
+    const group = await createCgroup(found, trialName(pid), {});
+    try {
+      await act(group);
+      return null;
+    } catch (error) {
+      return reason(error);
+    } finally {
+      await group.remove();
+    }
+  };
+  return {
+    quota: await trial((group) => group.setLimits({ cpuPercent: 50 })),
+    tenants: await trial((group) => moveOne({ group, found, sh, pid })),
+  };
+}
+
+/** A process that runs in a group is moved below a tenant's, as cells are. */
+async function moveOne(trial: {
+  group: CellCgroup;
+  found: Found;
+  sh: string;
+  pid: number;
+}): Promise<void> {
+  const { group, found, sh, pid } = trial;
+  const tenants = new TenantGroups(found, pid);
+  const tenant = tenantId(`probe-${randomBytes(4).toString("hex")}`);
+  const child = spawn(sh, ["-c", `${JOIN}; echo in; read rest`, "sh", ...group.join], {
+    stdio: ["pipe", "pipe", "ignore"],
+    timeout: JOIN_TIMEOUT_MS,
+  });
+  const ended = once(child, "close");
+  try {
+    await Promise.race([once(child.stdout, "data"), ended]);
+    const { memoryBytes, cpuShare } = TRIAL_LIMITS;
+    await tenants.join({ tenant, hold: { memoryBytes, cpuShare }, cell: group });
+  } finally {
+    child.kill("SIGKILL");
+    await ended;
+    await group.remove();
+    await tenants.leave(tenant, group);
+  }
 }
 
 /**
@@ -95,16 +171,14 @@ async function enableV2(own: string, pid: number): Promise<void> {
   }
 }
 
-async function tryHost(host: CgroupHost, { sh, pid, isAlive }: CgroupProbeOptions): Promise<void> {
+const trialName = (pid: number): string =>
+  groupName(pid, `probe-${randomBytes(4).toString("hex")}`);
+
+async function tryHost(host: Found, { sh, pid, isAlive }: CgroupProbeOptions): Promise<void> {
   await sweepCgroups(host, isAlive);
-  const group = await createCgroup(
-    host,
-    groupName(pid, `probe-${randomBytes(4).toString("hex")}`),
-    TRIAL_LIMITS,
-  );
+  const group = await createCgroup(host, trialName(pid), TRIAL_LIMITS);
   try {
-    const script = 'for file in "$@"; do echo $$ > "$file" || exit 1; done';
-    await run(sh, ["-c", script, "sh", ...group.join], { timeout: JOIN_TIMEOUT_MS });
+    await run(sh, ["-c", JOIN, "sh", ...group.join], { timeout: JOIN_TIMEOUT_MS });
   } finally {
     await group.remove();
   }

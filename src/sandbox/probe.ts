@@ -20,7 +20,7 @@ import { leakedDescriptors } from "#sandbox/descriptors.ts";
 import { describeWalls, tierOf } from "#sandbox/describe.ts";
 import { sharedLibraries } from "#sandbox/libraries.ts";
 import { DEFAULT_OPEN_FILES, planLaunch } from "#sandbox/plan.ts";
-import { probeCgroup } from "#sandbox/probe-cgroup.ts";
+import { probeCgroup, type CgroupProbe } from "#sandbox/probe-cgroup.ts";
 import { isSeccompArch } from "#sandbox/seccomp.ts";
 import { DEFAULT_UID_RANGE, type UidRange } from "#sandbox/tenant-uid.ts";
 import type { Failure, HostWalls, PlanWalls, ProbedHost, Strategy, Tools } from "#sandbox/walls.ts";
@@ -64,9 +64,7 @@ export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
   const [libraries, setprivFiles, cgroup, leakedFds] = await Promise.all([
     linux ? sharedLibraries({ program: node, addons }).catch(() => []) : [],
     tools.setpriv === null ? [] : filesOf(tools.setpriv),
-    linux && tools.sh !== null
-      ? probeCgroup({ sh: tools.sh, pid: host.pid, isAlive })
-      : { host: null, whyNot: { memory: NOT_LINUX, pids: NOT_LINUX, cpu: NOT_LINUX } },
+    linux && tools.sh !== null ? probeCgroup({ sh: tools.sh, pid: host.pid, isAlive }) : NO_CGROUPS,
     leakedDescriptors(),
   ]);
 
@@ -110,6 +108,16 @@ export async function probeHost(options: ProbeOptions): Promise<HostWalls> {
 }
 
 const NOT_LINUX = "not Linux";
+const NO_CGROUPS: CgroupProbe = {
+  host: null,
+  whyNot: {
+    memory: NOT_LINUX,
+    pids: NOT_LINUX,
+    cpu: NOT_LINUX,
+    quota: NOT_LINUX,
+    tenants: NOT_LINUX,
+  },
+};
 
 interface Candidate {
   readonly strategy: Strategy;

@@ -71,8 +71,10 @@ export const WALL_NAMES = [
   "resource_limits",
   "descriptors",
   "memory_limit",
+  "tenant_memory",
   "process_limit",
   "cpu_share",
+  "cpu_quota",
 ] as const;
 export type WallName = (typeof WALL_NAMES)[number];
 

@@ -50,10 +50,11 @@ export function playedCell({ starts = true }: { starts?: boolean } = {}): Played
     exited: exit.promise,
     cleared: exit.promise.then(() => {}),
     holdsMemoryLimit: true,
+    holdsTenantMemory: true,
     memoryBytes: () => undefined,
     cpuMs: () => undefined,
-    limitCpu: async () => {},
     limitMemory: async () => {},
+    belongTo: async () => {},
     kill: () => die(),
   };
   return {

@@ -1,9 +1,11 @@
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { tenantId } from "#base/ids.ts";
 import { locateCgroups } from "#sandbox/cgroup-place.ts";
 import { createCgroup, groupName, settings, sweepCgroups } from "#sandbox/cgroup.ts";
 import { probeCgroup } from "#sandbox/probe-cgroup.ts";
+import { TenantGroups } from "#sandbox/tenant-groups.ts";
 import { temporaryDirectory } from "./support.ts";
 
 const V2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw";
@@ -103,8 +105,52 @@ describe("a cell's group", () => {
     await using root = await temporaryDirectory();
     for (const name of ["solo-1-cell", "solo-2-cell", "other"])
       await mkdir(path.join(root.path, name));
-    await sweepCgroups({ version: 2, places: { memory: root.path } }, (pid) => pid === 2);
+    await mkdir(path.join(root.path, "solo-1-tenant", "solo-1-cell"), { recursive: true });
+    await sweepCgroups({ places: { memory: root.path } }, (pid) => pid === 2);
     expect((await readdir(root.path)).toSorted()).toEqual(["other", "solo-2-cell"]);
+  });
+});
+
+describe("a tenant's group", () => {
+  const name = (place: string, each: string) => path.join(place, each);
+  const read = (...parts: string[]) => readFile(path.join(...parts), "utf8");
+
+  /** What Linux would have in a group's files. */
+  async function group(place: string, cell: string, held: number) {
+    const host = { version: 2, places: { memory: place, pids: place, cpu: place } } as const;
+    const made = await createCgroup(host, groupName(1, cell), { memoryBytes: 1000, pids: 4 });
+    await writeFile(name(place, `solo-1-${cell}/memory.current`), String(held));
+    await writeFile(name(place, `solo-1-${cell}/cpu.stat`), "usage_usec 2000\n");
+    return { host, made };
+  }
+
+  test("holds its cells together, less what they held before they joined", async () => {
+    await using root = await temporaryDirectory();
+    const place = root.path;
+    const { host, made: first } = await group(place, "a", 100);
+    const { made: second } = await group(place, "b", 50);
+    const groups = new TenantGroups(host, 1);
+    const tenant = tenantId("t");
+    const hold = { memoryBytes: 1000, cpuShare: 50, cpuPercent: 30 };
+    await Promise.all([first, second].map((cell) => groups.join({ tenant, hold, cell })));
+    const [own] = (await readdir(place)).filter((each) => each.startsWith("solo-1-tenant-"));
+    const directory = name(place, own!);
+    expect(await read(directory, "cgroup.subtree_control")).toBe("+memory +pids +cpu");
+    expect(await read(directory, "memory.max")).toBe("850");
+    expect(await read(directory, "cpu.max")).toBe("30000 100000");
+    expect(await readdir(directory)).not.toContain("memory.oom.group");
+    expect(await read(directory, "solo-1-a", "memory.max")).toBe("1000");
+    expect(await read(directory, "solo-1-a", "pids.max")).toBe("4");
+
+    await first.setLimits({ memoryBytes: 500 });
+    expect(await read(directory, "solo-1-a", "memory.max")).toBe("500");
+    await writeFile(name(directory, "solo-1-a/memory.current"), "7");
+    await writeFile(name(directory, "solo-1-a/cpu.stat"), "usage_usec 500\n");
+    expect([await first.memoryBytes(), await first.cpuMs()]).toEqual([107, 2.5]);
+
+    await groups.leave(tenant, first);
+    await groups.leave(tenant, first);
+    expect(await read(directory, "memory.max")).toBe("950");
   });
 });
 

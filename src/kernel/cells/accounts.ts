@@ -6,8 +6,6 @@ export interface ProcessUsage {
   /** Since the kernel's start, also of processes that have ended, ms. */
   readonly cpuMs: number;
   readonly memoryBytes: number;
-  /** Of the largest process. */
-  readonly largestBytes: number;
 }
 
 export class CellAccounts {
@@ -34,12 +32,10 @@ export class CellAccounts {
       const of = usage.get(cell.tenant) ?? {
         cpuMs: this.#spent.get(cell.tenant) ?? 0,
         memoryBytes: 0,
-        largestBytes: 0,
       };
       usage.set(cell.tenant, {
         cpuMs: of.cpuMs + this.#cpuOf(cell),
         memoryBytes: of.memoryBytes + bytes,
-        largestBytes: Math.max(of.largestBytes, bytes),
       });
     }
     return usage;

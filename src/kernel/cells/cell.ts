@@ -119,11 +119,9 @@ export class Cell {
     this.#kill({ why, outOfMemory: false, fromOutside: false });
   }
 
-  /** Ends it when it holds more than `limitBytes` and nobody else would. */
-  checkMemory(limitBytes: number): void {
-    if (this.isGone || this.process.holdsMemoryLimit) return;
-    if ((this.process.memoryBytes() ?? 0) > limitBytes)
-      this.#kill({ why: MEMORY_PASSED, outOfMemory: true, fromOutside: false });
+  /** It holds more than it may, and nobody else ends it. */
+  passedMemory(): void {
+    this.#kill({ why: MEMORY_PASSED, outOfMemory: true, fromOutside: false });
   }
 
   /** Called by the pool at regular intervals. */

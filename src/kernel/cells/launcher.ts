@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
+import type { TenantId } from "#base/ids.ts";
 import type { ProgramName, Programs } from "#kernel/cells/programs.ts";
 import { cpuMsOf } from "#sandbox/cpu-time.ts";
 import { residentBytes } from "#sandbox/resident.ts";
@@ -16,6 +17,13 @@ export interface CellExit {
   readonly outOfMemory: boolean;
 }
 
+/** What all processes of a tenant may use together. */
+export interface TenantHold {
+  readonly memoryBytes: number;
+  /** Of one core; Infinity: no limit. */
+  readonly cpuPercent: number;
+}
+
 export interface CellProcess {
   readonly pid: number;
   readonly socket: Duplex;
@@ -24,15 +32,18 @@ export interface CellProcess {
   readonly cleared: Promise<void>;
   /** The operating system holds it to its memory limit; otherwise somebody must watch. */
   readonly holdsMemoryLimit: boolean;
+  /** And all the processes of its tenant to theirs. */
+  readonly holdsTenantMemory: boolean;
   /** What it holds now; undefined when that cannot be told. */
   memoryBytes(): number | undefined;
   /** CPU time of all its threads, ms; undefined when that cannot be told. */
   cpuMs(): number | undefined;
-  /** The operating system keeps it below this share of CPU time, in percent of one core; it
-   *  does nothing where there is no CPU control group. */
-  limitCpu(percent: number): Promise<void>;
   /** Does nothing where `holdsMemoryLimit` is false. */
   limitMemory(bytes: number): Promise<void>;
+  /** From now on the operating system holds it to what its tenant may use, as far as it can:
+   *  together with the tenant's other processes where `holdsTenantMemory` is true. To be called
+   *  when it runs. Rejects when it cannot be held. */
+  belongTo(tenant: TenantId, bounds: TenantHold): Promise<void>;
   /** SIGKILL; returns at once. */
   kill(): void;
 }
@@ -79,10 +90,11 @@ export function asCellProcess(child: ChildProcess, onStderr: (line: string) => v
     exited,
     cleared: exited.then(() => {}),
     holdsMemoryLimit: false,
+    holdsTenantMemory: false,
     memoryBytes: () => residentBytes(child.pid ?? 0),
     cpuMs: () => cpuMsOf(child.pid ?? 0),
-    limitCpu: async () => {},
     limitMemory: async () => {},
+    belongTo: async () => {},
     kill: () => void child.kill("SIGKILL"),
   };
 }

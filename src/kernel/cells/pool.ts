@@ -14,6 +14,7 @@ import type { Logger } from "#base/log.ts";
 import { CellAccounts, type ProcessUsage } from "#kernel/cells/accounts.ts";
 import { Cell } from "#kernel/cells/cell.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
+import { beyondMemory } from "#kernel/cells/memory-watch.ts";
 
 export interface CellPoolOptions {
   readonly launch: Launcher;
@@ -21,9 +22,9 @@ export interface CellPoolOptions {
   readonly log: Logger;
   readonly spares: number;
   readonly cellArgs: readonly string[];
-  /** What one cell may hold; of no tenant yet when none is given. */
+  /** What one cell may hold, and all of a tenant; of no tenant yet when none is given. */
   readonly memoryBytes: (tenant?: TenantId) => number;
-  /** CPU time of one cell of the tenant, in percent of a core; Infinity: no limit. */
+  /** CPU time of the tenant's cells, in percent of a core; Infinity: no limit. */
   readonly cpuPercent: (tenant: TenantId) => number;
   /** A tenant's cell ended because it passed its memory limit. */
   readonly outOfMemory: (tenant: TenantId) => void;
@@ -134,13 +135,29 @@ export class CellPool {
     cell.tenant = tenant;
     cell.dedicated = dedicated;
     this.#scheduleRefill(REFILL_AFTER_MS);
-    const { memoryBytes, cpuPercent } = this.#options;
+    const { memoryBytes } = this.#options;
     const limit = memoryBytes(tenant);
     this.#accounts.claimed(cell);
     if (limit !== memoryBytes()) await cell.process.limitMemory(limit);
-    const percent = cpuPercent(tenant);
-    if (percent !== Infinity) await cell.process.limitCpu(percent);
-    return this.#ready(cell);
+    await this.#ready(cell);
+    void this.#hold(cell, tenant);
+    return cell;
+  }
+
+  /** Among the tenant's other processes. Nobody waits for it: it takes Linux 10 ms, until then
+   *  the cell has its own limit, and what it holds by then counts. */
+  async #hold(cell: Cell, tenant: TenantId): Promise<void> {
+    const { memoryBytes, cpuPercent, log } = this.#options;
+    const bounds = { memoryBytes: memoryBytes(tenant), cpuPercent: cpuPercent(tenant) };
+    try {
+      await cell.process.belongTo(tenant, bounds);
+    } catch (error) {
+      if (cell.isGone) return;
+      // Linux takes no limit below what is held already.
+      if ((error as NodeJS.ErrnoException).code === "EBUSY") return cell.passedMemory();
+      log.error("a cell cannot be held to its tenant's limits", { tenant, error: String(error) });
+      cell.kill("its tenant's limits have no room for it");
+    }
   }
 
   /** A cell that does not get there is ended. */
@@ -215,7 +232,8 @@ export class CellPool {
   }
 
   #checkMemory(): void {
-    for (const cell of this.#cells) cell.checkMemory(this.#options.memoryBytes(cell.tenant));
+    const held = [...this.#cells].filter((cell) => !cell.isGone);
+    for (const cell of beyondMemory(held, this.#options.memoryBytes)) cell.passedMemory();
   }
 
   #check(): void {

@@ -16,6 +16,7 @@ import type { Programs } from "#kernel/cells/programs.ts";
 import { launchSandboxed, type SandboxExit } from "#sandbox/launch.ts";
 import { cpuMsOf } from "#sandbox/cpu-time.ts";
 import { residentBytes } from "#sandbox/resident.ts";
+import { TenantGroups } from "#sandbox/tenant-groups.ts";
 import type { HostWalls } from "#sandbox/walls.ts";
 
 export interface SandboxedOptions {
@@ -27,15 +28,22 @@ export interface SandboxedOptions {
   readonly log: Logger;
 }
 
-/** Of a control group; 100 is normal. */
-const CELL_CPU_SHARE = 50;
+/** Of a control group; 100 is normal. The kernel's own threads, and the compiler, come first when
+ *  there is not enough for all. */
+const CPU_SHARE = 50;
+/** The quota of CPU time is so much above the limit: what passes the limit is seen, told and
+ *  acted on, and nobody goes far beyond it in the meantime. */
+const QUOTA_SLACK = 1.1;
 
 export function launchBehindWalls(
   options: SandboxedOptions,
 ): (launch: LaunchOptions) => Promise<CellProcess> {
+  let groups: TenantGroups | undefined;
   return async ({ program, args, memoryBytes, onStderr }) => {
     const { module, nodeFlags, args: own, files } = options.programs[program];
     const walls = await options.walls;
+    const { cgroup: host } = walls;
+    if (host?.tenants) groups ??= new TenantGroups(host, process.pid);
     const running = await launchSandboxed({
       walls,
       command: options.node,
@@ -45,8 +53,7 @@ export function launchBehindWalls(
       tenant: null,
       readOnly: [...files, ...options.files],
       memoryBytes,
-      // The kernel's own threads, and the compiler, come first when there is not enough for all.
-      ...(program === "cell" && { cpuShare: CELL_CPU_SHARE }),
+      ...(program === "cell" && { cpuShare: CPU_SHARE }),
       log: options.log,
     });
     const { child, pid, cgroup, exited, cleared } = running;
@@ -61,11 +68,18 @@ export function launchBehindWalls(
       socket: socketOf(child),
       exited: exited.then(asCellExit),
       cleared,
-      holdsMemoryLimit: walls.cgroup?.places.memory !== undefined,
+      holdsMemoryLimit: host?.places.memory !== undefined,
+      holdsTenantMemory: groups !== undefined,
       memoryBytes: () => inner(residentBytes),
       cpuMs: () => inner(cpuMsOf),
-      limitCpu: async (cpuPercent) => cgroup?.setLimits({ cpuPercent }),
       limitMemory: async (bytes) => cgroup?.setLimits({ memoryBytes: bytes }),
+      async belongTo(tenant, { memoryBytes: bytes, cpuPercent }) {
+        const isQuota = host?.cpuQuota === true && cpuPercent !== Infinity;
+        const quota = isQuota ? { cpuPercent: cpuPercent * QUOTA_SLACK } : {};
+        const hold = { memoryBytes: bytes, cpuShare: CPU_SHARE, ...quota };
+        if (groups !== undefined) await cgroup?.joinTenant({ groups, tenant, hold });
+        else if (isQuota) await cgroup?.setLimits(quota);
+      },
       kill: () => running.kill(),
     };
   };

@@ -117,14 +117,14 @@ export class TenantLimits {
     this.meter.violated("tenant_storage", this.#storedBytes + 1);
   }
 
-  /** What the operating system says of its processes; `largestBytes` of them in one. */
-  sampled(sample: { cpuMs: number; memoryBytes: number; largestBytes: number }, now: number): void {
+  /** What the operating system says of its processes. */
+  sampled(sample: { cpuMs: number; memoryBytes: number }, now: number): void {
     this.cpuMs = sample.cpuMs;
     this.memoryBytes = sample.memoryBytes;
     this.meter.read("tenant_cpu", this.#cpu.read(sample.cpuMs, now));
     // Above its limit a cell ends, which is told where it does.
     const limit = this.meter.limitOf("tenant_memory");
-    this.meter.read("tenant_memory", Math.min(limit, sample.largestBytes));
+    this.meter.read("tenant_memory", Math.min(limit, sample.memoryBytes));
   }
 
   #full(what: Resource & TenantResource, unit: string): SoloError {

@@ -253,7 +253,8 @@ export class Life {
     queueMicrotask(crashed);
     if (!(error instanceof InstanceCrash)) return record.startFailed(error);
     launcher.learn(error);
-    limits.crashed(error.down.reason, inbox.passedDeadlineMs);
+    const { withCell, down } = error;
+    limits.crashed({ reason: down.reason, withCell }, inbox.passedDeadlineMs);
     record.crashed(error);
   }
 
