@@ -46,6 +46,8 @@ export interface HttpBinding {
   readonly path: string;
   /** Status of success; 200 unless given. */
   readonly status?: number;
+  /** Where what was made is found, with `{field}` placeholders that name output fields. */
+  readonly location?: string;
   /** How a stream is written: server-sent events, or JSON lines. */
   readonly stream?: "sse" | "ndjson";
 }

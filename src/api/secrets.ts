@@ -80,7 +80,7 @@ export const store = unary({
   permission: "write",
   resource,
   errors: ["invalid_argument", "limit_exceeded", "storage_corrupt", "overloaded"],
-  http: { method: "POST", path: "/secrets", status: 201 },
+  http: { method: "POST", path: "/secrets", status: 201, location: "/secrets/{name}" },
   cli: { command: "secrets set", custom: true },
 });
 

@@ -77,7 +77,7 @@ export const status = z.strictObject({
   cpu_ms: field(11, z.number()),
   calls: field(12, z.int().describe("Messages handled: calls, casts, requests, info.")),
   errors: field(13, z.int()),
-  last_crash: field(14, crash.optional()),
+  last_crash: field(14, crash.nullable().describe("Null: it has not crashed.")),
   persistence: field(15, z.enum(PERSISTENCE)),
   isolation: field(16, z.enum(ISOLATION)),
   metadata: field(17, z.record(z.string(), json())),

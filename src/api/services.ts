@@ -104,7 +104,7 @@ export const deploy = unary({
     "payload_too_large",
     "overloaded",
   ],
-  http: { method: "POST", path: "/services", status: 201 },
+  http: { method: "POST", path: "/services", status: 201, location: "/services/{service_id}" },
   cli: { command: "deploy", custom: true },
 });
 

@@ -36,7 +36,7 @@ export const createTenant = unary({
   }),
   output: tenant,
   errors: ["already_exists", "limit_exceeded", "config_invalid"],
-  http: { method: "POST", path: "/tenants", status: 201 },
+  http: { method: "POST", path: "/tenants", status: 201, location: "/tenants/{tenant_id}" },
   cli: { command: "tenants create", custom: true, positional: ["tenant_id"] },
 });
 

@@ -114,6 +114,54 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** What to do next where an error does not say it better itself. */
+const NEXT: Readonly<Record<ErrorCode, string>> = {
+  invalid_argument: "See /openapi.json for the fields and their types.",
+  payload_too_large:
+    "Send less at once; a service takes large uploads through its fetch, under /s/.",
+  unsupported_media_type: "Send JSON with `content-type: application/json`.",
+  method_not_allowed: "Use one of the methods in the Allow header.",
+  unimplemented: "See /openapi.json or proto/solo.proto for what there is.",
+  unauthenticated:
+    "Send `Authorization: Bearer <token>`; the machine's owner gets it with `solo token`.",
+  permission_denied:
+    "Ask whoever `denial` names, or the machine's owner, for a capability that includes it.",
+  not_found: "List what there is, and check the name and the tenant.",
+  service_not_found: "List the services (GET /services, `solo list`), and check the tenant.",
+  handler_not_found: "`handlers` in the service's status names those it has.",
+  already_exists: "Update what is there, remove it first, or choose another name.",
+  conflict: "Wait for the other change to end, then try again.",
+  compile_failed: "Correct the source at the places in `diagnostics`.",
+  analysis_refused:
+    "Correct the places in `diagnostics`, or allow one with `// solo-allow CODE: reason`.",
+  startup_failed:
+    "Correct what threw while the source was loaded or in init; `stack` has its place.",
+  startup_timeout: "Look for loops and awaits that never end at the top level and in init.",
+  service_error: "`service_code` and `detail` are the service's own; what to do depends on them.",
+  handler_failed: "The service's log has the exception with its place in the source.",
+  service_crashed: "See last_crash in the service's status, then decide whether to send it again.",
+  egress_failed: "Check the host's name and that it answers; `detail` says what failed.",
+  outcome_unknown: "Check whether it took effect, then decide whether to send it again.",
+  deadline_exceeded: "It may still take effect. Give it longer, or make the handler faster.",
+  cancelled: "If that was not meant, look for the client's own timeout.",
+  service_not_running: "Start it with POST /services/{id}/restart; its status says how it is.",
+  service_quarantined: "See last_crash in its status; update it, or restart it.",
+  mailbox_full: "Send more slowly; try again after `retry_after_ms`.",
+  limit_exceeded: "Free what is no longer needed, or have the owner raise the limit.",
+  overloaded: "Try again after `retry_after_ms`, with growing pauses.",
+  shutting_down: "Try again once the kernel is back.",
+  unavailable: "Try again after a moment; if it lasts, the kernel's log says why.",
+  kernel_unreachable: "Start a kernel with `solo start`, or say where it is with SOLO_URL.",
+  storage_full: "Free space in the file system of the data directory.",
+  storage_read_only: "Make the data directory writable for the kernel's user.",
+  storage_corrupt: "Keep a copy of the data directory, then restore it from a backup.",
+  storage_locked: "Stop the other kernel, or name another directory with --data-dir.",
+  vault_sealed: "Give the master key that the vault was made with or last rotated to.",
+  cannot_listen: "Choose other ports; 0 picks a free one.",
+  config_invalid: "docs/configuration.md lists every setting.",
+  internal: "See the kernel's log for the cause; report it if it repeats.",
+};
+
 /** One bad field of a request: `field` is a dotted path, such as `limits.memory_mb`. */
 export interface FieldError {
   readonly field: string;
@@ -203,7 +251,7 @@ export class SoloError extends Error {
     return {
       code: this.code,
       detail: this.message,
-      ...(hint !== undefined && { hint }),
+      hint: hint ?? NEXT[this.code],
       ...(fields !== undefined && { fields }),
       ...(diagnostics !== undefined && { diagnostics }),
       ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),

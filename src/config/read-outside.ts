@@ -3,7 +3,7 @@
  * Both are text; what does not read as its key's type is left as it is, for the check to refuse.
  */
 import { KEYS, MAIN_SECTION, keyAt, keyOfEnv, pathOf, type ConfigKey } from "#config/keys.ts";
-import { nearest } from "#config/nearest.ts";
+import { nearest } from "#base/nearest.ts";
 import type { ReadResult } from "#config/read-toml.ts";
 import type { Problem, Setting } from "#config/setting.ts";
 

@@ -8,7 +8,7 @@
  */
 import { resolve as absolute } from "node:path";
 import { KEYS, isTable, keyAt, namesBeside, type ConfigKey } from "#config/keys.ts";
-import { nearest } from "#config/nearest.ts";
+import { nearest } from "#base/nearest.ts";
 import type { Config } from "#config/schema.ts";
 import { foundText, type Problem, type Setting, type Source } from "#config/setting.ts";
 

@@ -193,7 +193,9 @@ function resolveSource(
   if ((code === undefined) === (files === undefined)) {
     refuse(
       "code",
-      "give the source as `code` (one file) or as `files` (several), and only one of them",
+      code === undefined
+        ? "is missing: give the source as `code` (one file) or as `files` (several, by path)"
+        : "and files are both given: give one of them",
     );
     return nothing;
   }
@@ -214,7 +216,9 @@ function resolveSource(
     if (!isFilePath(path)) {
       refuse(
         `files.${path.slice(0, 80)}`,
-        "must be a relative path below the service, such as lib/util.ts, ending in .ts, .mts, .js, .mjs or .json",
+        isFilePath(posix.normalize(path))
+          ? `must be written as ${posix.normalize(path)}`
+          : "must be a relative path below the service, such as lib/util.ts, ending in .ts, .mts, .js, .mjs or .json",
       );
     }
   }

@@ -158,7 +158,7 @@ export class Ground {
   async #ended(): Promise<string | undefined> {
     return this.#until(ENDED_MS, async () => {
       const { state, restarts, last_crash } = await this.#mallory.status({ service_id: ATTACKER });
-      if (last_crash !== undefined) return last_crash.reason;
+      if (last_crash !== null) return last_crash.reason;
       return restarts > 0 || state !== "running" ? state : undefined;
     });
   }

@@ -5,9 +5,10 @@
  * 2. What leaves is an answer or a SoloError; nothing unforeseen shows its text.
  * 3. A stream, an open body and a call under way end with the capability that allowed them.
  */
-import type { z } from "zod";
 import { catalogue, type OperationName, type OutputOf } from "#api/catalogue.ts";
+import { invalidInput } from "#api/invalid-input.ts";
 import type { Operation } from "#api/operation.ts";
+import { longForm } from "#api/short-forms.ts";
 import type {
   IngressRequest,
   IngressResponse,
@@ -15,7 +16,7 @@ import type {
   RequestContext,
 } from "#api/kernel-port.ts";
 import type { Clock } from "#base/clock.ts";
-import { SoloError, toSoloError, type FieldError } from "#base/errors.ts";
+import { SoloError, toSoloError } from "#base/errors.ts";
 import { isName, tenantId, type ServiceId, type TenantId } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
 import type { Authority, Presented, Principal } from "#kernel/authority.ts";
@@ -174,8 +175,9 @@ export class Port implements KernelPort {
     if (guarded && principal === undefined) {
       throw authority.strangerRefusal({ permission, resource: "kernel" });
     }
-    const parsed = operation.input.safeParse(input ?? {});
-    if (!parsed.success) throw invalidInput(parsed.error, input);
+    const given = longForm(name, input ?? {});
+    const parsed = operation.input.safeParse(given);
+    if (!parsed.success) throw invalidInput(operation.input, parsed.error, given);
     const checked = parsed.data;
     const named = checked["tenant_id"] as string | undefined;
     const resource = operation.resource(checked);
@@ -322,34 +324,3 @@ const routingKey = (headers: IngressRequest["headers"]): string | undefined =>
 
 /** As the service sees it, dots resolved: what a rule about paths is checked against. */
 const pathOf = (url: string): string => URL.parse(url)?.pathname ?? "";
-
-/** Every bad field at once, each with its path. */
-function invalidInput(error: z.ZodError, input: unknown): SoloError {
-  const fields: FieldError[] = error.issues.flatMap((issue) => {
-    const path = issue.path.map(String).join(".");
-    if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({
-        field: path === "" ? key : `${path}.${key}`,
-        message: "is not a field of this request",
-      }));
-    }
-    return [{ field: path === "" ? "body" : path, message: messageOf(issue, input) }];
-  });
-  const text = fields
-    .slice(0, 10)
-    .map(({ field, message }) => `${field.slice(0, 100)} ${message}`)
-    .join("; ");
-  return new SoloError("invalid_argument", `The request is not right: ${text}.`, {
-    fields,
-    hint: "See /openapi.json for the fields and their types.",
-  });
-}
-
-function messageOf(issue: z.core.$ZodIssue, input: unknown): string {
-  if (issue.code !== "invalid_type") return issue.message;
-  let value = input;
-  for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
-  return value === undefined
-    ? "is missing"
-    : `must be ${issue.expected === "int" ? "a whole number" : `of type ${issue.expected}`}`;
-}

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
 import { KEYS, type ConfigKey } from "#config/keys.ts";
 import { loadConfig } from "#config/load.ts";
-import { editDistance, nearest } from "#config/nearest.ts";
+import { editDistance, nearest } from "#base/nearest.ts";
 
 /** Rules between keys would answer for these; here each key is looked at alone. */
 const alone = KEYS.filter(

@@ -440,3 +440,56 @@ async function overlap(tenant: TestTenant, service: string, ms: number): Promise
   await Promise.all(Array.from({ length: 5 }, () => tenant.call(service, "work", 5, ms)));
   return tenant.call(service, "most");
 }
+
+describe("over REST", () => {
+  const code = "export default {};";
+  const tenant = kernel.tenant("rest");
+
+  test("every part is optional, and what is deployed says where it is and how it is", async () => {
+    const made = await tenant.request("POST", "/services", { service_id: "empty", code });
+    expect(made.status).toBe(201);
+    expect(made.headers.get("location")).toBe("/services/empty");
+    const { body } = await tenant.request("GET", "/services/empty");
+    expect(body).toMatchObject({ state: "running", restarts: 0, last_crash: null });
+  });
+
+  test("text stands for a secret's name, a resource and a strategy", async () => {
+    await tenant.request("POST", "/secrets", { name: "short", value: "a-value" });
+    const reader = `export default { calls: { get: (solo) => solo.secrets.get("short") } };`;
+    const settings = { secrets: ["short"], capabilities: ["service:empty"] };
+    const made = await tenant.request("POST", "/services", {
+      service_id: "short",
+      code: reader,
+      ...settings,
+    });
+    expect(made.status).toBe(201);
+    const { body } = await tenant.request("POST", "/services/short/calls/get", {});
+    expect(body).toEqual({ reply: "a-value" });
+    const begun = await tenant.request("PUT", "/services/empty", {
+      code: 'export default { version: "2" };',
+      strategy: "blue-green",
+    });
+    expect(begun.body).toMatchObject({ rollout: { strategy: "blue_green" } });
+  });
+
+  test("every refusal says what to do next", async () => {
+    const refused = await Promise.all([
+      tenant.request("POST", "/services/empty/calls/x", [1]),
+      tenant.request("POST", "/services", { service_id: "a", code, memory_mb: 64 }),
+      tenant.request("POST", "/services", { service_id: "a", files: { "./index.ts": code } }),
+      tenant.request("GET", "/services/empty/logs?limit=many"),
+      tenant.request("GET", "/"),
+    ]);
+    expect(refused.map(({ body }) => (body as { hint: string }).hint)).toEqual([
+      expect.stringContaining('{"args": [1, 2]}'),
+      expect.stringContaining("The request takes: tenant_id, service_id, code"),
+      expect.any(String),
+      expect.stringContaining("limit: "),
+      expect.stringContaining("/openapi.json"),
+    ]);
+    expect(refused[1].body).toMatchObject({ detail: expect.stringContaining("limits.memory_mb") });
+    expect(refused[2].body).toMatchObject({
+      detail: expect.stringContaining("must be written as index.ts"),
+    });
+  });
+});

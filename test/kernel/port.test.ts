@@ -201,7 +201,7 @@ describe("wrong input", () => {
       ].toSorted(),
     );
     expect(named["service_id"]).toBe("is missing");
-    expect(named["code"]).toBe("must be of type string");
+    expect(named["code"]).toBe("must be text, not a number");
     expect(named["bogus"]).toBe("is not a field of this request");
   });
 

@@ -28,6 +28,8 @@ const MAX_LOG_CHARS = 16 * 1024;
 const UPGRADE_PARTS = ["codeChange", "downgrade", "checkState", "selfTest"] as const;
 const FUNCTIONS = ["init", "info", "fetch", "terminate", ...UPGRADE_PARTS] as const;
 const PARTS = ["init", "calls", "casts", "info", "fetch", "codeChange", "terminate"] as const;
+const KNOWN: readonly string[] = [...PARTS, ...UPGRADE_PARTS, "version", "concurrent"];
+const isKnown = (key: string): boolean => KNOWN.includes(key);
 
 export interface GuestApi {
   /** Takes lines (and the byte arrays given before), returns a flag digit and lines. */
@@ -264,9 +266,14 @@ function check(namespace: { default?: unknown }): ServiceDefinition {
     );
   }
   const definition = service as ServiceDefinition;
-  if (!PARTS.some((part) => definition[part] !== undefined)) {
+  // Every part is optional; one that is misspelt is not.
+  const keys = Object.keys(definition);
+  if (!PARTS.some((part) => definition[part] !== undefined) && !keys.every(isKnown)) {
     throw new TypeError(
-      `The default export has none of ${PARTS.join(", ")}: there is nothing to run.`,
+      `The default export has ${keys
+        .filter((key) => !isKnown(key))
+        .slice(0, 5)
+        .join(", ")}, but none of ${PARTS.join(", ")}: there is nothing to run.`,
     );
   }
   for (const part of FUNCTIONS) {

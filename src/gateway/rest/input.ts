@@ -19,6 +19,8 @@ export interface Received {
   readonly lastEventId: string | undefined;
 }
 
+type Shape = Readonly<Record<string, z.ZodType>>;
+
 /** The field that `Last-Event-ID` fills. */
 const RESUME_FIELD = "since_id";
 
@@ -49,8 +51,15 @@ export function inputOf(
   if (errors.length === 0) return input;
   throw new SoloError("invalid_argument", summary(errors), {
     fields: errors,
-    hint: "See /docs for what this operation takes.",
+    hint: `${described(operation.input.shape, errors)}See /docs for what this operation takes.`,
   });
+}
+
+/** What the catalogue says of the first field that is wrong. */
+function described(shape: Shape, [first]: readonly FieldError[]): string {
+  const field = first?.field ?? "";
+  const description = Object.hasOwn(shape, field) ? shape[field]!.description : undefined;
+  return description === undefined ? "" : `${field}: ${description} `;
 }
 
 function bodyFields(body: unknown): Record<string, unknown> {
@@ -58,26 +67,23 @@ function bodyFields(body: unknown): Record<string, unknown> {
   if (typeof body === "object" && body !== null && !Array.isArray(body)) return { ...body };
   throw new SoloError("invalid_argument", "The body must be a JSON object.", {
     fields: [{ field: "body", message: "must be a JSON object" }],
+    hint: 'Put what the operation takes into an object, as in {"args": [1, 2]} for a call.',
   });
 }
 
-function queryFields(
-  shape: Readonly<Record<string, unknown>>,
-  query: string,
-  errors: FieldError[],
-): Record<string, unknown> {
+function queryFields(shape: Shape, query: string, errors: FieldError[]): Record<string, unknown> {
   const input: Record<string, unknown> = {};
   if (query === "") return input;
   for (const [field, text] of new URLSearchParams(query)) {
     if (!Object.hasOwn(shape, field)) errors.push({ field, message: unknownParameter(shape) });
     else if (Object.hasOwn(input, field))
       errors.push({ field, message: "is given more than once" });
-    else input[field] = typed(shape[field] as z.ZodType, text, field, errors);
+    else input[field] = typed(shape[field]!, text, field, errors);
   }
   return input;
 }
 
-const unknownParameter = (shape: Readonly<Record<string, unknown>>): string =>
+const unknownParameter = (shape: Shape): string =>
   `is not a parameter of this operation (${Object.keys(shape).join(", ") || "it has none"})`;
 
 const unexpectedQuery = (query: string): FieldError[] =>

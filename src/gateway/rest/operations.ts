@@ -73,13 +73,20 @@ async function answered(
     credentials: credentialsOf(request),
     signal,
   });
+  const { status = 200, location } = operation.http;
   writeAnswer(response, {
-    status: operation.http.status ?? 200,
+    status,
+    ...(location !== undefined && { headers: { location: filled(location, output) } }),
     contentType: JSON_TYPE,
     text: JSON.stringify(output),
     stallMs: limits.stallMs,
   });
 }
+
+const filled = (template: string, output: object): string =>
+  template.replace(/\{(\w+)\}/g, (_, field: string) =>
+    encodeURIComponent(String((output as Record<string, unknown>)[field])),
+  );
 
 const streamed = (
   { name, operation }: BoundOperation,

@@ -205,7 +205,7 @@ function statusOf(
     cpu_ms: Math.round(totals.cpuMs * 1000) / 1000,
     calls: totals.messages,
     errors: totals.errors,
-    ...(totals.lastCrash !== undefined && { last_crash: totals.lastCrash }),
+    last_crash: totals.lastCrash ?? null,
     persistence: spec.persistence,
     isolation: spec.isolation,
     metadata: spec.metadata as OutputOf<"Status">["metadata"],
