@@ -164,13 +164,13 @@ describe("time", () => {
     const tenant = kernel.tenant("time");
     const code = `export default { calls: { async race(solo) {
       const order = [];
-      setTimeout(() => order.push("late"), 30);
+      setTimeout(() => order.push("late"), 200);
       const cleared = setTimeout(() => order.push("never"), 5);
       clearTimeout(cleared);
       queueMicrotask(() => order.push("micro"));
       await solo.sleep(10);
       order.push("slept");
-      await new Promise((resolve) => setTimeout(resolve, 40));
+      await new Promise((resolve) => setTimeout(resolve, 210));
       return order;
     } } };`;
     await tenant.deploy({ service_id: "race", code });
