@@ -30,6 +30,9 @@ export interface McpServerParts {
 /** Newest first; older clients negotiate one with `initialize`. */
 const PROTOCOL_VERSIONS = ["2026-07-28", "2025-11-25", "2025-06-18"];
 
+/** The catalogue does not change while the process runs, so nobody need listen for it. */
+const FIXED = { listChanged: false };
+
 const INSTRUCTIONS = `Solo runs source code as supervised, isolated services. Read the page "services" (read_docs) before you write one; then validate, deploy, call. When something fails, its code, detail and hint say what to do; logs, list_events and status say what happened.`;
 
 export function mcpServer({ caller, version, readPage, ...parts }: McpServerParts): McpServer {
@@ -37,7 +40,7 @@ export function mcpServer({ caller, version, readPage, ...parts }: McpServerPart
   const mcp = new McpServer(
     { name: "solo", title: "Solo", version },
     {
-      capabilities: { tools: {}, resources: {}, prompts: {} },
+      capabilities: { tools: FIXED, resources: FIXED, prompts: FIXED },
       instructions: INSTRUCTIONS,
       supportedProtocolVersions: PROTOCOL_VERSIONS,
     },

@@ -41,6 +41,18 @@ const line = (seq: number) => ({
   instance_id: "i",
 });
 
+it("says what it is, and promises no news", async () => {
+  const client = await connect();
+  expect(client.getServerVersion()).toMatchObject({ name: "solo", version: "1" });
+  const fixed = { listChanged: false };
+  expect(client.getServerCapabilities()).toEqual({
+    tools: fixed,
+    resources: fixed,
+    prompts: fixed,
+  });
+  expect(client.getInstructions()).toContain("read_docs");
+});
+
 describe("a tool", () => {
   it("answers with the operation's output, as text and as structure", async () => {
     const client = await connect({ Call: () => ({ reply: [1, { a: null }] }) });
