@@ -31,6 +31,12 @@ export const ARGON2_MAX = { memoryKib: 1_048_576, passes: 100, parallelism: 64 }
 export const MIN_REDACTED_CHARS = 4;
 /** The same for lines of a value that has several. */
 export const MIN_REDACTED_LINE_CHARS = 12;
+/** The same for a value with white space in it that is not its own: wrapped, or said in pieces. */
+export const MIN_REDACTED_SPREAD_CHARS = 8;
+/** Longer values are not looked for as a list of their bytes. */
+export const MAX_LISTED_BYTES = 4 * 1024;
+/** Characters compared with those of known values, for each of a text. */
+export const STEPS_PER_CHAR = 64;
 export const MAX_REDACTED_VALUES = 1_000;
 
 /** Requests at once that bring a key of their own: argon2id takes 64 MiB for each that runs. */

@@ -164,7 +164,10 @@ const SERVICE = `export default {
       const value = await solo.secrets.get(name);
       console.log("plain", value, { nested: value });
       console.error(btoa(value), encodeURIComponent(value), btoa("user:" + value));
-      await solo.events.emit("leaked", { value, [value]: 1, list: [btoa(value)] });
+      const bytes = new TextEncoder().encode(value);
+      console.log("in pieces", value.slice(0, 9), value.slice(9), bytes, bytes.buffer, [...bytes]);
+      console.log("wrapped", btoa(value).replace(/.{12}/g, "$&\\n"), JSON.stringify({ bytes }));
+      await solo.events.emit("leaked", { value, [value]: 1, list: [btoa(value)], bytes, numbers: [...bytes], other: [1, 2, 3] });
       return "said";
     },
     async refuse(solo, name) {
@@ -253,7 +256,7 @@ describe("a service", () => {
     }, "the crash to be known");
     const logs = await until(async () => {
       const lines = await kernel.logs("bound");
-      return lines.length >= 2 ? lines : undefined;
+      return lines.length >= 4 ? lines : undefined;
     }, "the log lines");
     await eventsOf("service_crashed", "bound", 1); // the last of them
     const events = await kernel.events({ service_id: "bound" });
@@ -267,7 +270,14 @@ describe("a service", () => {
       value: "[secret:api]",
       "[secret:api]": 1,
       list: ["[secret:api]"],
+      bytes: "[secret:api]",
+      numbers: "[secret:api]",
+      other: [1, 2, 3],
     });
+    const inPieces = logs.find(({ text }) => text.startsWith("in pieces"))!["text"];
+    expect(inPieces.match(/\[secret:api\]/g)?.length).toBe(4);
+    const text = JSON.stringify(logs).replace(/\s|\\+n/g, "");
+    for (const form of formsOf(Buffer.from(value))) expect(text).not.toContain(form);
   });
 
   test("that puts it into the error of a start that fails shows it to nobody", async () => {

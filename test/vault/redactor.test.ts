@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { redactor } from "#vault/redactor.ts";
@@ -22,9 +23,22 @@ describe("a secret value in text", () => {
     ["upper-case hex", utf8(value).toString("hex").toUpperCase()],
     ["basic authentication", utf8(`user:${value}`).toString("base64")],
     ["in the middle of base64", utf8(`ab${value}cd`).toString("base64")],
+    ["in JSON within JSON", JSON.stringify({ body: JSON.stringify({ value }) })],
+    ["in a form", new URLSearchParams({ value }).toString()],
+    ["in a URL with small letters", "pass%22word%2f%c3%bc%2b1%0a"],
+    ["in HTML", `<p>${value.replace('"', "&quot;")}</p>`],
+    ["as a list of bytes", JSON.stringify([...utf8(value)])],
+    ["as a buffer in JSON", JSON.stringify(utf8(value))],
+    ["as an array of bytes in JSON", JSON.stringify(new Uint8Array(utf8(value)))],
+    ["as an array of bytes on a console", inspect(new Uint8Array(utf8(value)))],
+    ["as a buffer on a console", inspect(utf8(value))],
+    ["as an ArrayBuffer on a console", inspect(new Uint8Array(utf8(value)).buffer)],
+    ["said in two pieces", `${value.slice(0, 5)} ${value.slice(5)}`],
+    ["wrapped by a terminal", value.replace("word", "w\n   ord")],
+    ["wrapped base64 in JSON", JSON.stringify(base64.replace(/.{8}/g, "$&\n"))],
   ])("is covered: %s", (_, text) => {
     const covered = one(value).redact(`before ${text} after`);
-    expect(covered).toMatch(/^before .*\[secret:k\].* after$/s);
+    expect(covered).toMatch(/^before .*\[secret:k\].*\s?after$/s);
     for (const form of formsOf(utf8(value))) expect(covered).not.toContain(form);
   });
 
@@ -53,6 +67,42 @@ describe("a secret value in text", () => {
     );
     expect(redactor(named(bytes)).redact(bytes.toString("hex"))).toBe(MARK);
   });
+});
+
+test("of a value that a console shows the beginning of, what is shown is covered", () => {
+  const bytes = Buffer.from(Array.from({ length: 300 }, (_, i) => (i * 37 + 11) % 256));
+  const net = redactor(named(bytes));
+  const list = net.redact(inspect(new Uint8Array(bytes)));
+  expect(list).toContain(MARK);
+  expect(list).not.toMatch(/\b11,\s+48,/);
+  expect(net.redact(inspect(bytes))).toMatch(/^<Buffer \[secret:k\] ?\.\.\. 250 more bytes>$/);
+});
+
+test("white space is no hiding place, wherever it stands", () => {
+  const secret = fc.string({
+    unit: fc.constantFrom("a", "b", "-", "7"),
+    minLength: 8,
+    maxLength: 20,
+  });
+  const gap = fc.constantFrom("", "", " ", "\n", "\t  ", "\\n", "\r\n");
+  fc.assert(
+    fc.property(secret, fc.array(gap, { minLength: 20, maxLength: 20 }), (value, gaps) => {
+      const said = value.replace(/./g, (each, at: number) => each + gaps[at]!);
+      expect(one(value).redact(`x=${said}`)).toMatch(/^x=\[secret:k\](?:\s|\\n)*$/);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("a text made to take long is covered from where it did", () => {
+  const net = one("a".repeat(20_000));
+  for (const text of ["a".repeat(65_536), "a ".repeat(32_768), "\\".repeat(65_536)]) {
+    net.redact(text);
+    const stream = net.stream();
+    stream.push(text);
+    stream.end();
+  }
+  expect(net.redact(`${"a".repeat(65_000)} b`)).toBe(MARK);
 });
 
 const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 4, maxLength: 8 });

@@ -16,6 +16,7 @@ import type { SecretBinding } from "#deploy/secret-bindings.ts";
 import type { ServiceNeed } from "#kernel/services/service-authority.ts";
 import type { Secrets, UsedBy } from "#kernel/secrets.ts";
 import { type Redactor, redactor } from "#vault/redactor.ts";
+import { listOf } from "#vault/secret-forms.ts";
 import type { SecretValue } from "#vault/secret-value.ts";
 
 export interface ReplicaSecretsOptions {
@@ -170,11 +171,25 @@ const knownKey = (name: string, version: number): string => `${name} ${version}`
 
 function covered(said: unknown, net: Redactor): unknown {
   if (typeof said === "string") return net.redact(said);
-  if (Array.isArray(said)) return said.map((each) => covered(each, net));
   if (typeof said !== "object" || said === null) return said;
+  const bytes = bytesIn(said);
+  if (bytes !== undefined) {
+    const list = listOf(bytes);
+    const shown = net.redact(list);
+    return shown === list ? said : shown;
+  }
+  if (Array.isArray(said)) return said.map((each) => covered(each, net));
   return Object.fromEntries(
     Object.entries(said).map(([key, each]) => [net.redact(key), covered(each, net)]),
   );
+}
+
+/** Of an array of bytes, or a Uint8Array as JSON has it: `{"0": 115, …}`. */
+function bytesIn(said: object): readonly number[] | undefined {
+  if (!Array.isArray(said) && !Object.hasOwn(said, "0")) return undefined;
+  const values: unknown[] = Object.values(said);
+  const areBytes = values.every((each) => Number.isInteger(each) && (each as number) >>> 8 === 0);
+  return areBytes ? (values as number[]) : undefined;
 }
 
 /** Whoever may read a secret may have it filled in, too. */
