@@ -20,7 +20,7 @@ export interface Credentials {
 
 export interface RequestContext {
   readonly credentials: Credentials;
-  /** Fires when the client is gone or its deadline has passed; its reason is a SoloError. */
+  /** Fires when the client is gone or its deadline has passed. */
   readonly signal: AbortSignal;
   /** Milliseconds left for the request as the protocol said (grpc-timeout), if it did. */
   readonly timeoutMs?: number;

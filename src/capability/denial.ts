@@ -1,7 +1,8 @@
 /**
  * A denial as data that teaches: what was missing, what took it away, what to do.
  *
- * 1. A stranger learns only that the token does not work here; no id, no name, no existence.
+ * 1. A stranger learns only that the token does not work here; no id, no name, no existence, not
+ *    even that it is a token: who presents another's hears `unknown`, and the audit trail `holder`.
  * 2. A holder learns about its own chain and about what else it holds, nothing of others.
  */
 import { SoloError } from "#base/errors.ts";
@@ -100,7 +101,7 @@ export function denialError(
   if (why === "unknown" || why === "holder") {
     return new SoloError(code, better.detail ?? "The token is not known here.", {
       hint: better.hint ?? `Ask ${owner}, who has \`solo token\`, for a token with ${wanted}.`,
-      denial: body,
+      denial: { ...body, why: "unknown" },
     });
   }
   const hint =

@@ -37,6 +37,13 @@ const PATTERNS: Readonly<Record<string, readonly string[]>> = {
   kv: ["kv"],
 };
 
+const HANDLERS = ["calls.a", "calls.b", "casts.a"];
+const RULES: Readonly<Record<string, readonly string[]>> = {
+  "calls.*": ["calls.a", "calls.b"],
+  "calls.a": ["calls.a"],
+  "casts.a": ["casts.a"],
+};
+
 interface Model {
   readonly id: string;
   readonly token: string;
@@ -44,6 +51,8 @@ interface Model {
   readonly tenant: TenantId | null;
   readonly permissions: readonly Permission[];
   readonly resources: ReadonlySet<string>;
+  /** Undefined: all. */
+  readonly handlers: ReadonlySet<string> | undefined;
   readonly expiresAt: number;
   readonly maxUses: number;
   readonly rate: number;
@@ -59,6 +68,9 @@ const request = fc.record(
     permissions: fc.subarray([...PERMISSIONS], { minLength: 1 }),
     resources: fc.subarray(Object.keys(PATTERNS), { minLength: 1, maxLength: 3 }),
     tenant: fc.constantFrom<TenantId | null>(alice, bob),
+    calls: fc
+      .subarray(Object.keys(RULES), { minLength: 1 })
+      .map((handlers) => handlers.map((handler) => ({ handler }))),
     ttlMs: fc.integer({ min: 1_000, max: 200_000 }),
     maxUses: fc.integer({ min: 1, max: 6 }),
     ratePerMinute: fc.integer({ min: 1, max: 6 }),
@@ -77,6 +89,7 @@ const command = fc.oneof(
       permission: fc.constantFrom(...PERMISSIONS),
       resource: fc.constantFrom(...RESOURCES),
       tenant: fc.constantFrom<TenantId | null>(alice, alice, bob, null),
+      handler: fc.constantFrom(...HANDLERS),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("revoke" as const), at: pick }) },
@@ -111,6 +124,10 @@ test("for any history a use passes exactly when every link of its chain allows i
           tenant: record.tenant,
           permissions: record.permissions,
           resources: new Set(record.resources.flatMap((text) => PATTERNS[text] ?? [])),
+          handlers:
+            record.calls === null
+              ? undefined
+              : new Set(record.calls.flatMap(({ handler }) => RULES[handler] ?? [])),
           expiresAt: record.expiresAtMs ?? Infinity,
           maxUses: record.maxUses ?? Infinity,
           rate: record.ratePerMinute ?? Infinity,
@@ -147,12 +164,13 @@ test("for any history a use passes exactly when every link of its chain allows i
           capabilities = await openCapabilities(kv, clock);
           for (const all of models) all.usedAt = [];
         } else if (each.kind === "use" && model) {
-          const { permission, resource, tenant } = each;
+          const { permission, resource, tenant, handler } = each;
           const verdict = capabilities.verify(model.token, {
             permission,
             resource,
             tenant,
             presenter: {},
+            call: { handler, args: [] },
           });
           const chain = chainOf(model);
           expect(verdict.allowed).toBe(chain.every((link) => allows(link, each, clock)));
@@ -171,7 +189,7 @@ test("for any history a use passes exactly when every link of its chain allows i
 
 function allows(
   link: Model,
-  asked: { permission: Permission; resource: string; tenant: TenantId | null },
+  asked: { permission: Permission; resource: string; tenant: TenantId | null; handler: string },
   clock: { now(): number; wallMs(): number },
 ): boolean {
   const second = (ms: number) => Math.floor(ms / 1_000);
@@ -182,6 +200,7 @@ function allows(
     (link.tenant === null || link.tenant === asked.tenant) &&
     link.permissions.includes(asked.permission) &&
     link.resources.has(asked.resource) &&
+    (asked.permission !== "invoke" || (link.handlers?.has(asked.handler) ?? true)) &&
     link.uses < link.maxUses &&
     recent < link.rate
   );
@@ -191,6 +210,8 @@ function mustNotExceed(child: Model, parent: Model | undefined): void {
   if (parent === undefined) return;
   expect(parent.permissions).toEqual(expect.arrayContaining([...child.permissions]));
   expect([...child.resources].every((each) => parent.resources.has(each))).toBe(true);
+  const all = new Set(HANDLERS);
+  expect((child.handlers ?? all).isSubsetOf(parent.handlers ?? all)).toBe(true);
   if (parent.tenant !== null) expect(child.tenant).toBe(parent.tenant);
   expect(child.expiresAt).toBeLessThanOrEqual(parent.expiresAt);
   expect(child.maxUses).toBeLessThanOrEqual(parent.maxUses);

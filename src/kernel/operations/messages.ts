@@ -32,7 +32,7 @@ export const messageHandlers = ({
       key: input.key,
     });
     // The caller is gone, or what allowed the call is.
-    const gone = () => dispatch.cancel(signal.reason as SoloError);
+    const gone = () => dispatch.cancel(whyGone(signal));
     if (signal.aborted) gone();
     signal.addEventListener("abort", gone, { once: true });
     try {
@@ -75,6 +75,10 @@ export const messageHandlers = ({
       yield shown(line);
   },
 });
+
+/** Not every client says why it goes; a capability that ended does. */
+const whyGone = ({ reason }: AbortSignal): SoloError =>
+  reason instanceof SoloError ? reason : new SoloError("cancelled", "The caller is gone.");
 
 type Shown = {
   seq: number;

@@ -69,8 +69,10 @@ export class ServiceAuthority {
     const ask = askOf(service, need);
     let verdict = capabilities.checkAny(service.handles, ask);
     if (!verdict.allowed) {
-      const granted = capabilities.checkAny(this.#granted(service.key), ask);
-      if (granted.allowed) verdict = granted;
+      const granted = this.#granted(service.key);
+      // The denial is of whichever comes closest.
+      if (granted.length > 0)
+        verdict = capabilities.checkAny([...service.handles, ...granted], ask);
     }
     if (verdict.allowed) {
       const { capability, recorded } = verdict;
