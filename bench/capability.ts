@@ -90,7 +90,7 @@ export async function run(): Promise<Row[]> {
   const need = { permission: "invoke", resource: "service:counter" } as const;
   const door = (): true => {
     const principal = authority.identify({ token }, ask);
-    authority.authorize(principal, ask);
+    void authority.authorize(principal, ask);
     return true;
   };
   const service = (): true => {

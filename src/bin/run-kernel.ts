@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createLogger, type ProcessLogger } from "#bin/logger.ts";
 import { openCellHost } from "#bin/cell-host.ts";
+import { preventCoreDumps } from "#bin/core-dumps.ts";
 import { masterKeys } from "#bin/master-keys.ts";
 import { readPage } from "#bin/doc-pages.ts";
 import { announce, ownerToken, prepareDataDir, withdraw } from "#bin/data-dir.ts";
@@ -107,6 +108,7 @@ async function start(options: {
     perToken: config.limits.max_connections_per_token,
   });
   const cellHost = openCellHost({ mode: config.security.sandbox, node: process.execPath, log });
+  const noDumps = preventCoreDumps({ pid: process.pid, log });
   const addresses = { http: "", grpc: "", metrics: null as string | null };
   // A gateway that restarts must come back where clients know it.
   const ports = { grpc: listen_port, rest: http_port, metrics: metrics_port };
@@ -181,7 +183,8 @@ async function start(options: {
       },
     });
   }
-  const { launch, image } = await cellHost;
+  // Before the first secret is in memory.
+  const [{ launch, image }] = await Promise.all([cellHost, noDumps]);
   const kernel = await Kernel.start(
     {
       loaded,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stockClient, type StockClient } from "../support/grpc-client.ts";
 import { startKernel, type TestKernel, until } from "../support/kernel.ts";
+import { descendants } from "../support/processes.ts";
 import { solo } from "../support/solo.ts";
 import { formsOf } from "#vault/secret-forms.ts";
 
@@ -280,6 +281,43 @@ describe("a service", () => {
     for (const form of formsOf(Buffer.from(value))) expect(text).not.toContain(form);
   });
 
+  test("that throws it shows it to nobody, wherever it throws", async () => {
+    const throws = `async (...all) => { const solo = all.find((each) => each?.secrets);
+      const value = await solo.secrets.get("api");
+      const error = new Error("no " + value); error.name = value; error.code = value; throw error; }`;
+    const thrower = (more: string) => `const fail = ${throws};
+      export default { init: () => ({}), calls: { hi: () => "hi" }, ${more} };`;
+    const secrets = [{ name: "api" }];
+    await kernel.deploy({ service_id: "throws", code: thrower("fetch: fail"), secrets });
+    const answer = await (await kernel.ingress("throws")).text();
+    const updates = await Promise.all(
+      ["codeChange: (state, from, solo) => fail(solo)", "selfTest: fail", "init: fail"].map(
+        async (more, at) => {
+          const code = thrower(more);
+          const service_id = `throws-${at}`;
+          const first = { service_id, code: thrower(""), secrets, persistence: "durable" };
+          await kernel.deploy(first);
+          const { status, body } = await kernel.request("PUT", `/services/${service_id}`, { code });
+          return [status, JSON.stringify(body)] as const;
+        },
+      ),
+    );
+    const timer = thrower("info: (message, solo) => fail(solo)").replace(
+      "init: () => ({})",
+      'init(solo) { solo.after(1, "go"); return {}; }',
+    );
+    await kernel.deploy({ service_id: "throws-late", code: timer, secrets });
+    const crashed = await until(
+      async () => (await kernel.status("throws-late"))["last_crash"],
+      "the timer to have thrown",
+    );
+    const logs = await kernel.logs("throws");
+    const events = await kernel.events();
+    const told = JSON.stringify({ answer, updates, crashed, logs, events });
+    for (const form of formsOf(Buffer.from(value))) expect(told).not.toContain(form);
+    expect(JSON.stringify([answer, logs, crashed])).toContain("[secret:api]");
+  });
+
   test("that puts it into the error of a start that fails shows it to nobody", async () => {
     const code = `export default { async init(solo) { throw new Error(await solo.secrets.get("api")); } };`;
     const input = { service_id: "fails", code, secrets: [{ name: "api" }] };
@@ -420,6 +458,16 @@ describe("the vault", () => {
   test("keeps its key to its owner", () => {
     expect(statSync(join(kernel.dataDir, "vault", "master-key")).mode & 0o777).toBe(0o600);
     expect(statSync(join(kernel.dataDir, "vault")).mode & 0o777).toBe(0o700);
+  });
+
+  test("leaves its memory on disk at no crash, nor does what the kernel starts", async () => {
+    const { pid } = JSON.parse(readFileSync(join(kernel.dataDir, "kernel.json"), "utf8")) as {
+      pid: number;
+    };
+    for (const each of [pid, ...descendants(pid).map((child) => child.pid)]) {
+      const limits = readFileSync(`/proc/${each}/limits`, "utf8");
+      expect(Number(/^Max core file size +\S+ +(\d+)/m.exec(limits)?.[1])).toBeLessThanOrEqual(1);
+    }
   });
 
   test("leaves no value and no token in the data directory, the events or the output", async () => {
