@@ -13,6 +13,8 @@ export interface BenchKernel extends AsyncDisposable {
   watchLoop(): Promise<void>;
   /** What the watch has seen: lateness in ms, a sample a millisecond. */
   loopLateness(): Promise<number[]>;
+  /** MiB in use after a full collection. */
+  heapMiB(): Promise<number>;
   kill(): Promise<void>;
 }
 
@@ -60,7 +62,7 @@ export async function startKernel({
     env: { ...LIMITS, ...env },
   });
   const { http, grpc } = await addresses(dataDir, started);
-  const ask = async (question: "watch" | "read") => {
+  const ask = async (question: "watch" | "read" | "heap") => {
     const answer = nextMessage<number[]>(started, { ms: ANSWER_MS, what: "the kernel's probe" });
     started.child.send(question);
     return answer;
@@ -74,6 +76,7 @@ export async function startKernel({
     token: (await readFile(join(dataDir, "owner-token"), "utf8")).trim(),
     watchLoop: async () => void (await ask("watch")),
     loopLateness: () => ask("read"),
+    heapMiB: async () => (await ask("heap"))[0]! / (1024 * 1024),
     kill: () => started.kill(),
     async [Symbol.asyncDispose]() {
       if (started.child.exitCode === null && started.child.signalCode === null)

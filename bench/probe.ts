@@ -1,4 +1,8 @@
-/** Loaded into the measured kernel: how late its event loop is, asked a thousand times a second. */
+/** Loaded into the measured kernel: how late its event loop is, asked a thousand times a second,
+ *  and what is left in its heap after a full collection. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
 const PERIOD_MS = 1;
 
 let lateness: number[] = [];
@@ -17,6 +21,15 @@ function watch(): void {
   watching = setTimeout(sample, PERIOD_MS).unref();
 }
 
+/** Bytes. */
+function heapAfterCollection(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  collect();
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
 process.on("message", (question) => {
   if (question === "watch") {
     watch();
@@ -24,6 +37,8 @@ process.on("message", (question) => {
   } else if (question === "read") {
     clearTimeout(watching);
     process.send?.(lateness);
+  } else if (question === "heap") {
+    process.send?.([heapAfterCollection()]);
   }
 });
 // The channel must not keep a kernel alive that wants to stop.

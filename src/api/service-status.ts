@@ -102,6 +102,23 @@ export const status = z.strictObject({
       .describe("What is known of the state on disk, for each slot that keeps or has one."),
   ),
   hibernate_after_idle_ms: field(31, z.int().describe("0: never.")),
+  held_back: field(
+    32,
+    z
+      .strictObject({
+        code: field(1, z.string()),
+        detail: field(2, z.string()),
+        failures: field(3, z.uint32().describe("How often in a row it did not come back.")),
+        next_try_at: field(
+          4,
+          z.string().optional().describe("UTC, ISO 8601; without it, only a person can help."),
+        ),
+      })
+      .optional()
+      .describe(
+        "Why it did not come back after the kernel's start; it is quarantined until the next try, or until you restart or update it.",
+      ),
+  ),
   usage: field(
     20,
     z

@@ -7,6 +7,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/log.ts";
 import type { LoadedConfig } from "#config/load.ts";
 import type { Config } from "#config/schema.ts";
+import { BootAttempts } from "#deploy/boot-attempts.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
 import { Dormants } from "#deploy/dormants.ts";
@@ -98,6 +99,7 @@ function makeGround({ loaded, clock, log, onConfig }: AssemblyOptions) {
     snapshots,
     dormants: new Dormants({ kv, snapshots }),
     deployments: new Deployments(kv),
+    attempts: new BootAttempts(kv),
     revisions: new Revisions({ kv, keep: config.limits.revisions_kept }),
     rolloutRecords: new Rollouts(kv),
   };
@@ -199,6 +201,6 @@ function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Ce
     rollouts: rolloutDriver,
     upgrades: new Upgrades({ ...changing, sources, defaults, rollouts: rolloutDriver }),
     states: new States({ tenants, snapshots, deployer, powers }),
-    loader: new BootLoader({ ...parts, deployer, rollouts: rolloutDriver }),
+    loader: new BootLoader({ ...parts, faults, deployer, rollouts: rolloutDriver }),
   };
 }

@@ -6,19 +6,22 @@
  * 3. Who slept sleeps on: nothing of it is started or compiled.
  * 4. A rollout goes on where it was, or is undone before anything of its service runs.
  * 5. Why a service did not come back is on disk, so that the next kernel knows as well.
+ * 6. So is who is being started: a service that takes the kernel with it is held back.
  */
 import type { Clock } from "#base/clock.ts";
-import { toSoloError, type ErrorCode } from "#base/errors.ts";
+import { SoloError, toSoloError, type ErrorCode } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
+import type { BootAttempts } from "#deploy/boot-attempts.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Dormant, Dormants } from "#deploy/dormants.ts";
 import type { RolloutRecord } from "#deploy/rollouts.ts";
 import { stateKeyText } from "#deploy/snapshots.ts";
 import { sourceHash } from "#deploy/spec.ts";
 import type { EventLog } from "#events/event-log.ts";
-import { nextTryAt, planBoot } from "#kernel/boot-plan.ts";
+import { isFatal, nextTryAt, planBoot } from "#kernel/boot-plan.ts";
 import type { Deployer } from "#kernel/deployer.ts";
+import type { Faults } from "#kernel/faults.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 
@@ -27,6 +30,7 @@ const MAX_DETAIL_CHARS = 2000;
 
 export interface BootLoaderOptions {
   readonly deployments: Deployments;
+  readonly attempts: BootAttempts;
   readonly dormants: Dormants;
   readonly deployer: Deployer;
   readonly tenants: Tenants;
@@ -34,6 +38,7 @@ export interface BootLoaderOptions {
   readonly events: EventLog;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly faults: Faults;
 }
 
 /** `failed`: tried in vain. `held_back`: failed before, tried again later. `quarantined`: left
@@ -74,17 +79,23 @@ export class BootLoader {
   }
 
   async boot(): Promise<BootReport> {
-    const { deployments, dormants, deployer, rollouts, events, clock, log } = this.#options;
+    const { attempts, deployments, dormants, deployer, rollouts } = this.#options;
+    const { events, clock, log } = this.#options;
     const begun = clock.now();
     const startedAtMs = clock.wallMs();
-    const [{ deployments: found, gone, unreadable }, asleep, rolling] = await Promise.all([
+    const [earlier, { deployments: found, gone, unreadable }, asleep, rolling] = await Promise.all([
+      attempts.open(),
       deployments.all(),
       dormants.all(),
       rollouts.underWay(),
     ]);
+    const deathsOf = ({ key }: Deployment): number => earlier.deaths.get(keyText(key)) ?? 0;
+    const isFatalNow = (each: Deployment): boolean =>
+      earlier.unfinished.has(keyText(each.key)) && isFatal(deathsOf(each));
     for (const key of gone) await deployer.forget(key);
     const all: Deployment[] = [];
-    for (const each of found) {
+    for (const read of found) {
+      const each = isFatalNow(read) ? await this.#blame(read, deathsOf(read)) : read;
       const stays = each.quarantined || each.trouble !== undefined;
       const record = stays ? rolling.get(keyText(each.key)) : undefined;
       const why = "The service did not run when the kernel ended.";
@@ -100,7 +111,8 @@ export class BootLoader {
       Array.from({ length: spec.instances }, (_, slot) => slot).every((slot) =>
         asleep.has(stateKeyText({ ...key, slot })),
       );
-    const plan = planBoot(all, { nowMs: startedAtMs, sleeps });
+    const isSuspect = (each: Deployment): boolean => deathsOf(each) > 0;
+    const plan = planBoot(all, { nowMs: startedAtMs, sleeps, isSuspect });
     const missing: Missing[] = unreadable.map((service) => {
       log.error("deployment record unreadable", { service });
       return lost(service, "unreadable", "Its deployment record cannot be read.");
@@ -109,17 +121,28 @@ export class BootLoader {
       await deployer.keep(deployment);
       missing.push(this.#holdBack(deployment));
     }
+    for (const name of earlier.deaths.keys()) {
+      // Of those that are not there any more nothing is to be known.
+      if (!all.some(({ key }) => keyText(key) === name)) attempts.ended(name);
+    }
     const counts = { running: 0, asleep: 0 };
+    const bringBack = async (next: Deployment): Promise<void> => {
+      const revive = () => this.#revive(next, asleep, rolling.get(keyText(next.key)));
+      const runs = !next.quarantined && !sleeps(next);
+      const failure = await (runs ? this.#attempt(next, revive) : revive());
+      if (failure !== undefined) missing.push(failure);
+      else if (next.quarantined) missing.push(left(next));
+      else counts[sleeps(next) ? "asleep" : "running"] += 1;
+    };
     const queue = [...plan.start];
     const worker = async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const failure = await this.#revive(next, asleep, rolling.get(keyText(next.key)));
-        if (failure !== undefined) missing.push(failure);
-        else if (next.quarantined) missing.push(left(next));
-        else counts[sleeps(next) ? "asleep" : "running"] += 1;
+        await bringBack(next);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    for (const next of plan.alone) await bringBack(next);
+    await this.#settleAttempts();
     const tookMs = Math.round(clock.now() - begun);
     this.#report = { startedAtMs, tookMs, ...counts, missing };
     events.emit({
@@ -137,13 +160,46 @@ export class BootLoader {
       this.#heldBack.delete(name);
       // Somebody has seen to it meanwhile.
       if (tenants.find(deployment.key)?.state !== "quarantined") continue;
-      try {
-        await deployer.restart(deployment.key);
-        log.info("service is back", { service: name });
-      } catch (error) {
-        if (toSoloError(error).code !== "service_not_found") await this.#failed(deployment, error);
-      }
+      await this.#attempt(deployment, async () => {
+        try {
+          await deployer.restart(deployment.key);
+          log.info("service is back", { service: name });
+        } catch (error) {
+          if (toSoloError(error).code !== "service_not_found") {
+            await this.#failed(deployment, error);
+          }
+        }
+      });
+      await this.#settleAttempts();
     }
+  }
+
+  /** Should the kernel die meanwhile, the next one knows of what. */
+  async #attempt<T>({ key }: Deployment, start: () => Promise<T>): Promise<T> {
+    const { attempts, faults, log } = this.#options;
+    const service = keyText(key);
+    await attempts.begin(service).catch((error: unknown) => {
+      log.warn("attempt not recorded", { service, error: String(error) });
+    });
+    await faults("attempting", service);
+    try {
+      return await start();
+    } finally {
+      attempts.ended(service);
+    }
+  }
+
+  async #settleAttempts(): Promise<void> {
+    const { attempts, log } = this.#options;
+    await attempts.settle().catch((error: unknown) => {
+      log.warn("end of attempts not recorded", { error: String(error) });
+    });
+  }
+
+  /** Kernels died while they were starting it. */
+  async #blame(deployment: Deployment, deaths: number): Promise<Deployment> {
+    const message = `The kernel ended ${deaths} times in a row while it was starting this service.`;
+    return this.#troubled(deployment, new SoloError("startup_failed", message));
   }
 
   async #revive(
@@ -154,6 +210,7 @@ export class BootLoader {
     try {
       if (rolling !== undefined) return await this.#reviveRolling(deployment, asleep, rolling);
       await this.#options.deployer.revive(deployment, asleep);
+      await this.#recovered(deployment);
       return undefined;
     } catch (error) {
       return this.#failed(deployment, error);
@@ -196,7 +253,22 @@ export class BootLoader {
     return undone;
   }
 
+  /** What had kept it from coming back is over. */
+  async #recovered({ trouble, ...deployment }: Deployment): Promise<void> {
+    if (trouble === undefined) return;
+    const { deployments, log } = this.#options;
+    await deployments.put(deployment).catch((error: unknown) => {
+      log.warn("end of trouble not recorded", { error: String(error) });
+    });
+  }
+
   async #failed(deployment: Deployment, error: unknown): Promise<Missing> {
+    const marked = await this.#troubled(deployment, error);
+    return { ...this.#holdBack(marked), why: "failed" };
+  }
+
+  /** Says why it does not come back, and keeps it. */
+  async #troubled(deployment: Deployment, error: unknown): Promise<Deployment> {
     const { deployments, events, clock, log } = this.#options;
     const { code, message } = toSoloError(error);
     const { key } = deployment;
@@ -219,14 +291,17 @@ export class BootLoader {
     await deployments.put(marked).catch((cause: unknown) => {
       log.warn("trouble not recorded", { service, error: String(cause) });
     });
-    return { ...this.#holdBack(marked), why: "failed" };
+    return marked;
   }
 
   #holdBack(deployment: Deployment): Missing {
     const service = keyText(deployment.key);
-    const { code, detail } = deployment.trouble!;
+    const { code, detail, failures } = deployment.trouble!;
     const atMs = nextTryAt(deployment.trouble!);
     if (atMs !== undefined) this.#heldBack.set(service, { deployment, atMs });
+    this.#options.tenants
+      .find(deployment.key)
+      ?.holdBack({ code, detail, failures, nextTryAtMs: atMs });
     return { service, why: "held_back", code, detail, nextTryAtMs: atMs };
   }
 

@@ -26,6 +26,7 @@ test("all are planned once: by priority, tenants in turns, sleepers last", () =>
     priority: fc.integer({ min: -2, max: 2 }),
     held: fc.boolean(),
     sleeps: fc.boolean(),
+    suspect: fc.boolean(),
   });
   fc.assert(
     fc.property(fc.array(one, { maxLength: 30 }), (facts) => {
@@ -34,9 +35,13 @@ test("all are planned once: by priority, tenants in turns, sleepers last", () =>
       );
       const sleepers = new Set(all.filter((_, n) => facts[n]!.sleeps));
       const sleeps = (each: Deployment) => sleepers.has(each);
-      const { start, heldBack } = planBoot(all, { nowMs: NOW, sleeps });
-      expect(new Set([...start, ...heldBack])).toEqual(new Set(all));
-      expect(start.length + heldBack.length).toBe(all.length);
+      const suspects = new Set(all.filter((_, n) => facts[n]!.suspect));
+      const isSuspect = (each: Deployment) => suspects.has(each);
+      const { start, alone, heldBack } = planBoot(all, { nowMs: NOW, sleeps, isSuspect });
+      expect(new Set([...start, ...alone, ...heldBack])).toEqual(new Set(all));
+      expect(start.length + alone.length + heldBack.length).toBe(all.length);
+      expect(alone.every((each) => isSuspect(each) && !sleeps(each))).toBe(true);
+      expect(start.some((each) => isSuspect(each) && !sleeps(each))).toBe(false);
       const awake = start.filter((each) => !sleeps(each));
       expect(start.slice(0, awake.length)).toEqual(awake);
       const priorities = awake.map(({ spec }) => spec.priority);
@@ -44,7 +49,7 @@ test("all are planned once: by priority, tenants in turns, sleepers last", () =>
     }),
   );
   const mixed = [deployment("a", "1"), deployment("a", "2"), deployment("b", "3")];
-  const { start } = planBoot(mixed, { nowMs: NOW, sleeps: () => false });
+  const { start } = planBoot(mixed, { nowMs: NOW, sleeps: () => false, isSuspect: () => false });
   expect(start.map(({ key }) => key.service)).toEqual(["1", "3", "2"]);
 });
 

@@ -1,4 +1,6 @@
 /** Idle services sleep and wake, and nobody notices (src/kernel/services/sleep.ts, runner.ts). */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serviceId, tenantId } from "#base/ids.ts";
@@ -163,6 +165,28 @@ describe("a sleeper", () => {
     code.modules = async () => [{ path: "index.ts", code: "throw new Error('no');", map: "" }];
     await expect(call("broken", "get")).rejects.toMatchObject({ code: "service_quarantined" });
     expect((await status("broken")).state).toBe("quarantined");
+  });
+
+  test("holds on to nothing of its instance, and the kernel's end leaves none of its timers", async () => {
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((each) => each === "Timeout").length;
+    const before = timers();
+    await using kernel = await startInProcess();
+    const more = { persistence: "hybrid", ...SLEEPS };
+    await kernel.ask("Deploy", { service_id: "light", code: COUNTER, ...more });
+    await kernel.call("default", "light", "later", 3_600_000, true);
+    const key = { tenant: tenantId("default"), service: serviceId("light") };
+    const replica = kernel.kernel.tenants.get(key).replicas[0]!;
+    const instance = new WeakRef(replica.instance!);
+    await until(() => replica.hibernate(), "it to sleep");
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    await until(() => {
+      collect();
+      return instance.deref() === undefined;
+    }, "the instance to be gone");
+    await kernel.kernel.stop({ reason: "test", drainMs: 0 });
+    await until(() => timers() <= before, "no timer to be left");
   });
 
   test("holds up nobody: a storm of wakes is worked off", async () => {

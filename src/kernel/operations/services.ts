@@ -7,6 +7,7 @@ import type { ServiceLimits } from "#kernel/limits/service-limits.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import { shownRollout } from "#kernel/operations/rollouts.ts";
 import type { StoredState } from "#kernel/services/replica-state.ts";
+import type { HeldBack } from "#kernel/services/refusals.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
@@ -170,6 +171,13 @@ function storedOf(
   ];
 }
 
+const shownHold = ({ code, detail, failures, nextTryAtMs }: HeldBack) => ({
+  code,
+  detail,
+  failures,
+  ...(nextTryAtMs !== undefined && { next_try_at: isoOf(nextTryAtMs) }),
+});
+
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 
 function usageOf({ meter, tenant }: ServiceLimits): OutputOf<"Status">["usage"] {
@@ -213,6 +221,7 @@ function statusOf(
     handlers: [...(service.handlers ?? [])],
     ...(probationMs !== undefined && { probation_ms: Math.round(probationMs) }),
     stored: replicas.flatMap((each) => storedOf(each, each.stored)),
+    ...(service.heldBack !== undefined && { held_back: shownHold(service.heldBack) }),
     hibernate_after_idle_ms: spec.hibernateAfterMs,
     ...(service.rollout !== undefined && { rollout: shownRollout(service.rollout) }),
     instances: replicas.map((replica) => ({

@@ -175,7 +175,7 @@ export class Inbox {
 
   #refusalOf({ kind, handler }: Message): SoloError | undefined {
     const { key, record, receiver } = this.#options;
-    if (!takesMessages(receiver.state)) return notUp(key.service, receiver.state);
+    if (!takesMessages(receiver.state)) return notUp(key.service, receiver.state, record.heldBack);
     const { handlers } = record;
     // Before the first start there is nothing to check against; the guest refuses then.
     if (handlers === undefined || kind === "info" || handlers.has(handler)) return undefined;

@@ -12,6 +12,7 @@ import { describeCrash, type CrashReport } from "#kernel/services/crash-report.t
 import type { Instance } from "#kernel/services/instance.ts";
 import type { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { HeldBack } from "#kernel/services/refusals.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 
 export interface RecordOptions {
@@ -31,12 +32,16 @@ export class ReplicaRecord {
   /** The last instance's handlers; undefined before the first has started. */
   handlers: ReadonlySet<string> | undefined;
   version: string | undefined;
+  /** Why it does not run, and when it is tried again; until it has started. */
+  heldBack: HeldBack | undefined;
   startedAt = 0;
   /** CPU time of instances that are gone, ms. */
   #spentCpuMs = 0;
   /** Until the first instance of this one has started. */
   #before: ReplicaRecord | undefined;
+  /** The one that runs or ran last; a sleeper holds on to none. */
   #instance: Instance | undefined;
+  #hasRun = false;
   #cause: number | undefined;
   /** Events are recorded one after the other, though a crash report takes a moment. */
   #chain: Promise<void> = Promise.resolve();
@@ -55,7 +60,9 @@ export class ReplicaRecord {
   started(instance: Instance): void {
     this.#spentCpuMs = this.#before?.cpuMs ?? this.cpuMs;
     this.#before = undefined;
-    const again = this.#instance !== undefined;
+    this.heldBack = undefined;
+    const again = this.#hasRun;
+    this.#hasRun = true;
     this.#instance = instance;
     this.handlers = new Set(instance.started.handlers);
     this.version = instance.started.version;
@@ -74,6 +81,7 @@ export class ReplicaRecord {
     payload: { readonly slept_ms: number; readonly took_ms: number },
   ): void {
     this.#spentCpuMs = this.cpuMs;
+    this.#hasRun = true;
     this.#instance = instance;
     this.handlers = new Set(instance.started.handlers);
     this.version = instance.started.version;
@@ -86,6 +94,8 @@ export class ReplicaRecord {
     payload: { readonly idle_ms: number; readonly state_bytes: number },
   ): void {
     this.#record("service_hibernated", { instance_id: instance.id, ...payload });
+    this.#spentCpuMs = this.cpuMs;
+    this.#instance = undefined;
   }
 
   /** As it was when an earlier kernel ended. */

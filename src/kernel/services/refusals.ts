@@ -1,13 +1,39 @@
 /** Why a service does not take a message. */
-import { SoloError } from "#base/errors.ts";
+import { SoloError, type ErrorCode } from "#base/errors.ts";
 import type { ServiceId, ServiceKey } from "#base/ids.ts";
 import type { Rollout } from "#deploy/rollout.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 
 const MAX_NAMES = 20;
 
+/** Why a service did not come back after the kernel's start. */
+export interface HeldBack {
+  readonly code: ErrorCode;
+  readonly detail: string;
+  /** How often in a row it did not. */
+  readonly failures: number;
+  /** Wall clock; undefined when only a person can help. */
+  readonly nextTryAtMs: number | undefined;
+}
+
 /** For a service that is not up. */
-export function notUp(service: ServiceId, state: ServiceState): SoloError {
+export function notUp(service: ServiceId, state: ServiceState, heldBack?: HeldBack): SoloError {
+  if (state === "quarantined" && heldBack !== undefined) {
+    const { code, detail, nextTryAtMs } = heldBack;
+    const next =
+      nextTryAtMs === undefined
+        ? "It is not tried again by itself"
+        : `It is tried again at ${new Date(nextTryAtMs).toISOString()}`;
+    const now =
+      code === "storage_corrupt"
+        ? `import a state with \`solo state import ${service} FILE\`, or start with a fresh one with \`solo state reset ${service}\``
+        : `start it now with \`solo restart ${service}\`, or update it if its code is the cause`;
+    return new SoloError(
+      "service_quarantined",
+      `${service} did not come back after the kernel's start and is held back: ${detail}`,
+      { hint: `${next}; ${now}.` },
+    );
+  }
   if (state === "quarantined") {
     return new SoloError(
       "service_quarantined",

@@ -79,10 +79,14 @@ export class Runner implements Child {
   async #run(): Promise<ExitReason> {
     for (let innocent = 0; ; innocent += 1) {
       const ended = this.#instance === undefined ? await this.#woken() : undefined;
-      if (ended !== undefined) return ended;
-      const instance = this.#instance;
+      if (ended !== undefined) {
+        // A wake that failed is tried again, with the timers of the sleep.
+        if (ended.kind === "shutdown") this.#options.current(undefined);
+        return ended;
+      }
       const startedAt = this.#options.now();
-      const reason = await instance!.exited;
+      // Not held in a variable here: who sleeps for a year must not hold on to it for so long.
+      const reason = await this.#instance!.exited;
       if (this.#instance === undefined) continue;
       if (this.#options.now() - startedAt > CALM_MS) innocent = 0;
       this.#options.current(undefined);

@@ -18,6 +18,7 @@ import { stateOfAll, type ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServiceBounds } from "#kernel/limits/book.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Message } from "#kernel/services/inbox.ts";
+import type { HeldBack } from "#kernel/services/refusals.ts";
 import { Replica, type ReplicaOptions } from "#kernel/services/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import { Router } from "#kernel/services/router.ts";
@@ -246,6 +247,16 @@ export class Service {
 
   holdInQuarantine(): void {
     for (const replica of this.#replicas) replica.holdInQuarantine();
+  }
+
+  /** It did not come back after the kernel's start. */
+  holdBack(why: HeldBack): void {
+    for (const { record } of this.#replicas) record.heldBack = why;
+  }
+
+  /** Why it did not come back after the kernel's start; undefined when it did, or runs since. */
+  get heldBack(): HeldBack | undefined {
+    return this.#replicas.find(({ record }) => record.heldBack !== undefined)?.record.heldBack;
   }
 
   /** Hybrid state to disk, if something may have changed it. */
