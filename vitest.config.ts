@@ -12,6 +12,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: HANGS_MS,
     hookTimeout: HANGS_MS,
+    // A failure that shows what was there is worth more than a short one.
+    chaiConfig: { truncateThreshold: 2000 },
     coverage: { provider: "v8", include: ["src/**"], reporter: ["text-summary", "html"] },
     projects: [
       {

@@ -16,6 +16,7 @@ import {
   type RunOptions,
 } from "#cell/engine.ts";
 import { brokenBridge, MAX_TEXT_CHARS, readBytes } from "#cell/from-guest.ts";
+import { COPY_TIMEOUT_MS } from "#cell/lanes.ts";
 import { SDK_SPECIFIER, importRefusal, resolveModule } from "#wire/modules.ts";
 import type { GuestImage } from "#cell/image-file.ts";
 import { segmentsFor, webCanWait, type SegmentName } from "#cell/prelude/segments.ts";
@@ -185,7 +186,7 @@ class IsolateGuest implements Guest {
   }
 
   give(chunks: readonly Uint8Array[]): void {
-    const options = { arguments: { copy: true }, timeout: SALVAGE_TIMEOUT_MS } as const;
+    const options = { arguments: { copy: true }, timeout: COPY_TIMEOUT_MS } as const;
     try {
       this.#api.give.applySync(undefined, [chunks], options);
     } catch (error) {
@@ -194,7 +195,7 @@ class IsolateGuest implements Guest {
   }
 
   take(): Uint8Array[] {
-    const options = { result: { copy: true }, timeout: SALVAGE_TIMEOUT_MS } as const;
+    const options = { result: { copy: true }, timeout: COPY_TIMEOUT_MS } as const;
     try {
       return readBytes(this.#api.take.applySync(undefined, [], options));
     } catch (error) {

@@ -6,6 +6,8 @@
  *    answer, a message or its state.
  * 2. The attacker is removed afterwards; what it did to the cell that it shared stays, for
  *    the next one to find.
+ * 3. Who ends without having done anything tries once more: the cell around it may have ended
+ *    under the memory that its predecessor had not given back yet.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "#base/clock.ts";
@@ -37,13 +39,20 @@ export interface GroundOptions {
 
 const ATTACKER = "attacker";
 const COUNTER = `export default { init: () => ({ count: 0 }), calls: { count: (solo) => (solo.state.count += 1) }, casts: { poke() {} } };`;
-const LIMITS = { memory_mb: 64, call_timeout_ms: 1000 };
-const RESTARTS = {
-  max_restarts: 2,
-  max_seconds: 60,
-  startup_timeout_ms: 2000,
-  shutdown_timeout_ms: 500,
-};
+/** For attackers that may never end by themselves. */
+const CALL_MS = 1000;
+const STARTUP_MS = 2000;
+/** For those that do, however busy the machine is. */
+const PATIENT_MS = 10_000;
+const limitsOf = (expect: Expectation) => ({
+  limits: { memory_mb: 64, call_timeout_ms: expect === "nothing" ? PATIENT_MS : CALL_MS },
+  restart_limits: {
+    max_restarts: 2,
+    max_seconds: 60,
+    startup_timeout_ms: expect === "refused" ? STARTUP_MS : PATIENT_MS,
+    shutdown_timeout_ms: 500,
+  },
+});
 /** Beyond this, whoever asked is as good as unanswered. */
 const ANSWER_MS = 3000;
 /** An attacker's own call is over by then, one way or the other. */
@@ -53,6 +62,13 @@ const RECOVERED_MS = 5000;
 const LOOK_AGAIN_MS = 25;
 /** A flood may go on after the call that began it. */
 const FLOOD_WATCHED_MS = 300;
+
+interface Outcome {
+  readonly outcome: string;
+  readonly problem?: string;
+  /** Before it could do what it was to do. */
+  readonly ended?: boolean;
+}
 
 export class Ground {
   readonly #options: GroundOptions;
@@ -86,7 +102,11 @@ export class Ground {
     const watch = (ask: () => Promise<void>) => new Watcher({ clock, ask });
     const health = watch(() => this.#askHealth());
     const witness = watch(() => this.#askWitness());
-    const { outcome, problem } = await this.#run(attack);
+    let { outcome, problem, ended: tooSoon } = await this.#run(attack);
+    if (tooSoon === true) {
+      await this.#remove(attack);
+      ({ outcome, problem } = await this.#run(attack));
+    }
     if (attack.kind === "flood") await sleep(FLOOD_WATCHED_MS);
     const ended = clock.now();
     const problems = problem === undefined ? [] : [problem];
@@ -111,19 +131,13 @@ export class Ground {
   }
 
   /** Deploys and calls; says what came of it, and what was wrong with that. */
-  async #run({
-    code,
-    update,
-    expect,
-    capabilities,
-  }: Attack): Promise<{ outcome: string; problem?: string }> {
+  async #run({ code, update, expect, capabilities }: Attack): Promise<Outcome> {
     const refused = await answerOf(
       this.#mallory.deploy(
         {
           service_id: ATTACKER,
           code,
-          limits: LIMITS,
-          restart_limits: RESTARTS,
+          ...limitsOf(expect),
           ...(capabilities && { capabilities: [...capabilities] }),
         },
         { timeoutMs: SETTLED_MS },
@@ -145,6 +159,8 @@ export class Ground {
     const outcome = error?.code ?? (reply ?? "undefined").slice(0, 200);
     if (error?.code === "kernel_unreachable")
       return { outcome, problem: "its call was never answered" };
+    if (expect === "nothing" && error !== undefined)
+      return { outcome, problem: `it ended: ${error.message}`, ended: true };
     if (expect === "nothing" && reply !== '"nothing"')
       return { outcome, problem: `it found ${outcome}` };
     if (expect !== "ended") return { outcome };
@@ -231,15 +247,11 @@ export class Ground {
   }
 }
 
-function judge(
-  expect: Expectation,
-  code: string,
-  outcome: string,
-): { outcome: string; problem?: string } {
+function judge(expect: Expectation, code: string, outcome: string): Outcome {
   const told = { outcome: `${outcome}: ${code}` };
   if (code === "kernel_unreachable" || code === "internal")
     return { ...told, problem: `its deploy ended with ${code}` };
-  return expect === "nothing" ? { ...told, problem: "it did not start" } : told;
+  return expect === "nothing" ? { ...told, problem: "it did not start", ended: true } : told;
 }
 
 async function answerOf<T>(asked: Promise<T>): Promise<{ value?: T; error?: SoloError }> {

@@ -57,6 +57,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const env = {
     SOLO_LIMITS_SPARE_CELLS: "0",
     SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0",
+    SOLO_LIMITS_STARTUP_TIMEOUT_MS: "60000",
     ...options.env,
     SOLO_DATA_DIR: dataDir,
   };

@@ -19,6 +19,11 @@ export { until } from "./until.ts";
 export { TestTenant, type Answer, type Body } from "./tenant.ts";
 
 const ENTRY = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
+/** A machine that is busy with other tests is no reason to shed, or to give a start up. */
+const PATIENCE = {
+  SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0",
+  SOLO_LIMITS_STARTUP_TIMEOUT_MS: "60000",
+};
 /** For a kernel that hangs, not for one on a busy machine. */
 const STOP_MS = 60_000;
 
@@ -68,11 +73,10 @@ function launch(options: TestKernelOptions & { dataDir: string }): Run {
   const child = spawn(process.execPath, [ENTRY, ...flags, ...args], {
     // Its own directory: a config.toml of whoever runs the tests must not count.
     cwd: dataDir,
-    // A machine that is busy with other tests is no reason to shed.
     env: {
       PATH: process.env["PATH"],
       HOME: dataDir,
-      SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0",
+      ...PATIENCE,
       ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],
