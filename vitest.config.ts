@@ -1,8 +1,32 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const SOAK = "test/soak/**/*.test.ts";
 /** For a test that hangs, never for one that is slow: far beyond what a busy machine needs. */
 const HANGS_MS = 180_000;
+
+/** Begun first, in this order: nobody is to wait for a long file that began last. */
+const SLOW = [
+  "faults/rollout-killed",
+  "faults/kernel-killed",
+  "faults/leaks",
+  "faults/vault-killed",
+  "e2e/attacks",
+  "e2e/persistence",
+  "e2e/pages",
+  "faults/",
+  "e2e/",
+];
+
+class SlowestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = SLOW.findIndex((name) => moduleId.includes(`/test/${name}`));
+      return at === -1 ? SLOW.length : at;
+    };
+    return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -14,6 +38,7 @@ export default defineConfig({
     hookTimeout: HANGS_MS,
     // A failure that shows what was there is worth more than a short one.
     chaiConfig: { truncateThreshold: 2000 },
+    sequence: { sequencer: SlowestFirst },
     coverage: { provider: "v8", include: ["src/**"], reporter: ["text-summary", "html"] },
     projects: [
       {

@@ -24,11 +24,13 @@ const code = `export default { version: "${version}",
   init: () => ({ n: 0, v: "${version}", slot: crypto.randomUUID() }),
   codeChange: (old) => ({ ...old, v: "${version}" }),
   calls: { add: (solo) => (solo.state.n += 1), look: (solo) => ({ ...solo.state, code: "${version}" }) } };`;
+/** A busy machine is no reason to go back. */
+const restart_limits = { startup_timeout_ms: 60_000, code_change_timeout_ms: 60_000 };
 const deployed = (await solo.ask("List", {})).services.length > 0;
 const { missing } = solo.kernel.bootReport;
 if (missing.length > 0 || deployed === (version === "0")) throw new Error(JSON.stringify(missing));
 if (!deployed) {
-  const more = { persistence: "durable", instances: 2, routing: "key" };
+  const more = { persistence: "durable", instances: 2, routing: "key", restart_limits };
   await solo.ask("Deploy", { ...id, code, ...more });
 }
 const keys = Array.from({ length: 8 }, (_, n) => `key-${n}`);
@@ -49,14 +51,18 @@ const ended = await slots();
 for (const key of keys) await ask("add", key);
 const { revision, instances, state } = await solo.ask("Status", id);
 const runs = instances.map((each) => each.revision);
-process.stdout.write(`${JSON.stringify({ found, ended, revision, runs, state })}\n`);
+const why = await solo.ask("GetRollout", id).then(
+  ({ reason }) => reason,
+  () => undefined,
+);
+process.stdout.write(`${JSON.stringify({ found, ended, revision, runs, state, why })}\n`);
 if (deployed) {
   left = Number(nth);
   const strategy =
     how === "promote"
       ? { type: "rolling", pause_ms: 1 }
       : { type: "canary", manual: true, steps: [{ percent: 50 }] };
-  await solo.ask("Update", { ...id, code, strategy });
+  await solo.ask("Update", { ...id, code, strategy, restart_limits });
   if (how === "abort") await solo.ask("AbortRollout", id);
   await until(isOver, "the end of the rollout");
 }

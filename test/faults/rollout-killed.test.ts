@@ -6,9 +6,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { COMPILE_CACHE } from "../support/run-cli.ts";
+import { DEADLINE_MS } from "../support/until.ts";
 
 const KERNEL = fileURLToPath(new URL("rollout-kernel.ts", import.meta.url));
 const KEYS = 8;
+const ENV = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
 const run = promisify(execFile);
 
 interface Slot {
@@ -26,6 +29,8 @@ interface Left {
   /** By slot. */
   readonly runs: readonly string[];
   readonly state: string;
+  /** Why the rollout that was found went back, if it did. */
+  readonly why?: string;
 }
 
 /** How the rollout is to end, where the kernel dies, and which version serves then. */
@@ -34,7 +39,7 @@ type Kill = readonly ["promote" | "abort", string, number, "old" | "new"];
 async function generation(dataDir: string, version: number, kill: Kill): Promise<Left> {
   const [how, step, nth] = kill;
   const args = [KERNEL, dataDir, String(version), how, step, String(nth)];
-  const ended = await run(process.execPath, args, { timeout: 60_000 }).catch(
+  const ended = await run(process.execPath, args, { env: ENV, timeout: DEADLINE_MS }).catch(
     (error: { stdout: string; stderr: string }) => error,
   );
   if (ended.stdout === "") throw new Error(`Nothing was found: ${ended.stderr}`);
@@ -67,8 +72,8 @@ test.concurrent.for([
     let serves = "0";
     for (const [at, kill] of [...kills, ["promote", "never", 1, "new"] as const].entries()) {
       const version = at + 1;
-      const { found, ended, revision, runs, state } = await generation(dataDir, version, kill);
-      const where = `${what}, after a kill at ${kills[at - 1]?.join(" ") ?? "none"}`;
+      const { found, ended, revision, runs, state, why } = await generation(dataDir, version, kill);
+      const where = `${what}, after a kill at ${kills[at - 1]?.join(" ") ?? "none"}: ${why}`;
       expect(state, where).toBe("running");
       for (const { v, code } of found) expect(v, where).toBe(code);
       for (const { v, code } of ended) expect([v, code], where).toEqual([serves, serves]);
