@@ -330,7 +330,7 @@ export const spec = {
       .max(32)
       .optional()
       .describe(
-        "What the service may use beyond its own kv, events, timers and log; an empty list is nothing. Unless given, it may invoke the services of its tenant.",
+        "What the service may use beyond its own kv, events, timers and log; an empty list is nothing. Unless given, it may invoke and monitor the services of its tenant and use its topics.",
       ),
   ),
   secrets: field(

@@ -33,6 +33,8 @@ export interface Dormant {
   readonly version: string | undefined;
   readonly handlers: readonly string[];
   readonly timers: readonly DormantTimer[];
+  /** Topics and services that it listens to, as resources; records of old have none. */
+  readonly listening?: readonly string[];
   /** Wall clock. */
   readonly sinceMs: number;
 }

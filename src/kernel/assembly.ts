@@ -33,6 +33,7 @@ import { LimitsBook } from "#kernel/limits/book.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import { type MasterKeys, Secrets } from "#kernel/secrets.ts";
+import { Channels } from "#kernel/services/channels.ts";
 import { HostApi } from "#kernel/services/host-api.ts";
 import { openEgress, Outbound } from "#kernel/services/outbound.ts";
 import { ServiceAuthority } from "#kernel/services/service-authority.ts";
@@ -167,11 +168,19 @@ function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Ce
   const { store, config, log, tenants, register, monitor, compiler, serviceAuthority } = parts;
   const { snapshots, rolloutRecords: rollouts, events, kv, metrics } = parts;
   const faults = options.faults ?? noFaults;
-  const powers = { ...parts, faults, wakes: new WakeGate() };
+  const channels = new Channels(serviceAuthority);
+  const powers = { ...parts, faults, wakes: new WakeGate(), channels };
   const egress = openEgress(config);
   const outbound = new Outbound({ egress, metrics, authority: serviceAuthority });
   const find = tenants.find.bind(tenants);
-  const hostApi = new HostApi({ find, kv, events, outbound, authority: serviceAuthority });
+  const hostApi = new HostApi({
+    find,
+    kv,
+    events,
+    outbound,
+    channels,
+    authority: serviceAuthority,
+  });
   const sources = new Sources({
     compiler,
     cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),

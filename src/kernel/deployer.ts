@@ -140,7 +140,7 @@ export class Deployer {
     key: ServiceKey,
     options: { force: boolean; timeoutMs?: number | undefined },
   ): Promise<{ forced: boolean }> {
-    const { tenants, deployments, events, metrics } = this.#options;
+    const { tenants, deployments, events, metrics, powers } = this.#options;
     const { force } = options;
     return this.exclusively(key, async () => {
       const service = tenants.get(key);
@@ -158,6 +158,11 @@ export class Deployer {
         tenantId: key.tenant,
         subject: key.service,
         payload: { force: forced },
+      });
+      powers.channels.down(key.tenant, {
+        service: key.service,
+        reason: "killed",
+        message: "It was killed.",
       });
       return { forced };
     });

@@ -98,6 +98,13 @@ export interface Solo<State = any> {
     /** An event of the service's own in the audit log; `type` gets the prefix `service.`. */
     emit(type: string, payload?: { [key: string]: Json }): Promise<void>;
   };
+  /** Sends `message` to `info` of the tenant's services that have subscribed; resolves with how
+   *  many took it. At most 64 KiB of JSON; who does not listen does not hear it later. */
+  publish(topic: string, message: Json): Promise<number>;
+  /** From now on `info` gets what is published under `topic`, until the instance ends. */
+  subscribe(topic: string): Promise<ListeningHandle>;
+  /** From now on `info` gets a ServiceDown whenever `service` crashes, is quarantined or killed. */
+  monitor(service: string): Promise<ListeningHandle>;
   /** Sends `message` to this service's `info` after `ms`. Survives nothing but the instance. */
   after(ms: number, message: Json): Promise<TimerHandle>;
   every(ms: number, message: Json): Promise<TimerHandle>;
@@ -108,6 +115,18 @@ export interface Solo<State = any> {
 
 export interface TimerHandle {
   cancel(): Promise<void>;
+}
+
+export interface ListeningHandle {
+  cancel(): Promise<void>;
+}
+
+/** What `info` gets of a service that is monitored. */
+export interface ServiceDown {
+  readonly kind: "down";
+  readonly service: string;
+  readonly reason: "crashed" | "quarantined" | "killed";
+  readonly message: string;
 }
 
 export interface FetchContext {

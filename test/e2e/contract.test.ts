@@ -441,6 +441,96 @@ async function overlap(tenant: TestTenant, service: string, ms: number): Promise
   return tenant.call(service, "most");
 }
 
+describe("topics and monitors", () => {
+  const hearer = `export default {
+    init: () => ({ heard: [] }),
+    info: (solo, message) => void solo.state.heard.push(message),
+    calls: {
+      subscribe: (solo, topic) => solo.subscribe(topic).then(() => null),
+      monitor: (solo, service) => solo.monitor(service).then(() => null),
+      async once(solo, topic) { const handle = await solo.subscribe(topic); await handle.cancel(); },
+      publish: (solo, topic, message) => solo.publish(topic, message),
+      heard: (solo) => solo.state.heard,
+      fail() { throw new Error("oops"); },
+    },
+  };`;
+
+  test("what is published reaches who has subscribed, of the same tenant and nobody else", async () => {
+    const tenant = kernel.tenant("topics");
+    const stranger = kernel.tenant("topics-stranger");
+    await tenant.deploy({ service_id: "ann", code: hearer });
+    await tenant.deploy({ service_id: "bob", code: hearer });
+    await stranger.deploy({ service_id: "eve", code: hearer });
+    for (const [who, name] of [
+      [tenant, "ann"],
+      [stranger, "eve"],
+    ] as const)
+      await who.call(name, "subscribe", "news");
+    await tenant.call("ann", "subscribe", "news");
+    await tenant.call("bob", "once", "news");
+    expect(await tenant.call("bob", "publish", "news", { hello: [1] })).toBe(1);
+    expect(await tenant.call("ann", "heard")).toEqual([{ hello: [1] }]);
+    expect(await tenant.call("bob", "heard")).toEqual([]);
+    expect(await stranger.call("eve", "heard")).toEqual([]);
+  });
+
+  test("subscriptions go on through an update and through sleep, and end with the instance", async () => {
+    const tenant = kernel.tenant("topics-life");
+    await tenant.deploy({ service_id: "say", code: hearer });
+    await tenant.deploy({
+      service_id: "hear",
+      code: hearer,
+      hibernation: { after_idle_ms: 100 },
+    });
+    await tenant.call("hear", "subscribe", "news");
+    await tenant.request("PUT", "/services/hear", { code: `${hearer} // 2` });
+    await until(async () => (await tenant.status("hear"))["state"] === "hibernated", "its sleep");
+    expect(await tenant.call("say", "publish", "news", 1)).toBe(1);
+    expect(await tenant.call("hear", "heard")).toEqual([1]);
+    await tenant.request("POST", "/services/hear/restart");
+    expect(await tenant.call("say", "publish", "news", 2)).toBe(0);
+  });
+
+  test("a monitor hears of a crash and of a kill", async () => {
+    const tenant = kernel.tenant("monitors");
+    await tenant.deploy({ service_id: "watch", code: hearer });
+    await tenant.deploy({ service_id: "frail", code: hearer });
+    await tenant.call("watch", "monitor", "frail");
+    const told = (count: number) =>
+      until(async () => {
+        const heard = (await tenant.call("watch", "heard")) as object[];
+        return heard.length === count && heard.at(-1);
+      }, `message ${count}`);
+    await tenant.request("POST", "/services/frail/calls/fail", {});
+    const down = { kind: "down", service: "frail" };
+    expect(await told(1)).toEqual({ ...down, reason: "crashed", message: "Error: oops" });
+    await tenant.request("DELETE", "/services/frail");
+    expect(await told(2)).toMatchObject({ ...down, reason: "killed" });
+    const none = await tenant.request("POST", "/services/watch/calls/monitor", { args: ["none"] });
+    expect(none.body).toMatchObject({ code: "service_not_found" });
+  });
+
+  test("what was not granted is refused with what is missing, also of what was subscribed to", async () => {
+    const tenant = kernel.tenant("topics-denied");
+    await tenant.deploy({ service_id: "poor", code: hearer, capabilities: ["topic:news"] });
+    expect(await tenant.call("poor", "subscribe", "news")).toBeNull();
+    const refused = await Promise.all(
+      (["subscribe", "monitor"] as const).map((name) =>
+        tenant.request("POST", `/services/poor/calls/${name}`, { args: ["poor"] }),
+      ),
+    );
+    expect(refused.map(({ body }) => body)).toMatchObject([
+      { code: "permission_denied", hint: expect.stringContaining('"topic:poor"') },
+      { code: "permission_denied", hint: expect.stringContaining('"service:poor"') },
+    ]);
+    await tenant.request("PUT", "/services/poor", {
+      code: hearer,
+      capabilities: [{ resources: ["topic:news"], permissions: ["publish"] }],
+    });
+    expect(await tenant.call("poor", "publish", "news", 1)).toBe(0);
+  });
+});
+
 describe("over REST", () => {
   const code = "export default {};";
   const tenant = kernel.tenant("rest");

@@ -110,5 +110,5 @@ test("a body that breaks off is told as such", async () => {
     throw new SoloError("egress_failed", "Torn.");
   }
   await answers.begin(2).respond({}, broken());
-  expect(said.at(-1)).toBe('2 -{"code":"egress_failed","detail":"Torn."}');
+  expect(said.at(-1)).toMatch(/^2 -\{"code":"egress_failed","detail":"Torn\."/);
 });

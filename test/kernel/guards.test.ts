@@ -172,6 +172,7 @@ describe("every method that a service may call", () => {
     kv: nothing as HostApiOptions["kv"],
     events: nothing as HostApiOptions["events"],
     outbound: nothing as HostApiOptions["outbound"],
+    channels: nothing as HostApiOptions["channels"],
     authority: services,
   });
 
@@ -181,9 +182,12 @@ describe("every method that a service may call", () => {
     "services.cast": ["neighbour", "reset", []],
     "services.fetch": ["neighbour", { method: "GET", url: "http://neighbour/", headers: [] }],
     "secrets.get": ["api_key"],
+    "topic.publish": ["news", { hello: 1 }],
+    "topic.subscribe": ["news"],
+    "monitor.start": ["neighbour"],
   };
   /** What reaches its own only: the key is the slot's, never an argument. */
-  const OWN = /^(?:kv\.|timer\.|events\.emit$)/;
+  const OWN = /^(?:kv\.|timer\.|listening\.stop$|events\.emit$)/;
   /** What asks for each host; see test/e2e/network.test.ts. */
   const ASKS = ["fetch"];
 

@@ -30,6 +30,12 @@ export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers
     return { cancel: async () => void (await ask("timer.cancel", id)) };
   };
 
+  /** `what` answers with the name of what is listened to from now on. */
+  const listening = async (what: Promise<any>) => {
+    const resource: unknown = await what;
+    return { cancel: async () => void (await ask("listening.stop", resource)) };
+  };
+
   const serviceFetch: Solo["services"]["fetch"] = async (target, input, init) => {
     // Only the path matters; a bare path gets an origin so that it parses.
     const base = `http://${target}`;
@@ -99,6 +105,9 @@ export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers
     events: Object.freeze({
       emit: (type: string, payload = {}) => ask("events.emit", type, payload).then(() => {}),
     }),
+    publish: (topic: string, message: Json) => ask("topic.publish", topic, message ?? null),
+    subscribe: (topic: string) => listening(ask("topic.subscribe", topic)),
+    monitor: (service: string) => listening(ask("monitor.start", service)),
     after: (ms: number, message: Json) => timer(ms, false, message),
     every: (ms: number, message: Json) => timer(ms, true, message),
     sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),

@@ -9,8 +9,9 @@
  *    what it waits for from them ends with the handle that allowed it.
  */
 import { SoloError, toSoloError } from "#base/errors.ts";
-import { isName, type ServiceId, type ServiceKey } from "#base/ids.ts";
+import { isName, NAME_RULE, type ServiceId, type ServiceKey } from "#base/ids.ts";
 import type { EventLog } from "#events/event-log.ts";
+import { type Channels, hearing } from "#kernel/services/channels.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { Message } from "#kernel/services/inbox.ts";
 import type { ReplicaRequest } from "#kernel/services/replica.ts";
@@ -32,10 +33,13 @@ export interface HostApiOptions {
   readonly kv: ServiceKv;
   readonly events: EventLog;
   readonly outbound: Outbound;
+  readonly channels: Channels;
   readonly authority: ServiceAuthority;
 }
 
 const NOTHING = "null";
+/** Each of those who subscribed gets a copy. */
+const MAX_PUBLISHED_CHARS = 64 * 1024;
 /** What changes nothing outside the service. */
 const READS: ReadonlySet<string> = new Set(["kv.get", "kv.list"]);
 
@@ -87,6 +91,22 @@ export class HostApi {
       "services.fetch": guarded(fetchNeed, (from, use) => this.#fetch(from, use)),
       fetch: { needs: "asks", run: (from) => options.outbound.fetch(from) },
       "events.emit": own((from) => this.#emit(from)),
+      "topic.subscribe": guarded(
+        ({ args }) => hearing(topicOf(args)),
+        ({ replica, args }) => listenTo(replica, topicOf(args)),
+      ),
+      "topic.publish": guarded(
+        ({ args }) => ({ permission: "publish", resource: topicOf(args) }),
+        (from) => this.#publish(from),
+      ),
+      "monitor.start": guarded(
+        ({ args }) => hearing(`service:${targetName(args)}`),
+        (from) => listenTo(from.replica, `service:${this.#target(from).key.service}`),
+      ),
+      "listening.stop": own(({ replica, args }) => {
+        replica.listening.stop(args[0]);
+        return NOTHING;
+      }),
       "timer.start": own(({ replica, args }) =>
         String(replica.timers.start(args[0], args[1], args[2])),
       ),
@@ -152,6 +172,19 @@ export class HostApi {
     // A refusal comes within `send`; what happens later to a cast is nobody's answer.
     if (refused !== undefined) throw refused;
     return NOTHING;
+  }
+
+  #publish({ service, args }: HostRequest): string {
+    const json = JSON.stringify(args[1] ?? null);
+    if (json.length > MAX_PUBLISHED_CHARS) {
+      throw new SoloError(
+        "payload_too_large",
+        `The message has ${json.length} characters of JSON; a topic takes at most ${MAX_PUBLISHED_CHARS}.`,
+        { hint: "Keep the data in solo.kv or behind a call, and publish its name." },
+      );
+    }
+    const channel = { tenant: service.key.tenant, resource: topicOf(args) };
+    return String(this.#options.channels.tell(channel, json));
   }
 
   async #fetch(from: HostRequest, use: Use): Promise<undefined> {
@@ -221,6 +254,17 @@ const noService = (name: unknown): SoloError =>
 function targetName([name]: readonly unknown[]): ServiceId {
   if (typeof name === "string" && isName(name)) return name as ServiceId;
   throw noService(name);
+}
+
+function topicOf([name]: readonly unknown[]): string {
+  if (typeof name === "string" && isName(name)) return `topic:${name}`;
+  throw new SoloError("invalid_argument", `The name of a topic ${NAME_RULE}.`);
+}
+
+/** Answers with what `listening.stop` takes. */
+function listenTo(replica: HostRequest["replica"], resource: string): string {
+  replica.listening.start(resource);
+  return JSON.stringify(resource);
 }
 
 function messageArgs(

@@ -14,7 +14,6 @@ import type { Inbox } from "#kernel/services/inbox.ts";
 import type { Instance } from "#kernel/services/instance.ts";
 import type { Launcher } from "#kernel/services/launcher.ts";
 import type { Lifecycle } from "#kernel/services/lifecycle.ts";
-import type { MessageTimers } from "#kernel/services/message-timers.ts";
 import { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ReplicaRecord } from "#kernel/services/record.ts";
@@ -38,7 +37,8 @@ export interface LifeOptions {
   readonly lifecycle: Lifecycle;
   readonly launcher: Launcher;
   readonly inbox: Inbox;
-  readonly timers: MessageTimers;
+  /** What ends with the instance: timers, subscriptions. */
+  readonly ties: readonly { clear(): void }[];
   readonly sleep: Sleep;
   readonly record: ReplicaRecord;
   readonly vitals: Vitals;
@@ -108,10 +108,10 @@ export class Life {
 
   /** Orderly end: no new messages, what is in flight is finished, `terminate` runs. */
   async stop(options: { force: boolean; timeoutMs: number }): Promise<{ forced: boolean }> {
-    const { powers, lifecycle, timers, inbox } = this.#options;
+    const { powers, lifecycle, inbox } = this.#options;
     const deadline = powers.clock.now() + options.timeoutMs;
     if (lifecycle.can("draining")) lifecycle.move("draining");
-    timers.clear();
+    this.#untie();
     const forced = options.force || !(await this.#emptied(deadline));
     inbox.failAll(
       new SoloError("service_not_running", "The service was stopped.", {
@@ -202,12 +202,16 @@ export class Life {
   }
 
   #currentChanged(instance: Instance | undefined): void {
-    const { inbox, timers } = this.#options;
+    const { inbox } = this.#options;
     this.#instance = instance;
     if (this.#standing !== "serving") return;
     if (instance !== undefined) this.#runs(instance);
-    // Timers of one that was held may be its successor's by now.
-    else if (!inbox.isHeld) timers.clear();
+    // Those of one that was held may be its successor's by now.
+    else if (!inbox.isHeld) this.#untie();
+  }
+
+  #untie(): void {
+    for (const tie of this.#options.ties) tie.clear();
   }
 
   #runs(instance: Instance): void {
@@ -224,9 +228,9 @@ export class Life {
     } else if (event.kind === "child_exited" && !event.asked) this.#exited(event.reason);
     else if (event.kind === "child_start_failed") this.#crashed(event.error);
     else if (event.kind === "gave_up") {
-      const { timers, record, quarantined } = this.#options;
+      const { record, quarantined } = this.#options;
       this.quarantine();
-      timers.clear();
+      this.#untie();
       this.#nobodyComes();
       record.quarantined(event.failures);
       quarantined();

@@ -11,6 +11,7 @@ import type { ServiceLogs } from "#events/service-logs.ts";
 import type { LimitsBook } from "#kernel/limits/book.ts";
 import type { Secrets } from "#kernel/secrets.ts";
 import type { Metrics } from "#kernel/metrics.ts";
+import type { Channels } from "#kernel/services/channels.ts";
 import type { WakeGate } from "#kernel/services/wake-gate.ts";
 
 export interface ServicePowers {
@@ -22,6 +23,7 @@ export interface ServicePowers {
   readonly snapshots: Snapshots;
   readonly dormants: Dormants;
   readonly wakes: WakeGate;
+  readonly channels: Channels;
   readonly logs: ServiceLogs;
   readonly metrics: Metrics;
   readonly secrets: Secrets;

@@ -8,6 +8,7 @@ import type { SoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
 import type { Dormant } from "#deploy/dormants.ts";
 import type { EventType } from "#events/types.ts";
+import type { Down } from "#kernel/services/channels.ts";
 import { describeCrash, type CrashReport } from "#kernel/services/crash-report.ts";
 import type { Instance } from "#kernel/services/instance.ts";
 import type { InstanceCrash } from "#kernel/services/outcomes.ts";
@@ -139,6 +140,7 @@ export class ReplicaRecord {
       });
       this.#cause = id;
       this.lastCrash = { ...report, ...(id !== undefined && { event_id: id }) };
+      this.#tell("crashed", report.message);
     });
   }
 
@@ -155,6 +157,7 @@ export class ReplicaRecord {
       });
       this.#cause = id;
       this.lastCrash = { at, ...report, ...(id !== undefined && { event_id: id }) };
+      this.#tell("crashed", message);
     });
   }
 
@@ -169,15 +172,23 @@ export class ReplicaRecord {
       ...(crash.blame === "suspect" && { suspect: true }),
       ...(crash.handlers.length > 0 && { last_messages: crash.handlers }),
     });
+    this.#then(async () => this.#tell("crashed", crash.message));
   }
 
   quarantined(failures: number): void {
     this.#record("service_quarantined", { crashes: failures });
+    this.#then(async () => this.#tell("quarantined", `It crashed ${failures} times.`));
   }
 
   /** Resolves when everything so far is recorded. */
   settled(): Promise<void> {
     return this.#chain;
+  }
+
+  /** Those who monitor it hear of it once it is on record. */
+  #tell(reason: Down["reason"], message: string): void {
+    const { key, powers } = this.#options;
+    powers.channels.down(key.tenant, { service: key.service, reason, message });
   }
 
   #record(type: EventType, payload: Record<string, unknown>): void {

@@ -3,7 +3,7 @@
  * its inbox, a life keeps its instance under a supervisor, its state is kept on disk, and it
  * sleeps when nobody needs it.
  *
- * 1. Messages, timers and state go to a successor at once; from then on nothing of this one
+ * 1. Messages, timers, subscriptions and state go to a successor at once; from then on nothing of this one
  *    is told or stored.
  */
 import { within } from "#base/deadline.ts";
@@ -22,6 +22,7 @@ import { ReplicaState, type StoredState } from "#kernel/services/replica-state.t
 import { Launcher } from "#kernel/services/launcher.ts";
 import { Life } from "#kernel/services/life.ts";
 import { Lifecycle, takesMessages, type ServiceState } from "#kernel/services/lifecycle.ts";
+import { Listening, type ListeningOptions } from "#kernel/services/listening.ts";
 import { MessageTimers, type MessageTimersOptions } from "#kernel/services/message-timers.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { ReplicaRecord } from "#kernel/services/record.ts";
@@ -78,6 +79,7 @@ export class Replica {
   readonly record: ReplicaRecord;
   readonly vitals: Vitals;
   readonly timers: MessageTimers;
+  readonly listening: Listening;
   readonly secrets: ReplicaSecrets;
   readonly #options: Omit<ReplicaOptions, "predecessor">;
   readonly #lifecycle: Lifecycle;
@@ -117,7 +119,10 @@ export class Replica {
     this.secrets = secrets;
     const inherited = this.isHot ? predecessor?.timers : undefined;
     const timers = inherited ?? new MessageTimers(this.#timerOptions);
+    const listening =
+      (this.isHot ? predecessor?.listening : undefined) ?? new Listening(this.#listeningOptions);
     this.timers = timers;
+    this.listening = listening;
     const lifecycle = new Lifecycle((_, to) => powers.metrics.stateChanged(key, to));
     const inbox = new Inbox({
       key,
@@ -142,6 +147,7 @@ export class Replica {
       kept,
       inbox,
       timers,
+      listening,
       record,
       lifecycle,
       instance: () => this.instance,
@@ -163,7 +169,7 @@ export class Replica {
       lifecycle,
       launcher,
       inbox,
-      timers,
+      ties: [timers, listening],
       sleep,
       record,
       vitals,
@@ -334,7 +340,8 @@ export class Replica {
     return { state: adopted, version: this.version, sourceHash: this.revision.sourceHash };
   }
 
-  /** Serves in the predecessor's place: its waiting messages and timers are this one's now. */
+  /** Serves in the predecessor's place: its waiting messages, timers and subscriptions are this
+   *  one's now. */
   takeOver(): void {
     const predecessor = this.#predecessor;
     this.#predecessor = undefined;
@@ -342,6 +349,7 @@ export class Replica {
     if (this.isHot) predecessor.#leaveSlot();
     else predecessor.hold();
     this.timers.redirect(this.#timerOptions);
+    this.listening.redirect(this.#listeningOptions);
     this.#inbox.takeOver(predecessor.#inbox);
     this.#life.serve();
   }
@@ -386,6 +394,18 @@ export class Replica {
       started: () => bounds.limits.timerStarted(this),
       ended: () => bounds.limits.timerEnded(),
     };
+  }
+
+  get #listeningOptions(): ListeningOptions {
+    const { channels } = this.#options.powers;
+    const deliver = (payload: string): boolean => {
+      let taken = true;
+      const outcome = { reply: () => {}, fail: () => void (taken = false) };
+      this.send({ kind: "info", handler: "info", payload, outcome });
+      // A refusal comes within `send`; what becomes of it later is nobody's answer.
+      return taken;
+    };
+    return { channels, tenant: this.key.tenant, listener: { actor: this, deliver } };
   }
 
   get #instanceEvents(): InstanceEvents {

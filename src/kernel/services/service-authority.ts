@@ -18,6 +18,7 @@ import type { Ask } from "#capability/check.ts";
 import { type Denial, denialError } from "#capability/denial.ts";
 import type { DeriveRequest, Made } from "#capability/mint.ts";
 import type { Permission } from "#capability/permission.ts";
+import type { CapabilityRecord } from "#capability/record.ts";
 import { matches } from "#capability/resource.ts";
 import { narrowTerms } from "#capability/terms.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
@@ -219,9 +220,9 @@ function termsOf(spec: ServiceSpec, by: Capability): DeriveRequest[] {
   // Without a limit of its own: the deployer's counts, if it has one.
   const usualRate = by.record.ratePerMinute === null ? { ratePerMinute: null } : {};
   if (spec.capabilities === null) {
-    const resources = servicesWithin(by);
-    if (resources.length === 0) return [];
-    return [{ ...LEAF, ...usualRate, permissions: ["invoke"], resources }];
+    const { permissions, resources } = usualWithin(by);
+    if (permissions.length === 0 || resources.length === 0) return [];
+    return [{ ...LEAF, ...usualRate, permissions, resources }];
   }
   return spec.capabilities.map(({ permissions, resources, calls, ratePerMinute }) => ({
     ...LEAF,
@@ -274,12 +275,20 @@ function secretTerms(spec: ServiceSpec, by: Capability): DeriveRequest[] {
   }));
 }
 
-/** The services that the deployer may pass on: what a service gets when nothing was said. */
-function servicesWithin({ record }: Capability): readonly string[] {
+/** Services: to call them and to hear of their end. Topics: to say and to hear. */
+const USUAL: readonly Permission[] = ["invoke", "read", "publish", "subscribe"];
+const USUAL_KINDS = ["service:", "topic:"];
+
+/** What the deployer may pass on of it: what a service gets when nothing was said. */
+function usualWithin({ record }: Capability): Pick<CapabilityRecord, "permissions" | "resources"> {
   const { permissions, resources, maxDepth } = record;
-  if (!permissions.includes("invoke") || maxDepth < 1) return [];
-  if (resources.includes("*")) return ["service:*"];
-  return resources.filter((text) => text.startsWith("service:"));
+  if (maxDepth < 1) return { permissions: [], resources: [] };
+  return {
+    permissions: USUAL.filter((each) => permissions.includes(each)),
+    resources: resources.includes("*")
+      ? USUAL_KINDS.map((kind) => `${kind}*`)
+      : resources.filter((text) => USUAL_KINDS.some((kind) => text.startsWith(kind))),
+  };
 }
 
 function adviceFor(

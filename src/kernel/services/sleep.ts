@@ -1,7 +1,8 @@
 /**
  * How the instance of a replica goes while nobody needs it, and comes back.
  *
- * 1. Only who is idle and waits for nothing sleeps; its state and its timers are on disk first.
+ * 1. Only who is idle and waits for nothing sleeps; its state, its timers and what it
+ *    listens to are on disk first.
  * 2. What is sent while that is found out waits, and wakes it if it slept.
  * 3. Who was not idle after all is asked again when as much time has passed.
  * 4. While somebody keeps it awake it does not sleep, however idle it is.
@@ -14,6 +15,7 @@ import type { Inbox } from "#kernel/services/inbox.ts";
 import type { Instance } from "#kernel/services/instance.ts";
 import type { ReplicaState } from "#kernel/services/replica-state.ts";
 import type { Lifecycle } from "#kernel/services/lifecycle.ts";
+import type { Listening } from "#kernel/services/listening.ts";
 import type { MessageTimers } from "#kernel/services/message-timers.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { ReplicaRecord } from "#kernel/services/record.ts";
@@ -30,6 +32,7 @@ export interface SleepOptions {
   readonly kept: ReplicaState;
   readonly inbox: Inbox;
   readonly timers: MessageTimers;
+  readonly listening: Listening;
   readonly record: ReplicaRecord;
   readonly lifecycle: Lifecycle;
   readonly instance: () => Instance | undefined;
@@ -56,11 +59,12 @@ export class Sleep {
 
   /** Begins asleep, as an earlier kernel left it. */
   resume(dormant: Dormant): void {
-    const { dormancy, record, timers } = this.#options;
+    const { dormancy, record, timers, listening } = this.#options;
     this.#isFirst = true;
     dormancy.resume(dormant);
     record.asleep(dormant);
     timers.revive(dormant.timers);
+    listening.revive(dormant.listening ?? []);
   }
 
   /** Whoever starts awake has no sleep on disk any more. */
@@ -182,12 +186,19 @@ export class Sleep {
 
   /** Everything it wakes up with to disk. */
   async #begin(instance: Instance, state: string): Promise<void> {
-    const { powers, dormancy, kept, timers } = this.#options;
+    const { powers, dormancy, kept, timers, listening } = this.#options;
     const { handlers } = instance.started;
     const snapshot = kept.snapshotOf(instance, state);
     const { sourceHash, version } = snapshot;
     const sinceMs = powers.clock.wallMs();
-    const dormant = { sourceHash, version, handlers, timers: timers.dormant(), sinceMs };
+    const dormant = {
+      sourceHash,
+      version,
+      handlers,
+      timers: timers.dormant(),
+      listening: listening.dormant(),
+      sinceMs,
+    };
     try {
       await dormancy.begin(dormant, snapshot);
       kept.wrote(state);
