@@ -102,6 +102,24 @@ describe("a call under way", () => {
     expect(answer.body.denial).toMatchObject({ why: "expired", link: { id: made.id } });
   });
 
+  test("is never begun when it still waits for its turn", async () => {
+    const code = PATIENT.replace("concurrent: true, ", "");
+    await kernel.deploy({ service_id: "one-by-one", code });
+    const invokes = { permissions: ["invoke"], resources: ["service:one-by-one"] };
+    const first = await make("/capabilities", invokes);
+    const second = await make("/capabilities", invokes);
+    const inTheWay = first.tenant.ask("one-by-one", "wait");
+    const length = async () => (await kernel.status("one-by-one"))["mailbox_length"];
+    await until(async () => (await length()) === 1, "the first call");
+    const waiting = second.tenant.ask("one-by-one", "wait");
+    await until(async () => (await length()) === 2, "the second call");
+    await kernel.request("DELETE", `/capabilities/${second.id}`);
+    expect((await waiting).body.denial).toMatchObject({ why: "revoked", link: { id: second.id } });
+    await kernel.request("DELETE", `/capabilities/${first.id}`);
+    expect((await inTheWay).status).toBe(403);
+    expect(await kernel.call("one-by-one", "seen")).toEqual({ begun: 1, cut: 1 });
+  });
+
   test("of another's capability goes on", async () => {
     const mine = await make("/capabilities", INVOKES);
     const other = await make("/capabilities", INVOKES);
