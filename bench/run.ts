@@ -21,6 +21,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
   many: () => import("./measure/many.ts"),
   mtls: () => import("./measure/mtls.ts"),
   hibernate: () => import("./measure/hibernate.ts"),
+  durable: () => import("./measure/durable.ts"),
   sleepers: () => import("./measure/sleepers.ts"),
   events: () => import("./events.ts"),
   vault: () => import("./measure/vault.ts"),

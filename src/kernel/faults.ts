@@ -14,7 +14,8 @@ export const SAVE_STEPS = ["flushing", "saving", "saved"] as const;
  *  timers, the instance is gone. */
 export const SLEEP_STEPS = ["drowsy", "idle_told", "sleep_recorded", "evicted"] as const;
 
-/** Of waking: its state is read, the instance is up, the sleep is gone from the disk. */
+/** Of waking: its state is about to be read, the instance is up, the sleep is over (of a durable
+ *  service on disk too). */
 export const WAKE_STEPS = ["rousing", "woken", "sleep_ended"] as const;
 
 /** Of replacing a state: the new one is on disk, the service has not started with it. */

@@ -79,7 +79,9 @@ async function killInTurn(dataDir: string, id: string, steps: readonly FaultStep
   for (const [at, step] of steps.entries()) {
     const next = steps[at + 1] ?? steps[0]!;
     // A timer outlives its service's sleep on disk, not a life that the kernel's end cut off.
-    const recorded = ["sleep_recorded", "evicted", "rousing", "woken"].includes(step);
+    const recorded =
+      ["sleep_recorded", "evicted", "rousing", "woken"].includes(step) ||
+      (step === "sleep_ended" && id !== "durable");
     const now = await generation(dataDir, { step: next, of }, { step, slept: recorded });
     const { found, names, states, asleep } = now.found!;
     const where = `${id}, after a kill at ${step}`;

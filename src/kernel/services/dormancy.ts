@@ -4,6 +4,9 @@
  *
  * 1. The record is removed at the latest together with the first newer snapshot, so that a
  *    kernel that dies never goes on from an older state than was acknowledged.
+ * 2. Until then it says the truth of what is on disk: a hybrid or stateless service whose kernel
+ *    dies before its next flush sleeps on as it slept, with its timers. Of a durable one, whose
+ *    timers may have changed without its state, it is removed at once.
  */
 import type { Dormant, Dormants } from "#deploy/dormants.ts";
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
@@ -44,14 +47,18 @@ export class Dormancy {
     this.#dormant = dormant;
   }
 
-  /** It runs: the record is of no use any more. Resolves when it is gone. */
-  async end(): Promise<void> {
+  /** It runs: the record is of no use any more, and goes with the next `clean` or snapshot. */
+  end(): void {
     if (this.#dormant !== undefined) this.#stale = true;
     this.#dormant = undefined;
-    await this.clean();
   }
 
-  /** Tries again what failed. */
+  /** A newer snapshot is on disk, and what went `beside` it. */
+  outdated(): void {
+    this.#stale = false;
+  }
+
+  /** Resolves when no record is left that says nothing any more. */
   async clean(): Promise<void> {
     if (!this.#stale) return;
     this.#cleaning ??= this.#clean().finally(() => (this.#cleaning = undefined));

@@ -93,7 +93,9 @@ export class ReplicaState {
     storage.stateSaved(key.slot, state.length);
     try {
       await powers.faults("saving", keyText(key));
-      await powers.snapshots.save(key, this.snapshotOf(instance, state), dormancy.beside);
+      const { beside } = dormancy;
+      await powers.snapshots.save(key, this.snapshotOf(instance, state), beside);
+      if (beside.length > 0) dormancy.outdated();
       this.wrote(state);
       await powers.faults("saved", keyText(key));
     } catch (error) {

@@ -294,6 +294,11 @@ export class Replica {
     return this.#sleep.keepAwake();
   }
 
+  /** It slept, and its instance is on its way. */
+  get isWaking(): boolean {
+    return this.#sleep.isWaking;
+  }
+
   /** Resolves when it does not sleep and is not about to. */
   awake(timeoutMs: number): Promise<void> {
     return this.#sleep.awake(timeoutMs);

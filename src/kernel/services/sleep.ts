@@ -69,7 +69,10 @@ export class Sleep {
 
   /** Whoever starts awake has no sleep on disk any more. */
   async begin(): Promise<void> {
-    if (!this.#isFirst) await this.#options.dormancy.end();
+    const { dormancy } = this.#options;
+    if (this.#isFirst) return;
+    dormancy.end();
+    await dormancy.clean();
   }
 
   /** The sleep of an earlier kernel goes on; false when there was none, or it has been used. */
@@ -107,6 +110,10 @@ export class Sleep {
     };
   }
 
+  get isWaking(): boolean {
+    return this.#waking !== undefined;
+  }
+
   wake(): void {
     const { lifecycle, powers, rouse } = this.#options;
     lifecycle.move("starting");
@@ -114,14 +121,16 @@ export class Sleep {
     rouse();
   }
 
-  /** Resolves when it does not sleep and is not about to. */
+  /** Resolves when it does not sleep and is not about to, on disk either. */
   async awake(timeoutMs: number): Promise<void> {
-    const { key, lifecycle } = this.#options;
+    const { key, lifecycle, dormancy } = this.#options;
     await this.#falling;
     if (lifecycle.state === "hibernated") this.wake();
-    if (this.#waking === undefined) return;
-    const what = `${key.service} to wake`;
-    await within(this.#waking.done.promise, { ms: timeoutMs, what, code: "conflict" });
+    if (this.#waking !== undefined) {
+      const what = `${key.service} to wake`;
+      await within(this.#waking.done.promise, { ms: timeoutMs, what, code: "conflict" });
+    }
+    await dormancy.clean();
   }
 
   /** An instance runs: tells of the sleep that it ended; false when there was none. */
@@ -168,7 +177,7 @@ export class Sleep {
       await this.#begin(instance, state);
       await powers.faults("sleep_recorded", name);
       if (!isStillIdle()) {
-        await dormancy.end();
+        dormancy.end();
         return false;
       }
       kept.settle();
@@ -209,10 +218,12 @@ export class Sleep {
   }
 
   async #endOnDisk(): Promise<void> {
-    const { key, powers, dormancy } = this.#options;
+    const { key, revision, powers, dormancy } = this.#options;
     const step = powers.faults("woken", keyText(key));
-    // Begun at once: the next state that is saved must find the record stale.
-    await Promise.all([step, dormancy.end()]);
+    // At once: the next state that is saved must find the record stale.
+    dormancy.end();
+    await step;
+    if (revision.spec.persistence === "durable") await dormancy.clean();
     await powers.faults("sleep_ended", keyText(key));
   }
 

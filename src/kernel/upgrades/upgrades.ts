@@ -46,6 +46,8 @@ const UPDATABLE: ReadonlySet<ServiceState> = new Set([
   "quarantined",
   "stopped",
 ]);
+/** An update waits so long for a sleeper to wake. */
+const WAKE_MS = 5000;
 const MAX_DETAIL_CHARS = 2000;
 
 export interface UpgradesOptions {
@@ -182,11 +184,18 @@ export class Upgrades {
     wish: { readonly shapes?: boolean; readonly selfTest: boolean },
   ) {
     const { powers, hostApi } = this.#options;
-    const [replica] = service.replicas;
-    const handed = await present(replica!, "codeChange");
-    const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
-    const adoption = { ...handed, ...wish, whole: true, timeoutMs };
-    return rehearse({ service, replica: replica!, revision, adoption, powers, hostApi });
+    const [first] = service.replicas;
+    const replica = first!;
+    const letSleep = replica.keepAwake();
+    try {
+      await replica.awake(WAKE_MS);
+      const handed = await present(replica, "codeChange");
+      const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
+      const adoption = { ...handed, ...wish, whole: true, timeoutMs };
+      return await rehearse({ service, replica, revision, adoption, powers, hostApi });
+    } finally {
+      letSleep();
+    }
   }
 
   async #change(service: Service, spec: ServiceSpec, change: Change): Promise<Changed> {
@@ -194,6 +203,9 @@ export class Upgrades {
     const journal = this.#journal;
     const { key } = service;
     if (service.rollout !== undefined) throw rolloutUnderWay(key, service.rollout);
+    // Whoever wakes is up in a moment: its sleep is nobody's business.
+    const waking = service.replicas.filter(({ isWaking }) => isWaking);
+    await Promise.all(waking.map((replica) => replica.awake(WAKE_MS)));
     if (!UPDATABLE.has(service.state)) throw onItsWay(service);
     if (revisionOf(spec) === service.revision) {
       await deployer.renew(service, change.by);
