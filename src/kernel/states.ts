@@ -1,8 +1,9 @@
 /**
  * What services keep, as operations see it: to look at, to carry elsewhere, to replace.
  *
- * 1. The old state is on disk until the service runs with the new one; when it does not
- *    start, it goes on with the old.
+ * 1. A new state replaces the old one in one write, while the service is stopped; when it does
+ *    not start with it, the old one is put back. A kernel that dies in between comes back with
+ *    the new one.
  * 2. A state that is damaged can be replaced, not looked at.
  */
 import { SoloError, toSoloError } from "#base/errors.ts";

@@ -87,6 +87,51 @@ describe.each(["hybrid", "durable"])("the state of a %s service", (persistence) 
   });
 });
 
+test("a state is imported into the slot that is named, also of one that sleeps, and the other keeps its own", async () => {
+  const id = "slots";
+  await deploy(id, "durable", { instances: 2, routing: "round_robin" });
+  for (let at = 0; at < 4; at += 1) await call(id, "add");
+  const key = { tenant: tenantId("default"), service: serviceId(id) };
+  const state = (slot: number) => solo.ask("GetState", { service_id: id, slot });
+  const { document } = await solo.ask("ExportState", { service_id: id, slot: 0 });
+  await call(id, "add");
+  await call(id, "add");
+  const { replicas } = solo.kernel.tenants.get(key);
+  await until(() => replicas[1]!.hibernate(), "slot 1 to sleep");
+  await solo.ask("ImportState", { service_id: id, slot: 1, document });
+  const states = await Promise.all([state(0), state(1)]);
+  expect(states.map((each) => (each.state as { n: number }).n)).toEqual([3, 2]);
+  await solo.ask("ResetState", { service_id: id, slot: 0 });
+  const reset = await Promise.all([state(0), state(1)]);
+  expect(reset.map((each) => (each.state as { n: number }).n)).toEqual([0, 2]);
+  for (const asked of [
+    solo.ask("ExportState", { service_id: id, slot: 2 }),
+    solo.ask("ImportState", { service_id: id, slot: 2, document }),
+    solo.ask("ResetState", { service_id: id, slot: 2 }),
+  ]) {
+    await expect(asked).rejects.toMatchObject({
+      code: "invalid_argument",
+      options: { fields: [{ field: "slot" }] },
+    });
+  }
+});
+
+test("a state is not replaced while the service is updated, and the other way round", async () => {
+  await deploy("busy", "durable");
+  const { document } = await solo.ask("ExportState", { service_id: "busy" });
+  const update = solo.ask("Update", { service_id: "busy", code: `${COUNTER}\n// newer` });
+  const asked = { service_id: "busy", document };
+  await expect(solo.ask("ImportState", asked)).rejects.toMatchObject({ code: "conflict" });
+  await update;
+  const importing = solo.ask("ImportState", asked);
+  const code = `${COUNTER}\n// newest`;
+  await expect(solo.ask("Update", { service_id: "busy", code })).rejects.toMatchObject({
+    code: "conflict",
+  });
+  await importing;
+  expect(await call("busy", "add")).toBe(1);
+});
+
 test("keys that are excluded are never stored, come from init after a restart, and cross an update", async () => {
   await deploy("excluding", "durable", { persistence_exclude: ["cache:*"] });
   await call("excluding", "hit");

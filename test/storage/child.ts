@@ -1,4 +1,4 @@
-/** The process that storage tests kill. Usage: child.ts DIRECTORY hold|open|load */
+/** The process that storage tests kill. Usage: child.ts DIRECTORY hold|open|load|batches */
 import { systemClock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
 import { EventLog } from "#events/event-log.ts";
@@ -7,6 +7,24 @@ import { openStorage } from "#storage/storage.ts";
 const [dataDir, mode] = process.argv.slice(2) as [string, string];
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Batches that rewrite some keys and add others, again and again; and says what is on disk. */
+async function batches(): Promise<void> {
+  const storage = await openStorage({ dataDir, clock: systemClock });
+  const [left] = await storage.kv.list("batch", { limit: 1, prefix: "left" });
+  const begun = left === undefined ? 0 : Number(Buffer.from(left.value).toString());
+  for (let at = begun + 1; ; at += 1) {
+    const value = Buffer.from(String(at));
+    await storage.kv.batch([
+      { op: "put", ns: "batch", key: "left", value },
+      { op: "put", ns: "batch", key: `n-${at}-first`, value: Buffer.alloc(20_000, at) },
+      { op: "put", ns: "batch", key: `n-${at}-last`, value },
+      { op: "delete", ns: "batch", key: `n-${at - 1}-last` },
+      { op: "put", ns: "batch", key: "right", value },
+    ]);
+    say(String(at));
+  }
+}
 
 async function load(): Promise<void> {
   const storage = await openStorage({ dataDir, clock: systemClock, eventsPerFile: 300 });
@@ -34,6 +52,7 @@ async function load(): Promise<void> {
 
 try {
   if (mode === "load") await load();
+  if (mode === "batches") await batches();
   const storage = await openStorage({ dataDir, clock: systemClock });
   say("open");
   if (mode === "open") await storage.close();

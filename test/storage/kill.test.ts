@@ -39,3 +39,33 @@ test("whatever was acknowledged before a kill -9 at a random moment is there aft
   expect(await storage.events.verify()).toEqual({ ok: true, checked: head });
   expect(events.size).toBeGreaterThan(ROUNDS * 5);
 });
+
+test("a batch is there as a whole after a kill -9 at a random moment, or nothing of it is", async () => {
+  await using dir = await tempDir();
+  let acknowledged = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const child = spawn(process.execPath, [CHILD, dir.path, "batches"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let left = 1 + Math.floor(Math.random() * 60);
+    for await (const line of createInterface({ input: child.stdout })) {
+      acknowledged = Number(line);
+      if (--left === 0) child.kill("SIGKILL");
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    expect(child.signalCode).toBe("SIGKILL");
+    await using storage = await open(dir.path);
+    const entries = await storage.kv.list("batch", { limit: 10_000 });
+    const text = (key: string) => {
+      const entry = entries.find((each) => each.key === key);
+      return entry && Buffer.from(entry.value).toString();
+    };
+    const newest = Number(text("left"));
+    // One more may be on the disk than was heard of.
+    expect(newest - acknowledged).toBeGreaterThanOrEqual(0);
+    expect(text("right")).toBe(String(newest));
+    const lasts = entries.filter(({ key }) => key.endsWith("-last")).map(({ key }) => key);
+    expect(lasts).toEqual([`n-${newest}-last`]);
+    expect(entries.filter(({ key }) => key.endsWith("-first"))).toHaveLength(newest);
+  }
+});
