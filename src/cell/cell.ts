@@ -21,6 +21,8 @@ export interface CellOptions {
   readonly socket: Duplex;
   readonly engine: Engine;
   readonly answerLocally: (method: string, request: unknown) => Promise<unknown> | undefined;
+  /** CPU time of this process, ms. */
+  readonly cpuMs: () => number;
   readonly exit: () => void;
 }
 
@@ -115,6 +117,7 @@ export class Cell {
       guest,
       gate: this.#gate,
       answerLocally: this.#options.answerLocally,
+      cpuMs: this.#options.cpuMs,
       send: (kind, at, id, payload) => this.#writer.send(kind, at, id, payload),
       ended: (at) => {
         this.#instances.delete(at);

@@ -31,10 +31,14 @@ import {
   type StartInstance,
 } from "#wire/messages.ts";
 
-/** A turn is never stopped before it has had this long. */
-const LEAST_TURN_MS = 1000;
+/** A turn is never stopped before it has had this long; one with several messages in it, any of
+ *  which may be the slow one, or whose process waits for a core itself, PATIENT_TURN_MS. */
+const LEAST_TURN_MS = 225;
+const PATIENT_TURN_MS = 1000;
 /** After its caller's deadline, a turn that still runs has this long to end. */
-const CANCEL_GRACE_MS = 250;
+const CANCEL_GRACE_MS = 125;
+/** A process that got less CPU time than this share of the grace waits for a core. */
+const STARVED_BELOW = 0.25;
 const MAX_LINES_PER_TURN = 64;
 const MAX_BYTES_PER_CHAR = 3;
 const IDLE_DRAIN_MS = 5;
@@ -48,6 +52,8 @@ export interface InstanceOptions {
   /** Requests that the cell itself answers, such as crypto; undefined: the kernel's. */
   readonly answerLocally: (method: string, request: unknown) => Promise<unknown> | undefined;
   readonly send: (kind: number, slot: number, id: number, payload?: string | Uint8Array) => void;
+  /** CPU time of this process, ms. */
+  readonly cpuMs: () => number;
   readonly ended: (slot: number) => void;
 }
 
@@ -71,6 +77,8 @@ export class Instance {
   #onFastLane = false;
   /** The guest has crashed in this turn; `waiting` never began. */
   #crash: { thrown: Thrown; id: number; waiting: number[] } | undefined;
+  /** Lines in the turn that runs: the most messages that it may be at. */
+  #turnMessages = 0;
   #turnStartedAt = 0;
   #pausedUntil = 0;
   #pauseTimer: NodeJS.Timeout | undefined;
@@ -165,16 +173,20 @@ export class Instance {
     if (!this.#running || !this.#open.has(id)) return;
     // The guest cannot hear of it while its turn runs. If that turn is a loop, end it.
     const turn = this.#turnStartedAt;
-    const ranMs = performance.now() - turn;
+    const { cpuMs } = this.#options;
+    const usedMs = cpuMs();
+    const ranMs = () => performance.now() - turn;
+    const graceMs = Math.max(CANCEL_GRACE_MS, LEAST_TURN_MS - ranMs());
+    const late = () => {
+      if (!this.#running || this.#turnStartedAt !== turn) return;
+      const leftMs = PATIENT_TURN_MS - ranMs();
+      const isStarved = cpuMs() - usedMs < graceMs * STARVED_BELOW;
+      const patient = leftMs > 0 && (isStarved || this.#turnMessages > 1);
+      if (patient) this.#turnTimer = setTimeout(late, Math.min(leftMs, CANCEL_GRACE_MS));
+      else this.#end("timeout", undefined, "It ran on after its deadline.");
+    };
     clearTimeout(this.#turnTimer);
-    this.#turnTimer = setTimeout(
-      () => {
-        if (this.#running && this.#turnStartedAt === turn) {
-          this.#end("timeout", undefined, "It ran on after its deadline.");
-        }
-      },
-      Math.max(CANCEL_GRACE_MS, LEAST_TURN_MS - ranMs),
-    );
+    this.#turnTimer = setTimeout(late, graceMs);
   }
 
   /** The guest takes a state over; one that does not get there in time is ended. */
@@ -263,6 +275,7 @@ export class Instance {
     try {
       if (this.#ended) return;
       this.#turnStartedAt = performance.now();
+      this.#turnMessages = lines.length;
       const ranMs = this.#guest.ranMs();
       const said = await this.#guest.turn(inbox, acknowledged, { timeoutMs });
       if (this.#ended) return;

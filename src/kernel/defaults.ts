@@ -94,5 +94,6 @@ export function tenantBounds(config: Config, tenant: string): TenantBounds {
     openRequests: limits.tenant_open_requests,
     waitingChars: limits.tenant_waiting_mb * MIB,
     storageBytes: limits.tenant_storage_mb * MIB,
+    services: limits.max_per_tenant,
   };
 }

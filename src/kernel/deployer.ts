@@ -88,6 +88,7 @@ export class Deployer {
     const begun = clock.now();
     return this.exclusively(key, async () => {
       try {
+        this.#wanted(key);
         const refusal = this.#admissionRefusal(key);
         if (refusal !== undefined) throw refusal;
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
@@ -314,6 +315,15 @@ export class Deployer {
   #keepQuarantined(service: Service): void {
     service.holdInQuarantine();
     this.#options.tenants.keep(service);
+  }
+
+  /** One more service, whether there is room for it or not. */
+  #wanted(key: ServiceKey): void {
+    const { tenants, powers } = this.#options;
+    const count = tenants.count(key.tenant);
+    if (count > 0 && tenants.find(key) === undefined) {
+      powers.limits.tenant(key.tenant).services(count + 1);
+    }
   }
 
   /** Why a service of this name cannot be new, if so; one that exists is another's question. */

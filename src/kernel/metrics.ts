@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 import type { ServiceKey } from "#base/ids.ts";
 import type { Account } from "#egress/flight.ts";
 import { WATCHED, type Readings, type Watched } from "#kernel/pressure.ts";
-import { SERVICE_RESOURCES, type Resource } from "#limits/limit.ts";
+import { SERVICE_RESOURCES, TENANT_RESOURCES, type Resource } from "#limits/limit.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 
 export interface MetricsSources {
@@ -13,17 +13,25 @@ export interface MetricsSources {
     readonly memoryBytes: number;
     readonly mailboxLength: number;
     readonly cpuMs: number;
+    readonly memoryLimitBytes: number;
+    /** Infinity: none. */
+    readonly cpuLimitPercent: number;
   }>;
   readonly tenants: () => Iterable<{
     readonly tenant: string;
     readonly cpuMs: number;
     readonly memoryBytes: number;
+    readonly memoryLimitBytes: number;
+    readonly cpuLimitPercent: number;
   }>;
   readonly cells: () => number;
   /** As the runtime monitor last read them. */
   readonly runtime: () => Readings | undefined;
   readonly eventHead: () => number;
 }
+
+type Measured<S extends () => Iterable<unknown>> =
+  ReturnType<S> extends Iterable<infer T> ? T : never;
 
 const REQUEST_BUCKETS_MS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 5000];
 
@@ -111,16 +119,28 @@ export class Metrics {
     this.#violations.inc(labels);
   }
 
+  /** The tenant has nothing left. */
+  forgetTenant(tenant: string): void {
+    this.#forgetViolations({ tenant, service: "" }, TENANT_RESOURCES);
+  }
+
   forget(key: ServiceKey): void {
-    for (const what of SERVICE_RESOURCES) {
-      for (const level of ["approach", "exceeded"])
-        this.#violations.remove({ ...key, what, level });
-    }
+    this.#forgetViolations(key, SERVICE_RESOURCES);
     const labels = { tenant: key.tenant, service: key.service };
     this.#crashes.remove(labels);
     this.#egressRequests.remove(labels);
     for (const direction of ["sent", "received"]) {
       this.#egressBytes.remove({ ...labels, direction });
+    }
+  }
+
+  #forgetViolations(
+    { tenant, service }: { tenant: string; service: string },
+    resources: readonly Resource[],
+  ): void {
+    for (const what of resources) {
+      for (const level of ["approach", "exceeded"])
+        this.#violations.remove({ tenant, service, what, level });
     }
   }
 
@@ -149,7 +169,7 @@ export class Metrics {
     const perService = (
       name: string,
       help: string,
-      read: (service: { memoryBytes: number; mailboxLength: number; cpuMs: number }) => number,
+      read: (service: Measured<MetricsSources["services"]>) => number,
     ) =>
       new Gauge({
         name,
@@ -159,7 +179,9 @@ export class Metrics {
         collect() {
           this.reset();
           for (const service of sources()?.services() ?? []) {
-            this.set({ tenant: service.key.tenant, service: service.key.service }, read(service));
+            const { tenant, service: id } = service.key;
+            const value = read(service);
+            if (value !== Infinity) this.set({ tenant, service: id }, value);
           }
         },
       });
@@ -178,10 +200,20 @@ export class Metrics {
       "CPU time of the service's instances, ms.",
       (each) => each.cpuMs,
     );
+    perService(
+      "solo_service_memory_limit_bytes",
+      "What one instance may hold.",
+      (each) => each.memoryLimitBytes,
+    );
+    perService(
+      "solo_service_cpu_limit_percent",
+      "CPU time that it may use over 5 s, of one core; absent without a limit.",
+      (each) => each.cpuLimitPercent,
+    );
     const perTenant = (
       name: string,
       help: string,
-      read: (tenant: { cpuMs: number; memoryBytes: number }) => number,
+      read: (tenant: Measured<MetricsSources["tenants"]>) => number,
     ) =>
       new Gauge({
         name,
@@ -191,7 +223,8 @@ export class Metrics {
         collect() {
           this.reset();
           for (const each of sources()?.tenants() ?? []) {
-            this.set({ tenant: each.tenant }, read(each));
+            const value = read(each);
+            if (value !== Infinity) this.set({ tenant: each.tenant }, value);
           }
         },
       });
@@ -204,6 +237,16 @@ export class Metrics {
       "solo_tenant_memory_bytes",
       "Memory of the tenant's processes, as the operating system counts it.",
       (each) => each.memoryBytes,
+    );
+    perTenant(
+      "solo_tenant_memory_limit_bytes",
+      "What the tenant's processes may hold together.",
+      (each) => each.memoryLimitBytes,
+    );
+    perTenant(
+      "solo_tenant_cpu_limit_percent",
+      "CPU time that they may use over 5 s, of one core; absent without a limit.",
+      (each) => each.cpuLimitPercent,
     );
     const overall = (name: string, help: string, read: () => number | undefined) =>
       new Gauge({

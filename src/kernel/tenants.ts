@@ -108,6 +108,8 @@ export class Tenants {
         memoryBytes: service.totals.memoryBytes,
         mailboxLength: service.mailboxLength,
         cpuMs: service.totals.cpuMs,
+        memoryLimitBytes: service.bounds.limits.meter.limitOf("memory"),
+        cpuLimitPercent: service.bounds.limits.meter.limitOf("cpu"),
       };
     }
   }

@@ -18,6 +18,7 @@ export const SERVICE_RESOURCES = [
   "message",
   "storage",
   "kv_keys",
+  "kv_value",
   "host_requests",
 ] as const;
 
@@ -28,6 +29,7 @@ export const TENANT_RESOURCES = [
   "tenant_open_requests",
   "tenant_waiting",
   "tenant_storage",
+  "tenant_services",
 ] as const;
 
 export type Resource = (typeof SERVICE_RESOURCES)[number] | (typeof TENANT_RESOURCES)[number];
@@ -51,12 +53,14 @@ export const UNIT_OF: Readonly<Record<Resource, Unit>> = {
   message: "bytes",
   storage: "bytes",
   kv_keys: "count",
+  kv_value: "bytes",
   host_requests: "per_second",
   tenant_memory: "bytes",
   tenant_cpu: "percent",
   tenant_open_requests: "count",
   tenant_waiting: "bytes",
   tenant_storage: "bytes",
+  tenant_services: "count",
 };
 
 /** How near the bound a resource is. */

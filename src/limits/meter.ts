@@ -109,7 +109,9 @@ const DEMANDED: ReadonlySet<Resource> = new Set<Resource>([
   "message",
   "storage",
   "kv_keys",
+  "kv_value",
   "tenant_open_requests",
   "tenant_waiting",
   "tenant_storage",
+  "tenant_services",
 ]);

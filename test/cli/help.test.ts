@@ -41,6 +41,18 @@ describe("docs/cli.md", () => {
     expect(await page).toContain(`\`solo ${name}`);
   });
 
+  const deploying = commands.filter(({ name }) => ["deploy", "update", "validate"].includes(name));
+
+  test.each(deploying.map((command) => [command.name, command] as const))(
+    "has every option of solo %s",
+    async (_, { options = [] }) => {
+      const text = await page;
+      const flags = options.map(({ long }) => long ?? "");
+      expect(flags).toContain("--limit");
+      expect(flags.filter((flag) => !text.includes(`\`${flag}`))).toEqual([]);
+    },
+  );
+
   test("has every exit code", async () => {
     for (const code of Object.values(EXIT))
       expect(await page).toMatch(new RegExp(`^\\| ${code} \\|`, "m"));

@@ -121,10 +121,13 @@ export class LimitsBook {
       tenant.rebound(this.#options.bounds(tenant.tenant));
     }
     const present = new Set<TenantId>(processes.keys());
+    const counts = new Map<TenantId, number>();
     for (const [tenant, usage] of processes) this.tenant(tenant).sampled(usage, now);
     let unmeasured = MEASURED_AT_ONCE;
     for (const service of services) {
-      present.add(service.key.tenant);
+      const { tenant } = service.key;
+      present.add(tenant);
+      counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
       sampleService(service, now);
       if (unmeasured > 0 && service.bounds.storage.isStale) {
         unmeasured -= 1;
@@ -133,8 +136,15 @@ export class LimitsBook {
         });
       }
     }
-    for (const tenant of this.#tenants.keys())
-      if (!present.has(tenant)) this.#tenants.delete(tenant);
+    for (const [tenant, limits] of this.#tenants) {
+      if (present.has(tenant)) limits.looked(counts.get(tenant) ?? 0);
+      else this.#forget(tenant);
+    }
+  }
+
+  #forget(tenant: TenantId): void {
+    this.#tenants.delete(tenant);
+    this.#options.metrics.forgetTenant(tenant);
   }
 
   #tell(tenant: TenantId, subject: string | null, violation: Violation): void {

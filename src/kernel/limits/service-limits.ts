@@ -176,6 +176,7 @@ export class ServiceLimits {
     if (restOf(this.#hostRate, now) === 0) meter.read("host_requests", 0);
     meter.read("mailbox", Math.min(sample.mailbox, this.#limits.mailbox));
     meter.read("message", 0);
+    meter.read("kv_value", 0);
     // What passes these ends, which is told when it does.
     meter.read("memory", Math.min(sample.memoryBytes, meter.limitOf("memory")));
     meter.read("call_time", Math.min(sample.workingMs, meter.limitOf("call_time")));
@@ -219,6 +220,7 @@ function boundsOf(limits: Limits): Readonly<Record<ServiceResource, Limit>> {
     message: { limit: limits.messageBytes, action: "throttle" },
     storage: { limit: limits.storageBytes, action: actions.storage },
     kv_keys: { limit: limits.kvKeys, action: actions.storage },
+    kv_value: { limit: limits.kvValueBytes, action: "throttle" },
     host_requests: { limit: limits.hostRequestsPerSecond, action: actions.hostRequests },
   };
 }

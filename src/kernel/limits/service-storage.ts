@@ -81,9 +81,11 @@ export class ServiceStorage {
     instance: Killable,
     write: (bounds: KvBounds) => Promise<Written>,
   ): Promise<Written> {
-    const valueChars = this.#options.limits.limits.kvValueBytes;
+    const { meter, limits } = this.#options.limits;
+    const measured = (chars: number) => void meter.read("kv_value", chars);
     try {
-      const written = await write({ valueChars, within: this.#room() });
+      const valueChars = limits.kvValueBytes;
+      const written = await write({ valueChars, measured, within: this.#room() });
       const { bytes, keys } = this.#since;
       this.#since = { bytes: bytes + written.bytes, keys: keys + written.versions.length };
       this.#tellTenant();

@@ -19,6 +19,7 @@ export interface TenantBounds {
   readonly openRequests: number;
   readonly waitingChars: number;
   readonly storageBytes: number;
+  readonly services: number;
 }
 
 /** What all tenants' messages may hold of the kernel's memory together. */
@@ -58,6 +59,15 @@ export class TenantLimits {
     this.tenant = tenant;
     this.#all = all;
     this.meter = new Meter<TenantResource>({ now, tell, limits: limitsOf(bounds) });
+  }
+
+  get memoryLimitBytes(): number {
+    return this.meter.limitOf("tenant_memory");
+  }
+
+  /** Infinity: none. */
+  get cpuLimitPercent(): number {
+    return this.meter.limitOf("tenant_cpu");
   }
 
   /** The settings may have changed. */
@@ -112,6 +122,17 @@ export class TenantLimits {
     this.meter.read("tenant_storage", this.#storedBytes);
   }
 
+  /** So many it has, or would have with one that is asked for; admission decides. */
+  services(count: number): void {
+    this.meter.read("tenant_services", count);
+  }
+
+  /** Called now and then, with how many services there are. */
+  looked(services: number): void {
+    this.services(services);
+    this.meter.settle();
+  }
+
   /** A write was refused. */
   storageRefused(): void {
     this.meter.violated("tenant_storage", this.#storedBytes + 1);
@@ -147,6 +168,7 @@ function limitsOf(bounds: TenantBounds): Readonly<Record<TenantResource, Limit>>
     tenant_open_requests: throttle(bounds.openRequests),
     tenant_waiting: throttle(bounds.waitingChars),
     tenant_storage: throttle(bounds.storageBytes),
+    tenant_services: throttle(bounds.services),
   };
 }
 
@@ -156,4 +178,5 @@ const SETTING: Readonly<Record<TenantResource, string>> = {
   tenant_open_requests: "tenant_open_requests",
   tenant_waiting: "tenant_waiting_mb",
   tenant_storage: "tenant_storage_mb",
+  tenant_services: "max_per_tenant",
 };

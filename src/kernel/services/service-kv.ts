@@ -22,6 +22,8 @@ const namespaceOf = (service: ServiceKey): string => `kv:${keyText(service)}`;
 /** What the service may still keep. */
 export interface KvBounds {
   readonly valueChars: number;
+  /** Hears the length of each value, also of one that is refused. */
+  readonly measured: (chars: number) => void;
   readonly within: KvUsage;
 }
 
@@ -67,7 +69,7 @@ export class ServiceKv {
   /** All of the writes or none; `conflict` when one of their conditions does not hold. */
   async batch(service: ServiceKey, writes: unknown, bounds: KvBounds): Promise<Written> {
     const ns = namespaceOf(service);
-    const ops = opsOf(ns, writes, bounds.valueChars);
+    const ops = opsOf(ns, writes, bounds);
     const versions = await this.#kv.batch(ops, { ns, ...bounds.within }).catch(refused);
     return { versions, bytes: ops.reduce((sum, op) => sum + bytesOf(op), 0) };
   }
@@ -107,7 +109,7 @@ const textOf = ({ value }: Pick<KvEntry, "value">): string =>
 const bytesOf = (op: KvOp): number =>
   op.op === "put" ? op.value.byteLength + Buffer.byteLength(op.key) : 1;
 
-function opsOf(ns: string, writes: unknown, maxValueChars: number): KvOp[] {
+function opsOf(ns: string, writes: unknown, bounds: KvBounds): KvOp[] {
   if (!Array.isArray(writes)) throw invalid("writes", "must be a list");
   if (writes.length > MAX_BATCH) {
     throw invalid("writes", `has ${writes.length} entries; at most ${MAX_BATCH} are taken`);
@@ -120,7 +122,7 @@ function opsOf(ns: string, writes: unknown, maxValueChars: number): KvOp[] {
     }
     const condition = conditionOf(at, ifVersion);
     if (put === undefined) return { op: "delete", ns, key: checkKey(gone), ...condition };
-    const text = valueText(value, maxValueChars);
+    const text = valueText(value, bounds);
     chars += text.length;
     if (chars > MAX_BATCH_CHARS) {
       throw new SoloError(
@@ -149,8 +151,12 @@ function refused(error: unknown): never {
   });
 }
 
-function valueText(value: unknown, maxChars: number): string {
+function valueText(
+  value: unknown,
+  { valueChars: maxChars, measured }: Pick<KvBounds, "valueChars" | "measured">,
+): string {
   const text = JSON.stringify(value ?? null);
+  measured(text.length);
   if (text.length <= maxChars) return text;
   throw new SoloError(
     "payload_too_large",
