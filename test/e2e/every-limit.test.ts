@@ -31,8 +31,9 @@ interface Row {
   readonly pass: (tenant: TestTenant, id: string) => Promise<boolean | undefined>;
 }
 
-const code = `const held = []; const K = "k".repeat(1000); export default { concurrent: true, init: () => ({ n: 0 }), calls: {
+const code = `const held = []; let x = 1; const work = (solo, turns) => { for (let i = 0; i < turns; i += 1) x = (Math.imul(x, 31) + i) | 0; return x; }; const K = "k".repeat(1000); export default { concurrent: true, init: () => ({ n: 0 }), calls: {
   ok: () => 1,
+  work,
   hold(solo, mb) { for (let i = 0; i < mb; i += 1) held.push(new Uint8Array(1024 * 1024).fill(1)); return held.length; },
   bomb() { for (;;) held.push(Array.from({ length: 10_000 }, (_, i) => ({ i }))); },
   hang: (solo) => new Promise((resolve) => solo.signal.addEventListener("abort", resolve)),
@@ -85,6 +86,24 @@ const hang = (tenant: TestTenant, id: string, count: number): Promise<Answer>[] 
   Array.from({ length: count }, () => tenant.ask(id, "hang", [], { timeout_ms: 3000 }));
 const spin = (tenant: TestTenant, id: string, ms: number) =>
   tenant.request("POST", `/services/${id}/casts/spin`, { args: [ms] });
+/** In steps of a tenth of the limit, each of which is seen before the next. Counted work, since
+ *  time on the clock says little on a busy machine; how much that is shows with each step. */
+function spend(tenant: TestTenant, id: string, what: Resource): Promise<unknown> {
+  let turns = 1_000_000;
+  const step = async () => {
+    const { value: before, limit } = await usageOf(tenant, id, what);
+    await tenant.ask(id, "work", [turns]);
+    // What was used longer ago leaves the window meanwhile: it may not show at all.
+    const seen = async () => {
+      const { value } = await usageOf(tenant, id, what);
+      return value > before && value - before;
+    };
+    const used = await until(seen, "the work to be seen", 1500).catch(() => 0.1 * limit);
+    turns *= Math.min(4, Math.max(0.25, (0.1 * limit) / used));
+  };
+  return approach(tenant, id, { what, step });
+}
+
 /** However little of a busy machine it gets. */
 const overspend = (tenant: TestTenant, id: string, what: Resource) =>
   until(
@@ -116,7 +135,7 @@ const ROWS: readonly Row[] = [
     setting: "cpu_percent",
     limit: 4,
     action: "cpu",
-    near: (tenant, id) => approach(tenant, id, { what: "cpu", step: () => spin(tenant, id, 10) }),
+    near: (tenant, id) => spend(tenant, id, "cpu"),
     async pass(tenant, id) {
       await overspend(tenant, id, "cpu");
       return isRefusal(await tenant.ask(id, "ok"));
@@ -241,8 +260,7 @@ const TENANT_ROWS: readonly Row[] = [
     setting: "tenant_cpu_percent",
     limit: 6,
     action: "throttle",
-    near: (tenant, id) =>
-      approach(tenant, id, { what: "tenant_cpu", step: () => spin(tenant, id, 10) }),
+    near: (tenant, id) => spend(tenant, id, "tenant_cpu"),
     async pass(tenant, id) {
       await overspend(tenant, id, "tenant_cpu");
       return isRefusal(await tenant.ask(id, "ok"));

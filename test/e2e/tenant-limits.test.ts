@@ -33,6 +33,8 @@ const BOMBS = {
   heap: () => Array.from({ length: 100_000 }, (_, i) => ({ i })),
 };`;
 
+const BOMB_KINDS = ["buffers", "resizable", "wasm", "heap"];
+
 const violations = async (tenant: TestTenant, what: string): Promise<Body[]> =>
   (await tenant.events({ event_type: "resource_violation" }))
     .map(({ payload, subject }) => ({ ...(payload as Body), subject }))
@@ -106,7 +108,7 @@ describe("memory of a tenant's processes together", () => {
 });
 
 describe("a memory bomb", () => {
-  test.each(["buffers", "resizable", "wasm", "heap"])(
+  test.each(BOMB_KINDS)(
     "of %s ends alone and never takes its tenant beyond its limit",
     async (kind) => {
       const tenant = kernel.tenant("bomber");
@@ -123,6 +125,25 @@ describe("a memory bomb", () => {
       expect((await tenant.ask("quiet", "next")).status).toBe(200);
     },
   );
+
+  test("of any kind is ended by the kernel's own look where nothing else holds it", async () => {
+    await using plain = await startInProcess({
+      env: { SOLO_LIMITS_TENANT_MEMORY_MB: String(MEMORY_MB) },
+    });
+    const limits = { memory_mb: 4096 };
+    for (const kind of BOMB_KINDS) {
+      await plain.ask("Deploy", { service_id: kind, code, isolation: "dedicated", limits }, kind);
+      await expect(plain.call(kind, kind, "bomb", kind)).rejects.toMatchObject({
+        code: "service_crashed",
+      });
+      const [crash] = await until(async () => {
+        const { events } = await plain.ask("ListEvents", { event_type: "service_crashed" }, kind);
+        return events.length > 0 ? events : undefined;
+      }, `${kind} to crash`);
+      expect(crash).toMatchObject({ subject: kind, payload: { reason: "memory" } });
+      expect(JSON.stringify(crash)).toContain("it passed its memory limit");
+    }
+  });
 
   test("takes no tenant's control group beyond its limit, as Linux itself recorded", ({ skip }) => {
     const groups = tenantGroups(kernel.pid).filter(({ limit }) => limit <= MEMORY_MB * MIB);
