@@ -11,7 +11,7 @@
 import { McpServer, ProtocolError, ProtocolErrorCode } from "@modelcontextprotocol/server";
 import type { ServerContext } from "@modelcontextprotocol/server";
 import { toProblem } from "#api/problem.ts";
-import { toSoloError } from "#base/errors.ts";
+import type { SoloError } from "#base/errors.ts";
 import type { Caller } from "#mcp/caller.ts";
 import { MCP_LIMITS, type McpLimits } from "#mcp/limits.ts";
 import type { ReadPage } from "#mcp/pages.ts";
@@ -24,6 +24,8 @@ export interface McpServerParts {
   readonly caller: Caller;
   readonly version: string;
   readonly readPage: ReadPage;
+  /** Anything thrown, as a refusal; what nobody foresaw is kept where the operator looks. */
+  readonly report: (thrown: unknown) => SoloError;
   readonly limits?: Partial<McpLimits>;
 }
 
@@ -35,7 +37,13 @@ const FIXED = { listChanged: false };
 
 const INSTRUCTIONS = `Solo runs source code as supervised, isolated services. Read the page "services" (read_docs) before you write one; then validate, deploy, call. When something fails, its code, detail and hint say what to do; logs, list_events and status say what happened.`;
 
-export function mcpServer({ caller, version, readPage, ...parts }: McpServerParts): McpServer {
+export function mcpServer({
+  caller,
+  version,
+  readPage,
+  report,
+  ...parts
+}: McpServerParts): McpServer {
   const limits: McpLimits = { ...MCP_LIMITS, ...parts.limits };
   const mcp = new McpServer(
     { name: "solo", title: "Solo", version },
@@ -58,7 +66,7 @@ export function mcpServer({ caller, version, readPage, ...parts }: McpServerPart
     const { signal } = context.mcpReq;
     const input = params.arguments ?? {};
     using _ = progressOf(context, limits.progressMs);
-    const answer = await callTool(params.name, { input, caller, readPage, limits, signal });
+    const answer = await callTool(params.name, { input, caller, readPage, limits, signal, report });
     if (answer !== undefined) return answer;
     throw new ProtocolError(
       ProtocolErrorCode.InvalidParams,
@@ -68,7 +76,7 @@ export function mcpServer({ caller, version, readPage, ...parts }: McpServerPart
   server.setRequestHandler("resources/list", () => ({ resources: RESOURCES }));
   server.setRequestHandler("resources/templates/list", () => ({ resourceTemplates: TEMPLATES }));
   server.setRequestHandler("resources/read", async ({ params }, context) => ({
-    contents: [await refusedAsError(readResource(params.uri, reading(context)))],
+    contents: [await refusedAsError(readResource(params.uri, reading(context)), report)],
   }));
   server.setRequestHandler("prompts/list", () => ({
     prompts: PROMPTS.map(({ name, description, arguments: needed }) => ({
@@ -80,6 +88,7 @@ export function mcpServer({ caller, version, readPage, ...parts }: McpServerPart
   server.setRequestHandler("prompts/get", async ({ params }, context) => ({
     messages: await refusedAsError(
       promptMessages(params.name, params.arguments ?? {}, reading(context)),
+      report,
     ),
   }));
   return mcp;
@@ -87,11 +96,11 @@ export function mcpServer({ caller, version, readPage, ...parts }: McpServerPart
 
 const CALLERS_FAULT = new Set(["invalid_argument", "not_found", "service_not_found"]);
 
-async function refusedAsError<T>(work: Promise<T>): Promise<T> {
+async function refusedAsError<T>(work: Promise<T>, report: McpServerParts["report"]): Promise<T> {
   try {
     return await work;
   } catch (thrown) {
-    const error = toSoloError(thrown);
+    const error = report(thrown);
     const code = CALLERS_FAULT.has(error.code)
       ? ProtocolErrorCode.InvalidParams
       : ProtocolErrorCode.InternalError;

@@ -2,7 +2,7 @@
 import type { CallToolResult, Tool } from "@modelcontextprotocol/server";
 import { catalogue, type OperationName } from "#api/catalogue.ts";
 import type { Operation } from "#api/operation.ts";
-import { SoloError, toSoloError } from "#base/errors.ts";
+import { SoloError } from "#base/errors.ts";
 import { toolAnswer, toolRefusal } from "#mcp/answer.ts";
 import { collected, type Caller } from "#mcp/caller.ts";
 import type { McpLimits } from "#mcp/limits.ts";
@@ -16,6 +16,8 @@ export interface ToolCall {
   readonly readPage: ReadPage;
   readonly limits: McpLimits;
   readonly signal: AbortSignal;
+  /** Anything thrown, as a refusal; what nobody foresaw is kept where the operator looks. */
+  readonly report: (thrown: unknown) => SoloError;
 }
 
 interface Entry {
@@ -32,7 +34,7 @@ export async function callTool(name: string, call: ToolCall): Promise<CallToolRe
   try {
     return await entry.run(call);
   } catch (thrown) {
-    return toolRefusal(toSoloError(thrown), call.limits.answerChars);
+    return toolRefusal(call.report(thrown), call.limits.answerChars);
   }
 }
 

@@ -95,9 +95,10 @@ export const NOT_TOOLS: Readonly<Record<Exclude<OperationName, keyof typeof CHOS
   Shutdown: OPERATOR,
 };
 
-export const TOOLS: readonly (readonly [OperationName, ToolChoice])[] = Object.entries(
-  CHOSEN,
-) as never;
+export const TOOLS: readonly (readonly [OperationName, ToolChoice])[] = Object.entries(CHOSEN) as [
+  OperationName,
+  ToolChoice,
+][];
 
 /** `ListRevisions` → `list_revisions`. */
 export const toolName = (name: OperationName): string =>

@@ -1,4 +1,5 @@
 /** The MCP door by itself: what it lets in, what it refuses and how, before a kernel in memory. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SoloError } from "#base/errors.ts";
 import { aborted, event, signalled } from "../support/fake-rest-kernel.ts";
@@ -150,6 +151,54 @@ describe("a message", () => {
       error: { message: expect.stringMatching(/limit/i) },
     });
   });
+});
+
+/** As far as a header can carry it. */
+const methodOf = (sent: unknown): string => {
+  const method = (sent as { method?: unknown } | null)?.method;
+  return typeof method === "string" && /^[\x21-\x7e]+$/.test(method) ? method : "none";
+};
+
+it("whatever is sent, the answer is the client's to understand: never a failure of ours", async () => {
+  const gateway = await startGateway({ calls: { List: () => ({ services: [] }) } });
+  const methods = [
+    "tools/call",
+    "tools/list",
+    "resources/read",
+    "prompts/get",
+    "initialize",
+    "ping",
+  ];
+  const { _meta } = message("").params;
+  const params = fc.record(
+    {
+      name: fc.oneof(fc.constantFrom("list", "read_docs", "write_service"), fc.jsonValue()),
+      uri: fc.oneof(fc.constantFrom("solo://services", "solo://docs/errors"), fc.jsonValue()),
+      arguments: fc.jsonValue(),
+      _meta: fc.oneof(fc.constant(_meta), fc.jsonValue()),
+    },
+    { requiredKeys: [] },
+  );
+  const body = fc.oneof(
+    fc.jsonValue(),
+    fc.record({
+      jsonrpc: fc.constantFrom<unknown>("2.0", "1.0", null),
+      id: fc.oneof(fc.jsonValue(), fc.integer()),
+      method: fc.oneof(fc.constantFrom(...methods), fc.string()),
+      params: fc.oneof(params, fc.jsonValue()),
+    }),
+  );
+  await fc.assert(
+    fc.asyncProperty(body, fc.boolean(), async (sent, modern) => {
+      const headers = { "mcp-protocol-version": modern ? MODERN : "2025-06-18" };
+      const response = await post(gateway, JSON.stringify(sent), {
+        headers: { ...headers, ...(modern && { "mcp-method": methodOf(sent) }) },
+      });
+      expect(response.status, JSON.stringify(sent)).toBeLessThan(500);
+      await response.arrayBuffer();
+    }),
+    { numRuns: 150 },
+  );
 });
 
 it("GET and DELETE are not there, and the answer says what is", async () => {

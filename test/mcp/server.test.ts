@@ -1,10 +1,13 @@
 /** The MCP server by itself, with the official client at the other end of a pipe in memory. */
 import { Client, InMemoryTransport } from "@modelcontextprotocol/client";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { SoloError } from "#base/errors.ts";
+import { SoloError, toSoloError } from "#base/errors.ts";
 import type { Caller } from "#mcp/caller.ts";
 import type { McpLimits } from "#mcp/limits.ts";
 import { mcpServer } from "#mcp/server.ts";
+
+/** What was reported, newest last. */
+const unforeseen: unknown[] = [];
 
 type Answers = Readonly<Record<string, (input: unknown, signal: AbortSignal) => unknown>>;
 
@@ -25,7 +28,16 @@ const callerOf = (answers: Answers): Caller => ({
 
 async function connect(answers: Answers = {}, limits: Partial<McpLimits> = {}): Promise<Client> {
   const readPage = async (name: string) => `# ${name}`;
-  const server = mcpServer({ caller: callerOf(answers), version: "1", readPage, limits });
+  const server = mcpServer({
+    caller: callerOf(answers),
+    version: "1",
+    readPage,
+    report: (thrown) => {
+      unforeseen.push(thrown);
+      return toSoloError(thrown);
+    },
+    limits,
+  });
   const client = new Client({ name: "test", version: "1" });
   const [here, there] = InMemoryTransport.createLinkedPair();
   onTestFinished(() => client.close());
@@ -101,7 +113,7 @@ describe("a tool", () => {
     expect(heard.slice(0, 3)).toEqual([0.01, 0.02, 0.03]);
   });
 
-  it("hides what nobody foresaw", async () => {
+  it("hides what nobody foresaw from the client, and reports it", async () => {
     const client = await connect({
       Status: () => {
         throw new Error("/etc/secret/path");
@@ -110,6 +122,7 @@ describe("a tool", () => {
     const reply = await client.callTool({ name: "status", arguments: {} });
     expect(reply.structuredContent).toMatchObject({ code: "internal", status: 500 });
     expect(JSON.stringify(reply)).not.toContain("/etc/secret");
+    expect(unforeseen.at(-1)).toMatchObject({ message: "/etc/secret/path" });
   });
 });
 

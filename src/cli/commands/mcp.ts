@@ -6,8 +6,8 @@
  *    elsewhere. While there is none, tools answer `kernel_unreachable`.
  * 3. It ends when its input does; what was under way is cancelled.
  */
-import type { Readable, Writable } from "node:stream";
-import { EXIT, SoloError } from "#base/errors.ts";
+import { Readable, type Writable } from "node:stream";
+import { EXIT, SoloError, toSoloError } from "#base/errors.ts";
 import type { Client } from "#client/client.ts";
 import { methodName } from "#client/operations.ts";
 import type { CommandSpec } from "#cli/command-spec.ts";
@@ -45,7 +45,7 @@ async function serve(session: Session): Promise<SoloError | undefined> {
     import("#mcp/server.ts"),
     import("#mcp/limits.ts"),
   ]);
-  const { stdin, stdout, version, readPage } = session.powers;
+  const { stdin, stdout, stderr, version, readPage } = session.powers;
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   class Wire extends StdioServerTransport {
     override async close(): Promise<void> {
@@ -53,19 +53,31 @@ async function serve(session: Session): Promise<SoloError | undefined> {
       end();
     }
   }
-  const input = stdin as Readable;
+  const input = stdin instanceof Readable ? stdin : Readable.from(stdin);
   const bounds = { maxBufferSize: MCP_LIMITS.lineBytes };
   const wire = new Wire(input, stdout as Writable, bounds);
-  const server = serveStdio(() => mcpServer({ caller: callerOf(session), version, readPage }), {
+  // Hosts keep what comes on standard error.
+  const tell = (text: string) => void stderr.write(`solo mcp: ${text.slice(0, 1_000)}\n`);
+  const report = (thrown: unknown): SoloError => {
+    const error = toSoloError(thrown);
+    if (error !== thrown) tell(thrown instanceof Error ? String(thrown.stack) : String(thrown));
+    return error;
+  };
+  const parts = { caller: callerOf(session), version, readPage, report };
+  const server = serveStdio(() => mcpServer(parts), {
     transport: wire,
     // Nothing here changes by itself: whoever listened would hear nothing.
     maxSubscriptions: 0,
+    onerror: ({ message }) => tell(message),
   });
   session.signal.addEventListener("abort", () => void server.close(), { once: true });
   await ended;
   await server.close();
   // The transport gives up by itself only on a message that outgrew its buffer.
-  if (input.readableEnded || input.destroyed || session.signal.aborted) return undefined;
+  const gaveUp = !input.readableEnded && !input.destroyed && !session.signal.aborted;
+  // A host that holds it open would hold the process.
+  input.destroy();
+  if (!gaveUp) return undefined;
   return new SoloError(
     "payload_too_large",
     `A message was larger than ${MCP_LIMITS.lineBytes} bytes.`,

@@ -42,7 +42,7 @@ const AT_THE_DOOR: ReadonlySet<string> = new Set([
 ]);
 
 export function addMcp(app: FastifyInstance, options: McpDoorOptions): void {
-  const { kernel, limits, version, readPage, refusalOf } = options;
+  const { kernel, log, limits, version, readPage, refusalOf } = options;
   app.route({
     method: MCP_ROUTE.method,
     url: MCP_ROUTE.path,
@@ -55,7 +55,7 @@ export function addMcp(app: FastifyInstance, options: McpDoorOptions): void {
       const response = reply.raw;
       const signal = clientSignal(response);
       const context = { credentials: credentialsOf(request), signal };
-      const parts = { kernel, context, limits, version, readPage };
+      const parts = { kernel, context, log, limits, version, readPage, report: refusalOf };
       await serveMcp({ headers: request.headers, body: request.body, response }, parts);
       reply.hijack();
     },

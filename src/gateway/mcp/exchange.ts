@@ -9,6 +9,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import { createMcpHandler } from "@modelcontextprotocol/server";
 import type { KernelPort, RequestContext } from "#api/kernel-port.ts";
 import { SoloError } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
 import { cutOffUnread, drained, writeAnswer } from "#gateway/rest/client.ts";
 import type { RestLimits } from "#gateway/rest/limits.ts";
 import type { Caller } from "#mcp/caller.ts";
@@ -25,9 +26,12 @@ export interface McpExchange {
 export interface ExchangeParts {
   readonly kernel: KernelPort;
   readonly context: RequestContext;
+  readonly log: Logger;
   readonly limits: RestLimits;
   readonly version: string;
   readonly readPage: ReadPage;
+  /** Anything thrown, as a refusal; what nobody foresaw goes to the log. */
+  readonly report: (thrown: unknown) => SoloError;
 }
 
 /** The library routes by headers and body only. */
@@ -37,12 +41,14 @@ const EVENT_STREAM = "text/event-stream";
 export async function serveMcp(exchange: McpExchange, parts: ExchangeParts): Promise<void> {
   const { headers, body, response } = exchange;
   if (typeof body !== "object" || body === null || Array.isArray(body)) throw noMessage();
-  const { context, limits, version, readPage } = parts;
+  const { context, log, limits, version, readPage, report } = parts;
   const caller = callerOf(parts);
-  const handler = createMcpHandler(() => mcpServer({ caller, version, readPage }), {
+  const handler = createMcpHandler(() => mcpServer({ caller, version, readPage, report }), {
     // Nothing here changes by itself: whoever listened would hear nothing.
     maxSubscriptions: 0,
     keepAliveMs: limits.heartbeatMs,
+    // What a client did wrong, as a rule; it has its answer.
+    onerror: ({ message }) => log.debug("an MCP message failed", { error: message.slice(0, 300) }),
   });
   try {
     const request = new Request(ADDRESS, {
