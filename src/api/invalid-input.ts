@@ -124,6 +124,24 @@ function inner(schema: z.ZodType): z.ZodType {
   return at;
 }
 
+/** What others call it, and what it is called here. */
+const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+  id: ["service_id"],
+  name: ["service_id", "tenant_id"],
+  source: ["code"],
+  timeout_ms: ["call_timeout_ms"],
+  timeout: ["timeout_ms", "call_timeout_ms"],
+  ttl_seconds: ["ttl_ms"],
+  expires_in: ["ttl_ms"],
+  rate_limit: ["rate_per_minute"],
+  percent: ["steps"],
+  percentage: ["steps"],
+  to: ["revision"],
+};
+
+const own = <T>(of: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(of, key) ? of[key] : undefined;
+
 /** `; did you mean limits.memory_mb?`, or nothing. */
 function meant(schema: z.ZodObject, path: readonly PropertyKey[], key: string): string {
   const here = Object.keys(shapeAt(schema, path));
@@ -131,10 +149,13 @@ function meant(schema: z.ZodObject, path: readonly PropertyKey[], key: string): 
   const below = here.map((name) => (start === "" ? name : `${start}.${name}`));
   const all = [...below, ...fieldPaths(schema, "", 1)];
   const leaf = (field: string) => field.slice(field.lastIndexOf(".") + 1);
+  const like = (field: string) => leaf(field).startsWith(`${key}_`) || leaf(field) === `${key}s`;
   const found =
-    all.find((field) => leaf(field) === key) ??
+    below.find(like) ??
     below.find((field) => leaf(field) === nearest(key, here)) ??
-    all.find((field) => leaf(field).startsWith(`${key}_`) || leaf(field) === `${key}s`);
+    all.find((field) => leaf(field) === key) ??
+    all.find((field) => own(ELSEWHERE, key)?.includes(leaf(field))) ??
+    all.find(like);
   return found === undefined ? "" : `; did you mean ${found}?`;
 }
 

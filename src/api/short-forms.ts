@@ -1,8 +1,8 @@
 /**
  * Short forms of input, put into the long form that the schemas describe (pure).
  *
- * 1. A short form is text in the place of an object of which that text says everything:
- *    `"durable-key"` for `{"name": "durable-key"}`. Nothing else is rewritten.
+ * 1. A short form is text or a number in the place of an object of which that says everything:
+ *    `"api_key"` for `{"name": "api_key"}`. Nothing else is rewritten.
  * 2. What is not a short form goes on as it is: the schema judges it.
  */
 type Long = (text: string) => object;
@@ -26,6 +26,7 @@ export function longForm(operation: string, input: unknown): unknown {
   for (const [field, long] of Object.entries(FIELDS)) {
     const value = own(given, field);
     if (typeof value === "string") changed[field] = long(value);
+    else if (value !== undefined) changed[field] = withSteps(value);
   }
   for (const [field, long] of Object.entries(LISTS)) {
     const list = own(given, field);
@@ -34,6 +35,17 @@ export function longForm(operation: string, input: unknown): unknown {
     }
   }
   return Object.keys(changed).length === 0 ? input : { ...given, ...changed };
+}
+
+/** A rollout's steps may be shares: `[10, 50]`. */
+function withSteps(strategy: unknown): unknown {
+  if (typeof strategy !== "object" || strategy === null) return strategy;
+  const steps = own(strategy as Record<string, unknown>, "steps");
+  if (!Array.isArray(steps)) return strategy;
+  return {
+    ...strategy,
+    steps: steps.map((each: unknown) => (typeof each === "number" ? { percent: each } : each)),
+  };
 }
 
 const own = (of: Record<string, unknown>, field: string): unknown =>

@@ -101,7 +101,7 @@ export interface SpecDefaults {
   readonly maxSourceBytes: number;
   /** Of services that keep their state anyway; 0: never. */
   readonly hibernateAfterMs: number;
-  /** Of an update: settings that it does not name stay as they are. */
+  /** Of an update: source and settings that it does not name stay as they are. */
   readonly current?: ServiceSpec | undefined;
 }
 
@@ -123,7 +123,13 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
   const problems: Problem[] = [];
   const refuse: Refuse = (field, message, code = "invalid_argument") =>
     void problems.push({ field, message, code });
-  const source = resolveSource(input, defaults.maxSourceBytes, refuse);
+  const { current, ceilings } = defaults;
+  const { code, files, entry, format } = input;
+  const isSilent = [code, files, entry, format].every((each) => each === undefined);
+  const source =
+    isSilent && current !== undefined
+      ? { files: current.files, entry: current.entry }
+      : resolveSource(input, defaults.maxSourceBytes, refuse);
   checkTexts("env", input.env, refuse);
   checkJsonSize("metadata", input.metadata, MAX_METADATA_CHARS, refuse);
   checkJsonSize("args", input.args, MAX_ARGS_CHARS, refuse);
@@ -134,7 +140,6 @@ export function resolveSpec(input: SpecInput, defaults: SpecDefaults): ServiceSp
       ? defaults.current?.secrets
       : resolveBindings(input.secrets, refuse);
   const { restart_limits: restarts } = input;
-  const { current, ceilings } = defaults;
   const otherwise = current?.limits ?? defaults.limits;
   const limits = resolveLimits({ input: input.limits, otherwise, ceilings, refuse });
   if (problems.length > 0) throw invalidSpec(problems);

@@ -11,10 +11,12 @@ import type { SecretListing } from "#vault/vault.ts";
 export function compileError(diagnostics: readonly Diagnostic[]): SoloError | undefined {
   const first = diagnostics.find(({ severity }) => severity === "error");
   if (first === undefined) return undefined;
-  const { file, line, column, message, fix } = first;
+  const { code, file, line, column, message, fix, explanation } = first;
+  // What the grammar wanted says more than that it does not parse.
+  const why = code === "syntax" ? undefined : explanation;
   return new SoloError("compile_failed", `${file}:${line}:${column}: ${message}`, {
     diagnostics,
-    hint: fix ?? "Correct the source at the places in `diagnostics` and deploy again.",
+    hint: fix ?? why ?? "Correct the source at the places in `diagnostics` and deploy again.",
   });
 }
 
@@ -76,7 +78,7 @@ export async function startError(options: {
       ? `it passed its memory limit (${limits.memoryMb} MiB)`
       : `${name === "" ? "" : `${name}: `}${message}`;
   return new SoloError("startup_failed", `The service did not start: ${what}`, {
-    hint: "Correct what threw at load or in init, and deploy again.",
+    hint: startHint(reason, message),
     ...(stack !== "" && { stack }),
   });
 }
@@ -100,4 +102,14 @@ export function missingSecrets(
     fields,
     hint: "Store the secret first (POST /secrets, or solo secrets set), or correct its name.",
   });
+}
+
+const NODE_GLOBAL = /^(require|process|Buffer|global|__dirname|__filename) is not defined$/;
+
+function startHint(reason: string, message: string): string {
+  const global = NODE_GLOBAL.exec(message)?.[1];
+  if (global !== undefined)
+    return `Services have web-standard globals (docs/globals.md) and no ${global}; settings come as solo.env, data is kept in solo.state and solo.kv.`;
+  if (reason === "memory") return "Raise limits.memory_mb, or load less at once.";
+  return "Correct what threw at load or in init, and deploy again.";
 }

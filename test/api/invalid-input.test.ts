@@ -24,6 +24,8 @@ describe("a field that does not exist is answered with the one that was meant", 
       "restart_limits.max_restarts",
     ],
     [{ instance: 5 }, "instance", "instances"],
+    [{ limits: { cpu: 5 } }, "limits.cpu", "limits.cpu_percent"],
+    [{ timeout_ms: 5 }, "timeout_ms", "limits.call_timeout_ms"],
   ])("%j", (extra, field, meant) => {
     expect(deploy(extra)).toMatchObject({
       [field]: `is not a field of this request; did you mean ${meant}?`,
@@ -31,11 +33,11 @@ describe("a field that does not exist is answered with the one that was meant", 
   });
 
   test("and where none was, with those that there are", () => {
-    const { hint, to } = refused("Rollback", { service_id: "a", to: "r_1" }) as Record<
-      string,
-      string
-    >;
-    expect(to).toBe("is not a field of this request");
+    const { hint, elsewhere } = refused("Rollback", {
+      service_id: "a",
+      elsewhere: "r_1",
+    }) as Record<string, string>;
+    expect(elsewhere).toBe("is not a field of this request");
     expect(hint).toMatch(/^The request takes: tenant_id, service_id, revision, /);
   });
 });
@@ -79,5 +81,9 @@ test("text stands for the object of which it says everything, and for nothing el
     restart: "permanent",
   });
   expect(longForm("GrantCapability", input)).toBe(input);
+  const steps = { type: "canary", steps: [10, { percent: 50 }] };
+  expect(longForm("Update", { strategy: steps })).toEqual({
+    strategy: { type: "canary", steps: [{ percent: 10 }, { percent: 50 }] },
+  });
   for (const odd of [null, 7, [], { secrets: 7 }]) expect(longForm("Deploy", odd)).toBe(odd);
 });

@@ -555,6 +555,8 @@ describe("over REST", () => {
     expect(made.status).toBe(201);
     const { body } = await tenant.request("POST", "/services/short/calls/get", {});
     expect(body).toEqual({ reply: "a-value" });
+    const same = await tenant.request("PUT", "/services/empty", { limits: { mailbox: 7 } });
+    expect(same.body).toMatchObject({ state: "running" });
     const begun = await tenant.request("PUT", "/services/empty", {
       code: 'export default { version: "2" };',
       strategy: "blue-green",
