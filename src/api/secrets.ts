@@ -215,31 +215,31 @@ export const vaultStatus = unary({
   cli: { command: "secrets status" },
 });
 
-export const rotateMasterKey = unary({
-  name: "RotateMasterKey",
-  summary: "Exchange the vault's master key, while everybody goes on.",
-  description:
-    "Makes a new key in the key file and wraps every secret with it; answers when the old key opens nothing any more. Refused when the key comes from the environment, a passphrase or a credential: see docs/vault.md.",
+/** Both ends of one exchange: begun by the owner, or found unfinished. */
+const rotation = {
   input: z.strictObject({}),
   output: rotated,
   permission: "admin",
   resource: KERNEL,
   scope: "kernel",
   errors: ["conflict", "storage_full", "unavailable"],
+} as const;
+
+export const rotateMasterKey = unary({
+  ...rotation,
+  name: "RotateMasterKey",
+  summary: "Exchange the vault's master key, while everybody goes on.",
+  description:
+    "Makes a new key in the key file and wraps every secret with it; answers when the old key opens nothing any more. Refused when the key comes from the environment, a passphrase or a credential: see docs/vault.md.",
   http: { method: "POST", path: "/vault/rotate" },
   cli: { command: "secrets rotate-master-key" },
 });
 
 export const resumeRotation = unary({
+  ...rotation,
   name: "ResumeRotation",
   summary: "End a rotation of the master key that was cut short.",
   description: "A start of the kernel does so by itself.",
-  input: z.strictObject({}),
-  output: rotated,
-  permission: "admin",
-  resource: KERNEL,
-  scope: "kernel",
-  errors: ["conflict", "storage_full", "unavailable"],
   http: { method: "POST", path: "/vault/resume" },
   cli: { command: "secrets resume-rotation" },
 });

@@ -92,7 +92,6 @@ export const eventStoreSpec = ({
 export const runtimeMonitorSpec = (monitor: RuntimeMonitor): ChildSpec =>
   worker("runtime_monitor", async () => task((signal) => monitor.run(signal)));
 
-/** What was granted, read once from the storage before it; then what is over is forgotten. */
 /** What was changed while the kernel ran, before anything follows it. */
 export const settingsSpec = (parts: {
   readonly settings: Settings;
