@@ -16,7 +16,7 @@ import type { Capability } from "#capability/capability.ts";
 import type { Ask, Presenter } from "#capability/check.ts";
 import { denialError, strangerDenial } from "#capability/denial.ts";
 import { sweepForever } from "#capability/sweep.ts";
-import { newToken as mintToken } from "#capability/token.ts";
+import { isToken, newToken as mintToken } from "#capability/token.ts";
 import type { CapabilityAudit } from "#kernel/capability-audit.ts";
 import { Lease } from "#kernel/lease.ts";
 import type { Kv } from "#storage/kv.ts";
@@ -38,6 +38,11 @@ export type Presented = Omit<Ask, "presenter"> & Partial<Pick<Ask, "presenter">>
 
 const DEFAULT_TENANT = tenantId("default");
 const UNPROVED: Presenter = Object.freeze({});
+/** Its form alone tells so: nobody was ever given such a token. */
+const MISTYPED = {
+  detail: "This is no token: it is mistyped or cut off.",
+  hint: "Copy it whole, `solo_` and 49 more characters; the owner's is what `solo token` prints.",
+};
 
 export const newToken = (): string => mintToken(randomBytes);
 
@@ -86,7 +91,7 @@ export class Authority {
     const ask: Ask = { ...wanted, tenant: null, presenter: UNPROVED };
     const denial = strangerDenial(ask);
     this.#options.audit.denied(denial, ask);
-    throw denialError(denial);
+    throw denialError(denial, isToken(token) ? {} : MISTYPED);
   }
 
   /** One use; throws the denial. What it returns is to be awaited before acting. */

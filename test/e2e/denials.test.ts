@@ -291,4 +291,14 @@ describe("a stranger", () => {
     expect(shape(none)).toBe(shape(real));
     expect(shape(real)).not.toContain(token);
   });
+
+  test("hears that a token is cut off, as its form alone tells", async () => {
+    const token = newToken((bytes) => randomBytes(bytes)).slice(0, -1);
+    const { told, status } = await onEveryWay("target", token, { isKnown: false });
+    expect(status).toBe(401);
+    for (const each of Object.values(told)) {
+      expect(each).toMatchObject({ code: "unauthenticated" });
+      expect(each.detail).toContain("mistyped or cut off");
+    }
+  });
 });
