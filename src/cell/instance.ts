@@ -370,6 +370,7 @@ export class Instance {
         clearTimeout(this.#startupTimer);
         return send(FROM_CELL.adopted, rest);
       case OUT.started:
+        if (this.#started) throw brokenBridge();
         believed(readStarted, rest);
         this.#started = true;
         clearTimeout(this.#startupTimer);
@@ -392,6 +393,7 @@ export class Instance {
     const { method, args } = believed(readRequest, rest);
     const local = this.#options.answerLocally(method, args[0]);
     if (local === undefined) {
+      if (this.#asked.isOpen(id)) throw brokenBridge();
       if (this.#asked.ask(id, rest)) return;
       const detail = `More than ${MAX_WAITING} requests wait for the kernel.`;
       this.answer(id, false, JSON.stringify({ code: "overloaded", detail }));

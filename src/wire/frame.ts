@@ -6,8 +6,11 @@
  * 1. A frame longer than MAX_FRAME_BYTES ends the connection: the other end is not ours.
  * 2. All frames of one turn of the event loop leave in one write.
  * 3. The payload is opaque here; who reads it decides what it may hold.
+ * 4. What waits for the rest of its frame costs little more than its length, however small
+ *    the pieces are in which it comes.
  */
 import type { Duplex } from "node:stream";
+import { Pieces } from "#base/pieces.ts";
 
 export const HEADER_BYTES = 13;
 export const MAX_FRAME_BYTES = 32 * 1024 * 1024;
@@ -23,8 +26,8 @@ export interface Frame {
 export class FrameReader {
   readonly #onFrame: (frame: Frame) => void;
   readonly #maxBytes: number;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  /** The beginning of a frame whose end has not come. */
+  readonly #pending = new Pieces();
   #needed = 4;
 
   constructor(onFrame: (frame: Frame) => void, maxBytes = MAX_FRAME_BYTES) {
@@ -33,11 +36,13 @@ export class FrameReader {
   }
 
   push(chunk: Buffer): boolean {
-    this.#pending.push(chunk);
-    this.#pendingBytes += chunk.length;
-    // A large frame arrives in many chunks: join them once, when it is whole.
-    if (this.#pendingBytes < this.#needed) return true;
-    const data = this.#pending.length === 1 ? chunk : Buffer.concat(this.#pending);
+    let data = chunk;
+    if (this.#pending.bytes > 0) {
+      this.#pending.add(chunk);
+      // A large frame arrives in many chunks: join them once, when it is whole.
+      if (this.#pending.bytes < this.#needed) return true;
+      data = this.#pending.takeAll();
+    }
     let offset = 0;
     this.#needed = 4;
     while (data.length - offset >= 4) {
@@ -55,9 +60,7 @@ export class FrameReader {
       });
       offset += 4 + length;
     }
-    const rest = data.subarray(offset);
-    this.#pending = rest.length > 0 ? [rest] : [];
-    this.#pendingBytes = rest.length;
+    if (offset < data.length) this.#pending.add(data.subarray(offset));
     return true;
   }
 }

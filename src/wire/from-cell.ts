@@ -28,6 +28,7 @@ const KIB = 1024;
 const MAX_SHAPES_CHARS = 256 * KIB;
 /** Frames that a cell of ours keeps short. A frame of any other kind may be as long as any. */
 const MOST_BYTES: Readonly<Record<number, number>> = {
+  [FROM_CELL.started]: 256 * KIB,
   [FROM_CELL.head]: 1024 * KIB,
   [FROM_CELL.credit]: 32,
   [FROM_CELL.body]: 1024 * KIB,

@@ -130,6 +130,10 @@ export interface StateShapes {
   readonly after: StateShape;
 }
 
+/** Requests of one instance that are under way: so many, of so much JSON together. One that is
+ *  larger than that is asked alone. */
+export const REQUEST_WINDOW = { requests: 512, chars: 8 * 1024 * 1024 } as const;
+
 /** Key and nonce of ChaCha20. */
 export const SEED_BYTES = 44;
 

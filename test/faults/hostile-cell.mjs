@@ -81,6 +81,26 @@ const atCall = {
       0,
       `{"reason":"exception","name":"","message":"","stack":"","unstarted":[${"1,".repeat(400_000)}1]}`,
     ),
+  "a start of three hundred kilobytes": (slot) =>
+    say(FROM_CELL.started, slot, 0, `{"handlers":["${"x".repeat(300_000)}"]}`),
+  "a second start": (slot) => say(FROM_CELL.started, slot, 0, '{"handlers":["calls.get"]}'),
+  "two requests under one id": (slot) => {
+    for (let count = 0; count < 2; count += 1)
+      say(FROM_CELL.request, slot, 1, '["services.call",["svc","get"]]');
+  },
+  "more requests than its window": (slot) => {
+    for (let id = 1; id <= 513; id += 1)
+      say(FROM_CELL.request, slot, id, '["services.call",["svc","get"]]');
+  },
+  "requests of more than its window": (slot) => {
+    for (let id = 1; id <= 8; id += 1)
+      say(
+        FROM_CELL.request,
+        slot,
+        id,
+        `["services.call",["svc","get",["${"x".repeat(7_000_000)}"]]]`,
+      );
+  },
   "state beyond every limit": (slot) => say(FROM_CELL.state, slot, 0, "x".repeat(31 * 1024 * 1024)),
   "replies for everybody": (slot, id) => {
     socket.write(
@@ -104,6 +124,14 @@ const atFetch = {
     say(FROM_CELL.head, slot, id, '{"status":200,"headers":[["a",{}]],"body":true}'),
   "a status that is not there": (slot, id) =>
     say(FROM_CELL.head, slot, id, '{"status":7,"headers":[],"body":true}'),
+  "a body of single bytes, and more after its end": (slot, id) => {
+    say(FROM_CELL.head, slot, id, '{"status":200,"headers":[],"body":true}');
+    socket.write(times(100_000, () => frame(FROM_CELL.body, slot, id, "x")));
+    say(FROM_CELL.body, slot, id);
+    for (let count = 0; count < 3; count += 1) say(FROM_CELL.body, slot, id, "after the end");
+    say(FROM_CELL.head, slot, id, '{"status":500,"headers":[],"body":false}');
+    say(FROM_CELL.reply, slot, id, '"twice"');
+  },
   "a body beyond its window": (slot, id) => {
     say(FROM_CELL.head, slot, id, '{"status":200,"headers":[],"body":true}');
     for (let count = 0; count < 40; count += 1)

@@ -112,6 +112,9 @@ describe("a cell that answers a call with", () => {
     "a heartbeat of two million instances",
     "a heartbeat of endless numbers",
     "an end of half a million messages",
+    "a start of three hundred kilobytes",
+    "a second start",
+    "two requests under one id",
   ])("%s is killed, and its service comes back elsewhere", (behaviour) =>
     undisturbed(async () => {
       await deployHostile(behaviour);
@@ -121,6 +124,17 @@ describe("a cell that answers a call with", () => {
       const { restarts } = await solo.ask("Status", { service_id: "svc" }, tenant);
       expect(restarts).toBe(1);
     }),
+  );
+
+  test.for(["more requests than its window", "requests of more than its window"])(
+    "%s is killed; what it asked for in time is done",
+    (behaviour) =>
+      undisturbed(async () => {
+        await deployHostile(behaviour);
+        expect(await refusal(solo.call(tenant, "svc", "get"))).toBe("outcome_unknown");
+        await until(() => hostile?.gone, "the hostile cell to be gone");
+        expect(await promptly(solo.call(tenant, "svc", "get"))).toBeGreaterThan(1);
+      }),
   );
 
   test("a reply that is no JSON has answered with an error of its own", () =>
@@ -175,6 +189,20 @@ describe("a cell that answers an HTTP request with", () => {
       expect(await refusal(visit())).toBe("service_error");
     }),
   );
+
+  test("a body of single bytes, and more after its end, has answered with that body once", () =>
+    undisturbed(async () => {
+      await deployHostile("a body of single bytes, and more after its end");
+      const { status, body } = await visit();
+      let bytes = 0;
+      let pieces = 0;
+      for await (const piece of body!) {
+        bytes += piece.length;
+        pieces += 1;
+      }
+      expect({ status, bytes }).toEqual({ status: 200, bytes: 100_000 });
+      expect(pieces).toBeLessThan(50_000);
+    }));
 
   test("a body beyond its window is cut off", () =>
     undisturbed(async () => {

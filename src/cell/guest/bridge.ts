@@ -10,7 +10,7 @@ import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
 import type { SnapshotWish } from "../../wire/messages.ts";
 import type { GuestHost, LogLevel } from "../prelude/host.ts";
 import { createHttp } from "./http.ts";
-import { ADOPT_GLOBAL, IN, OUT, splitLine, type GuestSetup } from "./lines.ts";
+import { ADOPT_GLOBAL, IN, MAX_STARTED_CHARS, OUT, splitLine, type GuestSetup } from "./lines.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
 import { runSelfTest, takeOver } from "./handover.ts";
 import { createOutbox } from "./outbox.ts";
@@ -130,7 +130,13 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
       handlers: handlersOf(service),
       traits: [...UPGRADE_PARTS, "concurrent" as const].filter((part) => service[part]),
     };
-    outbox.add(OUT.started, 0, toJson(started));
+    const text = toJson(started);
+    if (text.length > MAX_STARTED_CHARS) {
+      throw new RangeError(
+        `The names of the ${started.handlers.length} handlers take ${text.length} characters; at most ${MAX_STARTED_CHARS} are kept. Take what differs as an argument.`,
+      );
+    }
+    outbox.add(OUT.started, 0, text);
   }
 
   async function adoptState(adoption: Adoption): Promise<void> {

@@ -56,6 +56,10 @@ export const OUT = {
   terminated: "z",
 } as const;
 
+/** Of what a service says of itself once it has started: the names of its handlers, mostly.
+ *  The kernel keeps it. */
+export const MAX_STARTED_CHARS = 80 * 1024;
+
 /** Instead of a number of bytes: the rest is not wanted. */
 export const NO_MORE = "-1";
 

@@ -95,5 +95,6 @@ export const floods: readonly Attack[] = [
   flood(
     "names a hundred thousand handlers",
     `const calls: any = { attack: () => 1 }; for (let i = 0; i < 100_000; i += 1) calls["call-" + i] = () => i; export default { calls };`,
+    "refused",
   ),
 ];

@@ -6,6 +6,7 @@
  * 3. Once the response is complete, the rest of the request is no longer wanted.
  */
 import { SoloError } from "#base/errors.ts";
+import { Pieces } from "#base/pieces.ts";
 import type { IngressResponse } from "#api/kernel-port.ts";
 import type { DispatchBodies } from "#kernel/services/dispatch.ts";
 import type { ResponseHead } from "#wire/messages.ts";
@@ -22,8 +23,8 @@ export class Exchange implements DispatchBodies {
   readonly #over: () => void;
   readonly finished: Promise<void>;
   readonly #response = Promise.withResolvers<IngressResponse>();
-  readonly #queue: Buffer[] = [];
-  #queuedBytes = 0;
+  /** Of the response, what its reader has not taken. */
+  readonly #queue = new Pieces();
   #ended = false;
   #broken: SoloError | undefined;
   #wakeReader: (() => void) | undefined;
@@ -65,8 +66,7 @@ export class Exchange implements DispatchBodies {
 
   /** Nothing more of it reaches anybody, not even what has come already. */
   fail(error: SoloError): void {
-    this.#queue.length = 0;
-    this.#queuedBytes = 0;
+    this.#queue.clear();
     this.#over();
     this.#response.reject(error);
     this.broke(error);
@@ -90,9 +90,9 @@ export class Exchange implements DispatchBodies {
   }
 
   chunk(bytes: Buffer): void {
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
-    if (this.#queuedBytes > FLOOD_BYTES) {
+    if (this.#broken !== undefined) return;
+    this.#queue.add(bytes);
+    if (this.#queue.bytes > FLOOD_BYTES) {
       this.broke(new SoloError("service_error", "The service's response ignored its window."));
       this.#abort();
     }
@@ -146,9 +146,8 @@ export class Exchange implements DispatchBodies {
     let whole = false;
     try {
       for (;;) {
-        const bytes = this.#queue.shift();
+        const bytes = this.#queue.take();
         if (bytes !== undefined) {
-          this.#queuedBytes -= bytes.length;
           yield bytes;
           this.#sendCredit(bytes.length);
         } else if (this.#broken !== undefined) {

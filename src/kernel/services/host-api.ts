@@ -40,6 +40,10 @@ export interface HostApiOptions {
 const NOTHING = "null";
 /** Each of those who subscribed gets a copy. */
 const MAX_PUBLISHED_CHARS = 64 * 1024;
+/** As for callers from outside (api/fields.ts). Arguments become those of a function: a guest
+ *  that is handed hundreds of thousands runs out of stack. */
+const MAX_ARGS = 64;
+const MAX_HANDLER_CHARS = 128;
 /** What changes nothing outside the service. */
 const READS: ReadonlySet<string> = new Set(["kv.get", "kv.list"]);
 
@@ -272,11 +276,24 @@ function messageArgs(
   kind: "call" | "cast",
 ): { readonly name: string; readonly args: readonly unknown[] } {
   const [, name, args = []] = from.args;
-  if (typeof name === "string" && Array.isArray(args)) return { name, args };
-  throw new SoloError(
-    "invalid_argument",
-    `services.${kind} takes a service, a handler's name and arguments.`,
-  );
+  if (typeof name !== "string" || !Array.isArray(args)) {
+    throw new SoloError(
+      "invalid_argument",
+      `services.${kind} takes a service, a handler's name and arguments.`,
+    );
+  }
+  if (name.length > MAX_HANDLER_CHARS)
+    throw tooMany("name", `${name.length} characters`, MAX_HANDLER_CHARS);
+  if (args.length > MAX_ARGS) throw tooMany("args", `${args.length} arguments`, MAX_ARGS);
+  return { name, args };
+}
+
+function tooMany(field: string, has: string, most: number): SoloError {
+  const message = `has ${has}; at most ${most} are passed on`;
+  return new SoloError("invalid_argument", `${field} ${message}.`, {
+    fields: [{ field, message }],
+    hint: "Pass one object or list instead of many arguments.",
+  });
 }
 
 /** What was checked is what is sent on: the URL is parsed once. */

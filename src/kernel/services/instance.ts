@@ -14,6 +14,7 @@ import type { Blame } from "#kernel/cells/blame.ts";
 import { settledWithin } from "#supervisor/effort.ts";
 import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
 import { Answers } from "#kernel/services/answers.ts";
+import { Asked } from "#kernel/services/asked.ts";
 import { Barrier } from "#kernel/services/barrier.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
 import { InHand } from "#kernel/services/in-hand.ts";
@@ -101,6 +102,7 @@ export class Instance implements Child, SlotHandler {
   });
   readonly #slot: number;
   readonly #inHand = new InHand();
+  readonly #asked = new Asked();
   readonly #barrier: Barrier;
   readonly #stateTalk: StateTalk;
   readonly #starting = Promise.withResolvers<Started>();
@@ -215,6 +217,7 @@ export class Instance implements Child, SlotHandler {
   }
 
   answer(id: number, text: string): void {
+    this.#asked.answered(id);
     this.#send(TO_CELL.answer, id, text);
   }
 
@@ -355,6 +358,14 @@ export class Instance implements Child, SlotHandler {
         if (kind === FROM_CELL.adopted) return this.#stateTalk.adopted(state);
         return this.#stateTalk.told(id, state);
       }
+      case FROM_CELL.started:
+        if (this.#ready) return this.cell.kill("it started twice");
+        return this.#untrusted(kind, id, payload.toString());
+      case FROM_CELL.request:
+        if (!this.#asked.begin(id, payload.length)) {
+          return this.cell.kill("it asked for more at once than its window");
+        }
+        return this.#untrusted(kind, id, payload.toString());
       default:
         return this.#untrusted(kind, id, payload.toString());
     }
