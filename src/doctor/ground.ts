@@ -13,7 +13,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
 import type { Client } from "#client/index.ts";
-import type { Attack, Expectation } from "#doctor/attack.ts";
+import type { Attack } from "#doctor/attack.ts";
+import { ARROW, isExpected, mayLive, namesReply, wordsOf } from "#doctor/outcome.ts";
 import { Watcher } from "#doctor/watcher.ts";
 
 export interface AttackResult {
@@ -44,15 +45,23 @@ const CALL_MS = 1000;
 const STARTUP_MS = 2000;
 /** For those that do, however busy the machine is. */
 const PATIENT_MS = 10_000;
-const limitsOf = (expect: Expectation) => ({
-  limits: { memory_mb: 64, call_timeout_ms: expect === "nothing" ? PATIENT_MS : CALL_MS },
+const limitsOf = (words: readonly string[]) => ({
+  limits: {
+    memory_mb: 64,
+    call_timeout_ms: words.includes("deadline_exceeded") ? CALL_MS : PATIENT_MS,
+  },
   restart_limits: {
     max_restarts: 2,
     max_seconds: 60,
-    startup_timeout_ms: expect === "refused" ? STARTUP_MS : PATIENT_MS,
+    startup_timeout_ms: words.includes("refused startup_timeout") ? STARTUP_MS : PATIENT_MS,
     shutdown_timeout_ms: 500,
   },
 });
+/** Nothing of the attacker itself ends so. */
+const ENDED_TOO_SOON: ReadonlySet<string> = new Set([
+  "outcome_unknown → lives",
+  "refused startup_failed",
+]);
 /** Beyond this, whoever asked is as good as unanswered. */
 const ANSWER_MS = 3000;
 /** An attacker's own call is over by then, one way or the other. */
@@ -60,15 +69,9 @@ const SETTLED_MS = 15_000;
 const ENDED_MS = 8000;
 const RECOVERED_MS = 5000;
 const LOOK_AGAIN_MS = 25;
+const MAX_REPLY_CHARS = 200;
 /** A flood may go on after the call that began it. */
 const FLOOD_WATCHED_MS = 300;
-
-interface Outcome {
-  readonly outcome: string;
-  readonly problem?: string;
-  /** Before it could do what it was to do. */
-  readonly ended?: boolean;
-}
 
 export class Ground {
   readonly #options: GroundOptions;
@@ -102,14 +105,15 @@ export class Ground {
     const watch = (ask: () => Promise<void>) => new Watcher({ clock, ask });
     const health = watch(() => this.#askHealth());
     const witness = watch(() => this.#askWitness());
-    let { outcome, problem, ended: tooSoon } = await this.#run(attack);
-    if (tooSoon === true) {
+    const { expect } = attack;
+    let outcome = await this.#run(attack);
+    if (!isExpected(outcome, expect) && ENDED_TOO_SOON.has(outcome)) {
       await this.#remove(attack);
-      ({ outcome, problem } = await this.#run(attack));
+      outcome = await this.#run(attack);
     }
     if (attack.kind === "flood") await sleep(FLOOD_WATCHED_MS);
     const ended = clock.now();
-    const problems = problem === undefined ? [] : [problem];
+    const problems = isExpected(outcome, expect) ? [] : [`expected: ${expect}`];
     problems.push(...(await this.#neighbourIsBack()));
     const neighbour_ms = clock.now() - ended;
     const seen = { kernel: await health.stop(), "other tenant": await witness.stop() };
@@ -130,53 +134,55 @@ export class Ground {
     };
   }
 
-  /** Deploys and calls; says what came of it, and what was wrong with that. */
-  async #run({ code, update, expect, capabilities }: Attack): Promise<Outcome> {
-    const refused = await answerOf(
+  /** Deploys and calls; says what came of it (outcome.ts). */
+  async #run(attack: Attack): Promise<string> {
+    const { code, files, update, persistence, capabilities, expect } = attack;
+    const deployed = await answerOf(
       this.#mallory.deploy(
         {
           service_id: ATTACKER,
-          code,
-          ...limitsOf(expect),
+          ...(code !== undefined && { code }),
+          ...(files !== undefined && { files }),
+          ...limitsOf(wordsOf(expect)),
+          ...(persistence !== undefined && { persistence }),
           ...(capabilities && { capabilities: [...capabilities] }),
         },
         { timeoutMs: SETTLED_MS },
       ),
     );
-    if (refused.error === undefined && update !== undefined) {
-      const swapped = await answerOf(
+    if (deployed.error !== undefined) return `refused ${deployed.error.code}`;
+    if (update !== undefined) {
+      const updated = await answerOf(
         this.#mallory.update({ service_id: ATTACKER, code: update }, { timeoutMs: SETTLED_MS }),
       );
-      if (swapped.error !== undefined) return judge(expect, swapped.error.code, "refused");
+      if (updated.error !== undefined) return `refused ${updated.error.code}`;
     }
-    if (refused.error !== undefined) return judge(expect, refused.error.code, "refused");
-    if (expect === "refused") return { outcome: "deployed", problem: "it was deployed" };
     const { value, error } = await answerOf(
       this.#mallory.call({ service_id: ATTACKER, name: "attack" }, { timeoutMs: SETTLED_MS }),
     );
-    const reply =
-      error === undefined ? JSON.stringify((value as { reply: unknown }).reply) : undefined;
-    const outcome = error?.code ?? (reply ?? "undefined").slice(0, 200);
-    if (error?.code === "kernel_unreachable")
-      return { outcome, problem: "its call was never answered" };
-    if (expect === "nothing" && error !== undefined)
-      return { outcome, problem: `it ended: ${error.message}`, ended: true };
-    if (expect === "nothing" && reply !== '"nothing"')
-      return { outcome, problem: `it found ${outcome}` };
-    if (expect !== "ended") return { outcome };
-    const crash = await this.#ended();
-    return crash === undefined
-      ? { outcome, problem: "it still runs" }
-      : { outcome: `${outcome}, ${crash}` };
+    const reply = namesReply(expect)
+      ? (JSON.stringify(value?.reply) ?? "undefined").slice(0, MAX_REPLY_CHARS)
+      : "replied";
+    const heard = error?.code ?? reply;
+    return [heard, ...(await this.#end(heard, expect))].join(ARROW);
   }
 
-  /** How the attacker's instance ended, if it did. */
-  async #ended(): Promise<string | undefined> {
-    return this.#until(ENDED_MS, async () => {
-      const { state, restarts, last_crash } = await this.#mallory.status({ service_id: ATTACKER });
-      if (last_crash !== null) return last_crash.reason;
-      return restarts > 0 || state !== "running" ? state : undefined;
+  /** How its instance ended, and that it was not started again; `lives` if it did not end. */
+  async #end(heard: string, expect: string): Promise<string[]> {
+    const look = async () => {
+      const { last_crash } = await this.#mallory.status({ service_id: ATTACKER });
+      return last_crash ?? undefined;
+    };
+    // Only an instance that is gone leaves its caller with one of these.
+    const must = !mayLive(expect) || heard === "service_crashed" || heard === "outcome_unknown";
+    const crash = await this.#until(must ? ENDED_MS : 0, look);
+    if (crash === undefined) return ["lives"];
+    const quarantined = await this.#until(ENDED_MS, async () => {
+      const { state } = await this.#mallory.status({ service_id: ATTACKER });
+      if (state === "quarantined") return true;
+      return state === "running" ? false : undefined;
     });
+    return quarantined === true ? [crash.reason, "quarantined"] : [crash.reason];
   }
 
   async #neighbourIsBack(): Promise<string[]> {
@@ -245,13 +251,6 @@ export class Ground {
       await sleep(LOOK_AGAIN_MS);
     }
   }
-}
-
-function judge(expect: Expectation, code: string, outcome: string): Outcome {
-  const told = { outcome: `${outcome}: ${code}` };
-  if (code === "kernel_unreachable" || code === "internal")
-    return { ...told, problem: `its deploy ended with ${code}` };
-  return expect === "nothing" ? { ...told, problem: "it did not start", ended: true } : told;
 }
 
 async function answerOf<T>(asked: Promise<T>): Promise<{ value?: T; error?: SoloError }> {

@@ -4,6 +4,8 @@
  * 1. A source that crashes or stalls the compiler fails its own deploy; requests that only
  *    waited behind it are sent again to the next process.
  * 2. Every request ends within COMPILE_TIMEOUT_MS of its turn.
+ * 3. What the compiler answers is checked: an answer that is not of its kind fails its own
+ *    deploy, one that nobody asked for fails none, and either ends the process.
  */
 import { SoloError, toSoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
@@ -14,6 +16,7 @@ import {
   type CompileResult,
   type MapStackRequest,
 } from "#wire/compiler.ts";
+import { readCompileResult, readMappedStack } from "#wire/from-compiler.ts";
 import type { CellProcess, Launcher } from "#kernel/cells/launcher.ts";
 import { FrameReader, FrameWriter } from "#wire/frame.ts";
 
@@ -22,9 +25,11 @@ const MAX_WAITING = 1000;
 const MEMORY_BYTES = 1024 * 1024 * 1024;
 
 interface Job {
+  readonly id: number;
   readonly kind: number;
   readonly payload: string;
-  resolve(text: string): void;
+  /** Throws when the answer is not of its kind. */
+  settle(text: string): void;
   reject(error: SoloError): void;
 }
 
@@ -33,6 +38,10 @@ interface Running {
   readonly writer: FrameWriter;
   /** It has come as far as taking work. */
   ready: boolean;
+  /** The request that it answered last. */
+  answered: number | undefined;
+  /** It answered that request again: none of those that wait is to blame. */
+  saidTwice: boolean;
 }
 
 export class Compiler {
@@ -42,6 +51,7 @@ export class Compiler {
   #starting: Promise<void> | undefined;
   /** In the order they were sent: the first is the one at work. */
   #jobs: Job[] = [];
+  #lastId = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = true;
 
@@ -57,16 +67,13 @@ export class Compiler {
   }
 
   async compile(request: CompileRequest): Promise<CompileResult> {
-    return JSON.parse(await this.#ask(TO_COMPILER.compile, request)) as CompileResult;
+    return this.#ask(TO_COMPILER.compile, request, (text) => readCompileResult(text, request));
   }
 
   /** The stack in the agent's source, or as it is when mapping fails: it is a courtesy. */
   async mapStack(request: MapStackRequest): Promise<string> {
     try {
-      const answer = JSON.parse(await this.#ask(TO_COMPILER.mapStack, request)) as {
-        stack: string;
-      };
-      return answer.stack;
+      return await this.#ask(TO_COMPILER.mapStack, request, readMappedStack);
     } catch (error) {
       this.#log.debug("stack not mapped", { error: String(error) });
       return request.stack;
@@ -83,7 +90,11 @@ export class Compiler {
     await running?.process.cleared;
   }
 
-  #ask(kind: number, request: CompileRequest | MapStackRequest): Promise<string> {
+  #ask<T>(
+    kind: number,
+    request: CompileRequest | MapStackRequest,
+    read: (text: string) => T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(restarting());
       if (this.#jobs.length >= MAX_WAITING) {
@@ -93,7 +104,10 @@ export class Compiler {
           }),
         );
       }
-      const job = { kind, payload: JSON.stringify(request), resolve, reject };
+      const id = (this.#lastId = (this.#lastId % 0xffff_fff0) + 1);
+      const payload = JSON.stringify(request);
+      const settle = (text: string) => resolve(read(text));
+      const job: Job = { id, kind, payload, settle, reject };
       this.#jobs.push(job);
       if (this.#running === undefined) return this.#start();
       this.#send(this.#running, job);
@@ -121,10 +135,18 @@ export class Compiler {
       for (const job of this.#jobs.splice(0)) job.reject(toSoloError(error));
       return;
     }
-    const running = { process, writer: new FrameWriter(process.socket), ready: false };
-    const reader = new FrameReader(({ kind, payload }) => {
+    const writer = new FrameWriter(process.socket);
+    const running: Running = {
+      process,
+      writer,
+      ready: false,
+      answered: undefined,
+      saidTwice: false,
+    };
+    const reader = new FrameReader(({ kind, id, payload }) => {
+      if (this.#running !== running || running.saidTwice) return;
       running.ready = true;
-      if (kind === FROM_COMPILER.result) this.#finish(payload.toString());
+      if (kind === FROM_COMPILER.result) this.#finish(running, id, payload.toString());
     });
     process.socket.on("data", (chunk: Buffer) => {
       if (!reader.push(chunk)) process.kill();
@@ -135,8 +157,8 @@ export class Compiler {
     if (this.#jobs.length > 0) this.#watch();
   }
 
-  #send({ writer }: Running, { kind, payload }: Job): void {
-    writer.send(kind, 0, 0, payload);
+  #send({ writer }: Running, { id, kind, payload }: Job): void {
+    writer.send(kind, 0, id, payload);
     writer.flush();
   }
 
@@ -146,8 +168,20 @@ export class Compiler {
     this.#timer = setTimeout(() => process.kill(), COMPILE_TIMEOUT_MS);
   }
 
-  #finish(text: string): void {
-    this.#jobs.shift()?.resolve(text);
+  #finish(running: Running, id: number, text: string): void {
+    const [job] = this.#jobs;
+    if (job?.id !== id) {
+      running.saidTwice = id === running.answered;
+      return running.process.kill();
+    }
+    try {
+      job.settle(text);
+    } catch {
+      // Its end rejects the job.
+      return running.process.kill();
+    }
+    this.#jobs.shift();
+    running.answered = id;
     clearTimeout(this.#timer);
     if (this.#jobs.length > 0) this.#watch();
   }
@@ -156,7 +190,9 @@ export class Compiler {
     if (this.#running !== running) return;
     this.#running = undefined;
     clearTimeout(this.#timer);
-    const [culprit, ...innocent] = this.#jobs;
+    const blamed = running.saidTwice ? 0 : 1;
+    const [culprit] = this.#jobs.slice(0, blamed);
+    const innocent = this.#jobs.slice(blamed);
     this.#jobs = [];
     if (this.#closed) {
       for (const job of [culprit, ...innocent]) job?.reject(restarting());

@@ -25,7 +25,3 @@ describe.for(ATTACK_KINDS)(
     );
   },
 );
-
-test("every attack has a name of its own", () => {
-  expect(new Set(ATTACKS.map(({ name }) => name)).size).toBe(ATTACKS.length);
-});

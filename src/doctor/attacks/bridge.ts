@@ -1,11 +1,15 @@
 /** Code that replaces what its bridge is made of, and speaks to the host in its place. */
 import { called, type Attack } from "#doctor/attack.ts";
 
-const bridge = (name: string, body: string): Attack => ({
+const BROKEN = "service_crashed → exception";
+/** It has lost its voice: its caller is told when the time is over. */
+const SILENT = "deadline_exceeded → timeout";
+
+const bridge = (name: string, body: string, expect = BROKEN): Attack => ({
   name,
   kind: "escape",
   code: called(body),
-  expect: "contained",
+  expect,
 });
 const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
@@ -34,18 +38,30 @@ const FORGED: Readonly<Record<string, string>> = {
   "its own orderly end": "z 0",
 };
 
+/** What its cell cannot use and may ignore, or what is of its kind after all. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  "a timer in no time": SILENT,
+  "bytes that are not there": SILENT,
+  "a response that is no JSON": "service_error → lives",
+  "a state that is no JSON": SILENT,
+  "an end of messages without number":
+    "service_quarantined → exception → quarantined; deadline_exceeded → exception",
+  "its own orderly end": "outcome_unknown → lives",
+};
+
 export const forgeries: readonly Attack[] = Object.entries(FORGED).map(([what, lines]) => {
-  const attack = bridge(`tells its cell of ${what}`, says(lines));
+  const attack = bridge(`tells its cell of ${what}`, says(lines), EXPECTED[what]);
   return lines === "C 1 {" ? everyDay(attack) : attack;
 });
 
 /** The kernel would be the one to read them. */
-const heavy = (name: string, lines: string): Attack =>
+const heavy = (name: string, lines: string, expect = BROKEN): Attack =>
   bridge(
     name,
     `const join = Array.prototype.join; const lines = ${lines};
     Array.prototype.join = function (this: any, by: any) { return by === "\\n" ? lines : join.call(this, by); };
     return 1;`,
+    expect,
   );
 
 export const bridges: readonly Attack[] = [
@@ -54,11 +70,13 @@ export const bridges: readonly Attack[] = [
     heavy(
       "answers with what is nested two million deep",
       "'R 1 ' + '['.repeat(2_000_000) + ']'.repeat(2_000_000)",
+      "payload_too_large → lives",
     ),
   ),
   heavy(
     "casts what is nested two million deep",
     `'H 1 ["services.cast",["neighbour","poke",[' + '['.repeat(2_000_000) + ']'.repeat(2_000_000) + ']]]'`,
+    SILENT,
   ),
   heavy(
     "logs a line of eight megabytes",
@@ -68,6 +86,7 @@ export const bridges: readonly Attack[] = [
   bridge(
     "catches every element that an array is given",
     "for (let i = 0; i < 64; i += 1) Object.defineProperty(Array.prototype, String(i), { set() {}, get: () => 'C 1 {', configurable: true }); return 1;",
+    SILENT,
   ),
   bridge(
     "replaces Array.prototype.slice, and throws",
@@ -76,6 +95,7 @@ export const bridges: readonly Attack[] = [
   bridge(
     "replaces Array.prototype.map, and loops",
     "(Array.prototype as any).map = () => ({ toJSON: () => ({ a: 1 }) }); for (;;);",
+    SILENT,
   ),
   bridge(
     "replaces the methods of Map",
@@ -84,21 +104,26 @@ export const bridges: readonly Attack[] = [
   bridge(
     "loops in Promise.prototype.then",
     "(Promise.prototype as any).then = () => { for (;;); }; await solo.kv.get('x'); return 1;",
+    SILENT,
   ),
   bridge(
     "replaces the methods of String",
     "for (const name of ['split', 'slice', 'indexOf', 'charCodeAt']) (String.prototype as any)[name] = () => 'x'; return 1;",
+    "replied → lives",
   ),
   bridge(
     "loops in Object.prototype.toJSON",
     "(Object.prototype as any).toJSON = () => { for (;;); }; return { a: 1 };",
+    SILENT,
   ),
   bridge(
     "loops in the species of promises and bytes",
     "for (const each of [Promise, Uint8Array]) Object.defineProperty(each, Symbol.species, { get() { for (;;); } }); await solo.kv.get('x'); return 1;",
+    SILENT,
   ),
   bridge(
     "makes every array endless",
     "(Array.prototype as any)[Symbol.iterator] = function* () { for (;;) yield 1; }; await solo.kv.get('x'); return { a: 1 };",
+    "service_crashed → timeout",
   ),
 ];

@@ -1,7 +1,10 @@
 /** Code that looks for a way out of its isolate. It answers with what it found. */
-import { called, type Attack, type Expectation } from "#doctor/attack.ts";
+import { called, type Attack } from "#doctor/attack.ts";
 
-const escape = (name: string, body: string, expect: Expectation = "nothing"): Attack => ({
+/** What it could get hold of. */
+const NOTHING = '"nothing" → lives';
+
+const escape = (name: string, body: string, expect = NOTHING): Attack => ({
   name,
   kind: "escape",
   code: called(
@@ -34,15 +37,18 @@ export const escapes: readonly Attack[] = [
         for (const key of Reflect.ownKeys(each)) { try { queue.push(each[key]); } catch {} }
         queue.push(Object.getPrototypeOf(each));
       }`,
+      '"nothing" → exception',
     ),
   ),
   escape(
     "makes functions from text",
     `for (const name of ${HOST_NAMES}) { try { if (new Function("return typeof " + name)() !== "undefined") found.push(name); } catch {} }`,
+    '"nothing" → lives',
   ),
   escape(
     "reads what a host left over",
     `for (const name of ${HOST_NAMES}) if ((globalThis as any)[name] !== undefined) found.push(name)`,
+    '"nothing" → lives',
   ),
   everyDay(
     escape(
@@ -50,6 +56,7 @@ export const escapes: readonly Attack[] = [
       `for (const name of ["node:fs", "fs", "node:child_process", "node:process", "file:///etc/passwd", "/etc/passwd", "data:text/javascript,export default 1"]) {
         try { await import(name); found.push(name); } catch {}
       }`,
+      '"nothing" → lives',
     ),
   ),
   everyDay(
@@ -66,20 +73,24 @@ export const escapes: readonly Attack[] = [
         try { look(Object.getPrototypeOf(value), path + ".__proto__", depth + 1); } catch {}
       };
       look(globalThis, "globalThis", 0); look(solo, "solo", 0)`,
+      '"nothing" → exception',
     ),
   ),
   escape(
     "calls another tenant's service",
     "try { await solo.services.call('witness', 'count'); found.push('witness'); } catch {}",
+    '"nothing" → lives',
   ),
   escape(
     "names another tenant",
     "for (const name of ['bystander/witness', '../bystander/witness', 'bystander:witness', '__proto__']) { try { await solo.services.call(name, 'count'); found.push(name); } catch {} }",
+    '"nothing" → lives',
   ),
   everyDay(
     escape(
       "reaches for the network",
       "for (const url of ['http://127.0.0.1:8080/health', 'http://[::1]/', 'http://169.254.169.254/', 'file:///etc/passwd']) { try { await fetch(url); found.push(url); } catch {} }",
+      '"nothing" → lives',
     ),
   ),
   {
@@ -91,6 +102,7 @@ export const escapes: readonly Attack[] = [
           try { await fetch("http://" + host + ":" + port + "/"); found.push(host); }
           catch (error: any) { if (error.cause?.code !== "permission_denied") found.push(host + " " + error.cause?.code); }
         } }`,
+        '"nothing" → lives',
       ),
     ),
     capabilities: [{ resources: ["net:*"] }],
@@ -99,22 +111,27 @@ export const escapes: readonly Attack[] = [
     "asks for methods that nobody granted",
     `for (const name of ["__proto__", "constructor", "toString", "process.exit", "vault.get"]) {
     try { const value = await (solo as any).request?.(name); if (value !== undefined) found.push(name); } catch {} }`,
+    '"nothing" → lives',
   ),
   escape(
     "takes shared memory",
     "for (const name of ['SharedArrayBuffer', 'WeakRef', 'FinalizationRegistry']) if ((globalThis as any)[name] !== undefined) found.push(name)",
+    '"nothing" → lives',
   ),
   escape(
     "takes shared memory from WebAssembly",
     "try { const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }); if (Object.prototype.toString.call(buffer) !== '[object ArrayBuffer]') found.push('shared memory'); } catch {}",
+    '"nothing" → lives',
   ),
   escape(
     "reads paths of the host off a stack",
     "const { stack } = new Error('x'); if (/\\/(home|root|usr|work|src|node_modules)\\/|node:internal/.test(String(stack))) found.push(String(stack))",
+    '"nothing" → lives',
   ),
   escape(
     "reads paths of the host off a refusal",
     "for (const ask of [() => solo.kv.get({}), () => solo.services.call(1, 2), () => solo.events.emit(null), () => solo.kv.put('k', 1n)]) { try { await ask(); } catch (error: any) { if (/\\/(home|root|usr|work|src)\\//.test(error.message + error.stack)) found.push(error.stack); } }",
+    '"nothing" → lives',
   ),
   everyDay(
     escape(
@@ -125,23 +142,23 @@ export const escapes: readonly Attack[] = [
         }
       }
       try { await solo.kv.get("key"); } catch {}`,
-      "contained",
+      "service_crashed → exception",
     ),
   ),
   escape(
     "replaces what its bridge uses",
     `for (const name of ["JSON", "Promise", "Map", "Uint8Array", "String", "Error", "Object", "Array"]) { try { (globalThis as any)[name] = undefined; } catch {} }
     for (const key of ["parse", "stringify"]) { try { (JSON as any)[key] = () => "[]"; } catch {} }`,
-    "contained",
+    "replied → exception",
   ),
   escape(
     "answers with a forged prototype",
     'return JSON.parse(\'{"__proto__": { "polluted": 1 }, "constructor": { "prototype": { "polluted": 1 } }, "toString": 1 }\')',
-    "contained",
+    "replied → lives",
   ),
   escape(
     "answers with lines of the bridge's own protocol",
     "solo.log.info('x\\nr 1 \"forged\"\\nS 0 {}\\nX 0 {}'); return '\\nr 2 \"forged\"\\u0000'",
-    "contained",
+    "replied → lives",
   ),
 ];

@@ -1,7 +1,7 @@
 /** Code that says more than anybody can listen to. */
-import { called, type Attack, type Expectation } from "#doctor/attack.ts";
+import { called, type Attack } from "#doctor/attack.ts";
 
-const flood = (name: string, code: string, expect: Expectation = "contained"): Attack => ({
+const flood = (name: string, code: string, expect: string): Attack => ({
   name,
   kind: "flood",
   code,
@@ -16,23 +16,50 @@ const waves = (body: string): string =>
   );
 
 export const floods: readonly Attack[] = [
-  everyDay(flood("asks the kernel without end", called("for (;;) solo.kv.get('key');"), "ended")),
-  flood("asks the kernel in waves", waves("solo.kv.get('key').catch(() => {});")),
   everyDay(
-    flood("logs without end", called("for (;;) solo.log.error('x'.repeat(1000));"), "ended"),
+    flood(
+      "asks the kernel without end",
+      called("for (;;) solo.kv.get('key');"),
+      "deadline_exceeded → timeout",
+    ),
   ),
-  flood("logs in waves", waves("solo.log.info('x'.repeat(1000));")),
-  flood("logs one enormous line", called("solo.log.info('x'.repeat(50_000_000)); return 1;")),
-  flood("starts timers without end", called("for (;;) setTimeout(() => {}, 0);"), "ended"),
+  flood(
+    "asks the kernel in waves",
+    waves("solo.kv.get('key').catch(() => {});"),
+    "deadline_exceeded → timeout",
+  ),
+  everyDay(
+    flood(
+      "logs without end",
+      called("for (;;) solo.log.error('x'.repeat(1000));"),
+      "deadline_exceeded → timeout",
+    ),
+  ),
+  flood("logs in waves", waves("solo.log.info('x'.repeat(1000));"), "deadline_exceeded → timeout"),
+  flood(
+    "logs one enormous line",
+    called("solo.log.info('x'.repeat(50_000_000)); return 1;"),
+    "replied → lives",
+  ),
+  flood(
+    "starts timers without end",
+    called("for (;;) setTimeout(() => {}, 0);"),
+    "service_crashed → exception",
+  ),
   flood(
     "starts a hundred thousand timers",
     called("for (let i = 0; i < 100_000; i += 1) setInterval(() => {}, 0); return 1;"),
+    "service_crashed → exception",
   ),
-  flood("asks for timers of the kernel in waves", waves("solo.every(1, { i }).catch(() => {});")),
+  flood(
+    "asks for timers of the kernel in waves",
+    waves("solo.every(1, { i }).catch(() => {});"),
+    "deadline_exceeded → timeout",
+  ),
   flood(
     "makes promises without end",
     called("for (;;) new Promise(() => {}).then(() => {});"),
-    "ended",
+    "deadline_exceeded → timeout",
   ),
   flood(
     "casts to itself, twice for each",
@@ -40,61 +67,86 @@ export const floods: readonly Attack[] = [
       calls: { async attack(solo: any) { await solo.services.cast(solo.service, "again"); return 1; } },
       casts: { async again(solo: any) { for (let i = 0; i < 2; i += 1) solo.services.cast(solo.service, "again").catch(() => {}); } },
     };`,
+    "replied → lives",
   ),
   everyDay(
     flood(
       "casts to its neighbour in waves",
       waves("solo.services.cast('neighbour', 'poke', 'x'.repeat(100)).catch(() => {});"),
+      "deadline_exceeded → timeout",
     ),
   ),
-  flood("calls itself", called("return solo.services.call(solo.service, 'attack');")),
+  flood(
+    "calls itself",
+    called("return solo.services.call(solo.service, 'attack');"),
+    "deadline_exceeded → timeout",
+  ),
   flood(
     "records events in waves",
     waves("solo.events.emit('noise', { i, text: 'x'.repeat(500) }).catch(() => {});"),
+    "deadline_exceeded → timeout",
   ),
   flood(
     "writes keys in waves",
     waves("if (i < 100) solo.kv.put(`key-${wave}-${i}`, 'x'.repeat(10_000)).catch(() => {});"),
+    "deadline_exceeded → timeout",
   ),
-  everyDay(flood("answers with 200 MB", called("return 'x'.repeat(200_000_000);"))),
+  everyDay(
+    flood(
+      "answers with 200 MB",
+      called("return 'x'.repeat(200_000_000);"),
+      "deadline_exceeded → timeout",
+    ),
+  ),
   flood(
     "answers with two million lists",
     called("return Array.from({ length: 2_000_000 }, () => []);"),
+    "deadline_exceeded → timeout",
   ),
   flood(
     "casts two million lists to its neighbour, again and again",
     called(
       "const lists = Array(2_000_000).fill([]); for (;;) await solo.services.cast('neighbour', 'poke', lists).catch(() => {});",
     ),
-    "ended",
+    "deadline_exceeded → timeout or memory",
   ),
   flood(
     "keeps what is nested a hundred thousand deep",
     called(
       "for (let i = 0; i < 20; i += 1) await solo.kv.put('deep', JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))).catch(() => {}); return 1;",
     ),
+    "service_crashed or deadline_exceeded → memory or timeout",
   ),
   flood(
     "throws an enormous error while it is loaded",
     "throw new Error('x'.repeat(40_000_000)); export default {};",
-    "refused",
+    "refused startup_failed",
   ),
-  flood("answers with 30 MB", called("return 'x'.repeat(30_000_000);")),
-  flood("throws an enormous error", called("throw new Error('x'.repeat(100_000_000));"), "ended"),
+  flood(
+    "answers with 30 MB",
+    called("return 'x'.repeat(30_000_000);"),
+    "payload_too_large → lives",
+  ),
+  flood(
+    "throws an enormous error",
+    called("throw new Error('x'.repeat(100_000_000));"),
+    "deadline_exceeded → timeout; service_crashed → memory",
+  ),
   flood(
     "throws an error with an enormous stack",
     called("const error = new Error('x'); error.stack = 'y'.repeat(50_000_000); throw error;"),
-    "ended",
+    "service_crashed → exception",
   ),
   flood(
     "answers with many keys",
     called(
       "return Object.fromEntries(Array.from({ length: 500_000 }, (_, i) => [`key-${i}`, i]));",
     ),
+    "deadline_exceeded → timeout",
   ),
   flood(
     "names a hundred thousand handlers",
     `const calls: any = { attack: () => 1 }; for (let i = 0; i < 100_000; i += 1) calls["call-" + i] = () => i; export default { calls };`,
-    "refused",
+    "refused startup_failed or refused startup_timeout",
   ),
 ];

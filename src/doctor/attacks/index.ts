@@ -6,6 +6,10 @@ import { floods } from "#doctor/attacks/floods.ts";
 import { lifecycles } from "#doctor/attacks/lifecycles.ts";
 import { loops } from "#doctor/attacks/loops.ts";
 import { memory } from "#doctor/attacks/memory.ts";
+import { sources } from "#doctor/attacks/sources.ts";
+import { states } from "#doctor/attacks/states.ts";
+import { streams } from "#doctor/attacks/streams.ts";
+import { values } from "#doctor/attacks/values.ts";
 
 export const ATTACKS: readonly Attack[] = [
   ...loops,
@@ -13,5 +17,9 @@ export const ATTACKS: readonly Attack[] = [
   ...floods,
   ...escapes,
   ...bridges,
+  ...values,
+  ...streams,
+  ...sources,
+  ...states,
   ...lifecycles,
 ];

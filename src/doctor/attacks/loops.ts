@@ -1,7 +1,11 @@
 /** Code that never gives its thread back, in every place where code can run. */
-import { called, loaded, type Attack, type Expectation } from "#doctor/attack.ts";
+import { called, loaded, type Attack } from "#doctor/attack.ts";
 
-const loop = (name: string, code: string, expect: Expectation = "ended"): Attack => ({
+/** By the cell at the call's deadline, else by the kernel; some fill their heap before. */
+const STOPPED =
+  "deadline_exceeded or service_crashed or outcome_unknown → timeout or memory or cell";
+
+const loop = (name: string, code: string, expect = STOPPED): Attack => ({
   name,
   kind: "loop",
   code,
@@ -16,11 +20,11 @@ const wasmLoop = (start: boolean): string =>
 
 export const loops: readonly Attack[] = [
   everyDay(loop("loops", called("for (;;);"))),
-  loop("loops at top level", loaded("for (;;);"), "refused"),
+  loop("loops at top level", loaded("for (;;);"), "refused startup_timeout"),
   loop(
     "loops in init",
     "export default { init() { for (;;); }, calls: { attack: () => 1 } };",
-    "refused",
+    "refused startup_timeout",
   ),
   loop(
     "loops on in finally",
@@ -33,7 +37,11 @@ export const loops: readonly Attack[] = [
     ),
   ),
   loop("loops over awaits", called("while (true) await null;")),
-  loop("leaves a loop behind in a timer", called("setTimeout(() => { for (;;); }, 0); return 1;")),
+  loop(
+    "leaves a loop behind in a timer",
+    called("setTimeout(() => { for (;;); }, 0); return 1;"),
+    "replied → timeout",
+  ),
   loop(
     "leaves a loop behind in a promise",
     called("Promise.resolve().then(() => { for (;;); }); return 1;"),
@@ -55,7 +63,7 @@ export const loops: readonly Attack[] = [
   loop(
     "loops in Error.prepareStackTrace",
     called("(Error as any).prepareStackTrace = () => { for (;;); }; throw new Error('x');"),
-    "contained",
+    "service_crashed → exception",
   ),
   loop("loops in toJSON of its reply", called("return { toJSON() { for (;;); } };")),
   loop(
@@ -63,7 +71,7 @@ export const loops: readonly Attack[] = [
     called(
       "const on = () => { for (;;); }; return { toString: on, valueOf: on, [Symbol.toPrimitive]: on };",
     ),
-    "contained",
+    "replied → lives",
   ),
   loop("loops in then of its reply", called("return { then() { for (;;); } };")),
   loop(
@@ -75,7 +83,7 @@ export const loops: readonly Attack[] = [
   loop(
     "loops in toString of what it logs",
     called("solo.log.info({ toString() { for (;;); }, get x() { for (;;); } }); return 1;"),
-    "contained",
+    "replied → lives",
   ),
   loop("loops in a reviver", called("JSON.parse('[1, 2]', () => { for (;;); });")),
   everyDay(
@@ -92,7 +100,7 @@ export const loops: readonly Attack[] = [
   loop(
     "prints an enormous BigInt",
     called("return String((3n ** 4_000_000n).toString().length);"),
-    "contained",
+    "deadline_exceeded → timeout",
   ),
   everyDay(
     loop(
@@ -117,7 +125,7 @@ export const loops: readonly Attack[] = [
   loop(
     "waits for a lock for ever",
     called("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);"),
-    "ended",
+    "service_crashed → exception",
   ),
   loop(
     "loops while a key is made of an object",
@@ -140,7 +148,7 @@ export const loops: readonly Attack[] = [
   loop(
     "answers with a proxy of a proxy, a hundred thousand deep",
     called("let p: any = {}; for (let i = 0; i < 100_000; i += 1) p = new Proxy(p, {}); return p;"),
-    "contained",
+    "service_crashed → exception",
   ),
-  loop("never answers", called("await new Promise(() => {});"), "contained"),
+  loop("never answers", called("await new Promise(() => {});"), "deadline_exceeded → timeout"),
 ];

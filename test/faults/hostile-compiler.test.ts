@@ -1,0 +1,65 @@
+/** A compiler that was taken over fails the deploy that it answers wrongly, and no other: the
+ *  next one is answered by a new process. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { prepareCellPrograms } from "#bin/cell-host.ts";
+import { silentLogger } from "#base/log.ts";
+import { asCellProcess, launchPlain, type Launcher } from "#kernel/cells/launcher.ts";
+import { Compiler } from "#kernel/compiler.ts";
+
+const HOSTILE = fileURLToPath(new URL("./hostile-compiler.mjs", import.meta.url));
+const SOURCE = { files: { "index.ts": "export default { calls: {} };" }, entry: "index.ts" };
+const plain = launchPlain({ node: process.execPath, programs: await prepareCellPrograms() });
+
+/** Its first process is hostile, the next ones are real. */
+async function opened(behaviour: string): Promise<Compiler> {
+  let hostile = true;
+  const launch: Launcher = (options) => {
+    if (!hostile) return plain(options);
+    hostile = false;
+    const child = spawn(process.execPath, [HOSTILE, behaviour], {
+      env: {},
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+    });
+    return asCellProcess(child, options.onStderr);
+  };
+  const compiler = new Compiler({ launch, log: silentLogger });
+  await compiler.open();
+  return compiler;
+}
+
+test.for([
+  "no JSON",
+  "null",
+  "modules that are no list",
+  "a module of another path",
+  "a module without code",
+  "findings without a place",
+  "ten million brackets",
+  "a frame of four gigabytes",
+  "another's number",
+])("one that answers with %s fails that source, and the next is compiled", async (behaviour) => {
+  const compiler = await opened(behaviour);
+  try {
+    const [first, next] = await Promise.allSettled([
+      compiler.compile(SOURCE),
+      compiler.compile(SOURCE),
+    ]);
+    expect(first).toMatchObject({ status: "rejected", reason: { code: "compile_failed" } });
+    expect(next).toMatchObject({ value: { modules: [{ path: "index.ts" }] } });
+  } finally {
+    await compiler.close();
+  }
+});
+
+test("one that answers twice does not answer for the next source", async () => {
+  const compiler = await opened("twice");
+  try {
+    const [first, next] = await Promise.all([compiler.compile(SOURCE), compiler.compile(SOURCE)]);
+    expect(first.modules[0]!.code).toBe("mine");
+    expect(next.modules[0]!.code).toContain("export default");
+  } finally {
+    await compiler.close();
+  }
+});
