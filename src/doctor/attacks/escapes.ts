@@ -37,7 +37,7 @@ export const escapes: readonly Attack[] = [
         for (const key of Reflect.ownKeys(each)) { try { queue.push(each[key]); } catch {} }
         queue.push(Object.getPrototypeOf(each));
       }`,
-      '"nothing" → exception',
+      '"nothing" → lives or exception',
     ),
   ),
   escape(
@@ -73,7 +73,7 @@ export const escapes: readonly Attack[] = [
         try { look(Object.getPrototypeOf(value), path + ".__proto__", depth + 1); } catch {}
       };
       look(globalThis, "globalThis", 0); look(solo, "solo", 0)`,
-      '"nothing" → exception',
+      '"nothing" → lives or exception',
     ),
   ),
   escape(
