@@ -17,6 +17,17 @@ export interface Watchdog {
   readonly stateOnRollback: StateOnRollback;
 }
 
+/** How instances did, together, in the last minute or so. */
+export interface Performance {
+  readonly overMs: number;
+  readonly messages: number;
+  readonly errors: number;
+  readonly crashes: number;
+  readonly p95Ms: number;
+  /** Of a rollout: of one instance. */
+  readonly memoryBytes: number;
+}
+
 export interface WatchdogInput {
   readonly enabled?: boolean | undefined;
   readonly window_ms?: number | undefined;

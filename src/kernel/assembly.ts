@@ -12,6 +12,7 @@ import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments } from "#deploy/deployments.ts";
 import { Dormants } from "#deploy/dormants.ts";
 import { Revisions } from "#deploy/revisions.ts";
+import { Probations } from "#deploy/probations.ts";
 import { Rollouts } from "#deploy/rollouts.ts";
 import { Snapshots } from "#deploy/snapshots.ts";
 import { EventLog } from "#events/event-log.ts";
@@ -46,6 +47,7 @@ import { Store } from "#kernel/store.ts";
 import { TenantRegister } from "#kernel/tenant-register.ts";
 import { Tenants } from "#kernel/tenants.ts";
 import { noFaults, type Faults } from "#kernel/faults.ts";
+import { ProbationKeeper } from "#kernel/upgrades/probation-keeper.ts";
 import { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { Upgrades } from "#kernel/upgrades/upgrades.ts";
 
@@ -103,6 +105,7 @@ function makeGround({ loaded, clock, log, onConfig }: AssemblyOptions) {
     attempts: new BootAttempts(kv),
     revisions: new Revisions({ kv, keep: config.limits.revisions_kept }),
     rolloutRecords: new Rollouts(kv),
+    probationRecords: new Probations(kv),
   };
 }
 
@@ -166,7 +169,8 @@ function makeCells(
 /** From a request to a service: deploying it, changing it, bringing it back. */
 function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Cells) {
   const { store, config, log, tenants, register, monitor, compiler, serviceAuthority } = parts;
-  const { snapshots, rolloutRecords: rollouts, events, kv, metrics } = parts;
+  const { snapshots, events, kv, metrics, limits } = parts;
+  const { rolloutRecords: rollouts, probationRecords: probations } = parts;
   const faults = options.faults ?? noFaults;
   const channels = new Channels(serviceAuthority);
   const powers = { ...parts, faults, wakes: new WakeGate(), channels };
@@ -190,6 +194,7 @@ function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Ce
   const deployer = new Deployer({
     ...parts,
     rollouts,
+    probations,
     powers,
     sources,
     authority: serviceAuthority,
@@ -204,12 +209,20 @@ function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Ce
   });
   const changing = { ...parts, deployer, powers, hostApi, faults };
   const rolloutDriver = new RolloutDriver({ ...changing, rollouts });
+  const probationKeeper = new ProbationKeeper({
+    ...changing,
+    probations,
+    hasRoom: (tenant) =>
+      monitor.high.length === 0 && limits.tenant(tenant).meter.levelOf("tenant_memory") === "ok",
+  });
+  const unfinished = { rollouts: rolloutDriver, probations: probationKeeper };
   return {
     egress,
     deployer,
     rollouts: rolloutDriver,
-    upgrades: new Upgrades({ ...changing, sources, defaults, rollouts: rolloutDriver }),
+    probations: probationKeeper,
+    upgrades: new Upgrades({ ...changing, ...unfinished, sources, defaults }),
     states: new States({ tenants, snapshots, deployer, powers }),
-    loader: new BootLoader({ ...parts, faults, deployer, rollouts: rolloutDriver }),
+    loader: new BootLoader({ ...parts, ...unfinished, faults, deployer }),
   };
 }

@@ -4,7 +4,8 @@
  * 1. A kill that the kernel's death cut off is finished.
  * 2. A service that cannot start is reported, and the rest still come back.
  * 3. Who slept sleeps on: nothing of it is started or compiled.
- * 4. A rollout goes on where it was, or is undone before anything of its service runs.
+ * 4. A rollout or a probation goes on where it was, or is undone before anything of its
+ *    service runs.
  * 5. Why a service did not come back is on disk, so that the next kernel knows as well.
  * 6. So is who is being started: a service that takes the kernel with it is held back.
  */
@@ -15,7 +16,6 @@ import type { Logger } from "#base/log.ts";
 import type { BootAttempts } from "#deploy/boot-attempts.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Dormant, Dormants } from "#deploy/dormants.ts";
-import type { RolloutRecord } from "#deploy/rollouts.ts";
 import { stateKeyText } from "#deploy/snapshots.ts";
 import { sourceHash } from "#deploy/spec.ts";
 import type { EventLog } from "#events/event-log.ts";
@@ -23,18 +23,17 @@ import { isFatal, nextTryAt, planBoot } from "#kernel/boot-plan.ts";
 import type { Deployer } from "#kernel/deployer.ts";
 import type { Faults } from "#kernel/faults.ts";
 import type { Tenants } from "#kernel/tenants.ts";
-import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
+import { unfinishedChanges, type Unfinished, type UnfinishedParts } from "#kernel/unfinished.ts";
 
 const AT_ONCE = 16;
 const MAX_DETAIL_CHARS = 2000;
 
-export interface BootLoaderOptions {
+export interface BootLoaderOptions extends UnfinishedParts {
   readonly deployments: Deployments;
   readonly attempts: BootAttempts;
   readonly dormants: Dormants;
   readonly deployer: Deployer;
   readonly tenants: Tenants;
-  readonly rollouts: Pick<RolloutDriver, "underWay" | "resume" | "undo">;
   readonly events: EventLog;
   readonly clock: Clock;
   readonly log: Logger;
@@ -79,30 +78,30 @@ export class BootLoader {
   }
 
   async boot(): Promise<BootReport> {
-    const { attempts, deployments, dormants, deployer, rollouts } = this.#options;
-    const { events, clock, log } = this.#options;
+    const { attempts, deployments, dormants, deployer, events, clock, log } = this.#options;
     const begun = clock.now();
     const startedAtMs = clock.wallMs();
-    const [earlier, { deployments: found, gone, unreadable }, asleep, rolling] = await Promise.all([
+    const [earlier, { deployments: found, gone, unreadable }, asleep] = await Promise.all([
       attempts.open(),
       deployments.all(),
       dormants.all(),
-      rollouts.underWay(),
     ]);
     const deathsOf = ({ key }: Deployment): number => earlier.deaths.get(keyText(key)) ?? 0;
     const isFatalNow = (each: Deployment): boolean =>
       earlier.unfinished.has(keyText(each.key)) && isFatal(deathsOf(each));
     for (const key of gone) await deployer.forget(key);
+    const changes = await unfinishedChanges(this.#options, found);
     const all: Deployment[] = [];
     for (const read of found) {
       const each = isFatalNow(read) ? await this.#blame(read, deathsOf(read)) : read;
+      const name = keyText(each.key);
       const stays = each.quarantined || each.trouble !== undefined;
-      const record = stays ? rolling.get(keyText(each.key)) : undefined;
+      const change = stays ? changes.get(name) : undefined;
       const why = "The service did not run when the kernel ended.";
-      if (record === undefined) all.push(each);
+      if (change === undefined) all.push(each);
       else {
-        rolling.delete(keyText(each.key));
-        all.push(await this.#undo(record, each, { asleep, why }));
+        changes.delete(name);
+        all.push(await this.#undo(change, each, { asleep, why }));
       }
     }
     await this.#discardOrphans(all, asleep);
@@ -127,7 +126,7 @@ export class BootLoader {
     }
     const counts = { running: 0, asleep: 0 };
     const bringBack = async (next: Deployment): Promise<void> => {
-      const revive = () => this.#revive(next, asleep, rolling.get(keyText(next.key)));
+      const revive = () => this.#revive(next, asleep, changes.get(keyText(next.key)));
       const runs = !next.quarantined && !sleeps(next);
       const failure = await (runs ? this.#attempt(next, revive) : revive());
       if (failure !== undefined) missing.push(failure);
@@ -205,10 +204,10 @@ export class BootLoader {
   async #revive(
     deployment: Deployment,
     asleep: Map<string, Dormant>,
-    rolling: RolloutRecord | undefined,
+    change: Unfinished | undefined,
   ): Promise<Missing | undefined> {
     try {
-      if (rolling !== undefined) return await this.#reviveRolling(deployment, asleep, rolling);
+      if (change !== undefined) return await this.#reviveWith(change, deployment, asleep);
       await this.#options.deployer.revive(deployment, asleep);
       await this.#recovered(deployment);
       return undefined;
@@ -217,21 +216,21 @@ export class BootLoader {
     }
   }
 
-  async #reviveRolling(
+  async #reviveWith(
+    change: Unfinished,
     deployment: Deployment,
     asleep: Map<string, Dormant>,
-    rolling: RolloutRecord,
   ): Promise<Missing | undefined> {
-    const { deployer, rollouts, log } = this.#options;
+    const { deployer, log } = this.#options;
     try {
-      await rollouts.resume(rolling, () => deployer.revive(deployment, asleep, rolling));
+      await change.resume(deployment, asleep);
       return undefined;
     } catch (error) {
       const { code, message } = toSoloError(error);
       const service = keyText(deployment.key);
-      log.warn("rollout undone at the start", { service, code, detail: message });
+      log.warn(`${change.what} undone at the start`, { service, code, detail: message });
       const why = `After the kernel's restart: ${message}`.slice(0, MAX_DETAIL_CHARS);
-      const undone = await this.#undo(rolling, deployment, { asleep, why }).catch(
+      const undone = await this.#undo(change, deployment, { asleep, why }).catch(
         async (cause: unknown) => {
           // It keeps its name all the same; the next start of the kernel tries again.
           await deployer.keep(deployment);
@@ -242,14 +241,14 @@ export class BootLoader {
     }
   }
 
-  /** Slots that had moved begin with what they had before; who of them slept does not. */
+  /** Slots that had changed begin with what they had before; who of them slept does not. */
   async #undo(
-    record: RolloutRecord,
+    change: Unfinished,
     deployment: Deployment,
     { asleep, why }: { asleep: Map<string, Dormant>; why: string },
   ): Promise<Deployment> {
-    const undone = await this.#options.rollouts.undo(record, deployment, why);
-    for (const slot of record.rollout.slots) asleep.delete(stateKeyText({ ...record.key, slot }));
+    const undone = await change.undo(deployment, why);
+    for (const slot of change.slots) asleep.delete(stateKeyText({ ...deployment.key, slot }));
     return undone;
   }
 

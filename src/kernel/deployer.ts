@@ -12,6 +12,7 @@ import { SoloError, toSoloError, type Diagnostic } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { Deployment, Deployments } from "#deploy/deployments.ts";
 import type { Dormant } from "#deploy/dormants.ts";
+import type { Probations } from "#deploy/probations.ts";
 import type { RolloutRecord, Rollouts } from "#deploy/rollouts.ts";
 import type { Revisions } from "#deploy/revisions.ts";
 import { stateKeyText, type Snapshots } from "#deploy/snapshots.ts";
@@ -50,6 +51,7 @@ export interface DeployerOptions {
   readonly revisions: Revisions;
   readonly snapshots: Snapshots;
   readonly rollouts: Rollouts;
+  readonly probations: Probations;
   readonly kv: ServiceKv;
   readonly secrets: Secrets;
   readonly logs: ServiceLogs;
@@ -171,8 +173,8 @@ export class Deployer {
 
   /** What a killed service kept. Until it is gone, nothing else may have the name. */
   async forget(key: ServiceKey): Promise<void> {
-    const { deployments, snapshots, powers, kv, logs, revisions, rollouts, authority } =
-      this.#options;
+    const { deployments, snapshots, powers, kv, logs, revisions, rollouts } = this.#options;
+    const { probations, authority } = this.#options;
     this.#leftovers.add(keyText(key));
     await Promise.all([
       snapshots.remove(key),
@@ -181,6 +183,7 @@ export class Deployer {
       logs.remove(key),
       revisions.remove(key),
       rollouts.remove(key),
+      probations.remove(key),
       authority.release(key),
     ]);
     await deployments.remove(key);
@@ -262,27 +265,23 @@ export class Deployer {
 
   /**
    * Brings a recorded service back after the kernel was started; who slept sleeps on. With a
-   * rollout each slot runs what it did; when it cannot, nothing of the service stays.
+   * rollout each slot runs what it did; on probation it has kept capabilities of the revision
+   * before. When it cannot come back with its change, nothing of the service stays.
    */
   async revive(
     deployment: Deployment,
     dormants: ReadonlyMap<string, Dormant>,
-    rolling?: RolloutRecord,
+    change: { readonly rolling?: RolloutRecord; readonly kept?: readonly string[] } = {},
   ): Promise<Service> {
     const { key, deployedAtMs } = deployment;
-    const { limits } = this.#options.defaults(key.tenant);
-    const ids = [...deployment.capabilities, ...(rolling?.capabilities ?? [])];
-    const held = await this.#options.authority.revive(key, ids);
-    const revised = (recorded: ServiceSpec, own: readonly string[]): Revision => {
-      // A record of an earlier version of Solo lacks the limits that are new since.
-      const spec = { ...recorded, limits: { ...limits, ...recorded.limits } };
-      const handles = held.filter(({ id }) => own.includes(id));
-      return newRevision({ spec, code: this.code(spec), handles });
-    };
-    const revision = revised(deployment.spec, deployment.capabilities);
+    const { rolling, kept } = change;
+    const others = kept ?? rolling?.capabilities ?? [];
+    const ids = [...deployment.capabilities, ...others];
+    await this.#options.authority.revive(key, ids);
+    const revision = this.recall(key, deployment);
     const incoming = rolling?.spec && {
       rollout: rolling.rollout,
-      revision: revised(rolling.spec, rolling.capabilities),
+      revision: this.recall(key, { spec: rolling.spec, capabilities: rolling.capabilities }),
     };
     const service = this.#service({ key, revision, deployedAtMs, incoming });
     if (deployment.quarantined) {
@@ -297,17 +296,31 @@ export class Deployer {
       await this.#start(service);
       return service;
     } catch (error) {
-      if (incoming !== undefined) throw error;
+      if (rolling !== undefined || kept !== undefined) throw error;
       service.replicas[0]!.record.startFailed(error);
       this.#keepQuarantined(service);
       throw error;
     }
   }
 
+  /** A revision as an earlier kernel has recorded it. */
+  recall(
+    { tenant }: ServiceKey,
+    recorded: { readonly spec: ServiceSpec; readonly capabilities: readonly string[] },
+  ): Revision {
+    const { authority, defaults } = this.#options;
+    // A record of an earlier version of Solo lacks the limits that are new since.
+    const limits = { ...defaults(tenant).limits, ...recorded.spec.limits };
+    const spec = { ...recorded.spec, limits };
+    const handles = authority.recall(recorded.capabilities);
+    return newRevision({ spec, code: this.code(spec), handles });
+  }
+
   /** Holds the place of a recorded service that is not to be started now. */
-  async keep({ key, spec, deployedAtMs, capabilities }: Deployment): Promise<void> {
-    const handles = await this.#options.authority.revive(key, capabilities);
-    const revision = newRevision({ spec, code: this.code(spec), handles });
+  async keep(deployment: Deployment): Promise<void> {
+    const { key, deployedAtMs, capabilities } = deployment;
+    await this.#options.authority.revive(key, capabilities);
+    const revision = this.recall(key, deployment);
     this.#keepQuarantined(this.#service({ key, revision, deployedAtMs }));
   }
 

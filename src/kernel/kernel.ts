@@ -91,8 +91,8 @@ export class Kernel implements AsyncDisposable {
 
   /** At once: nothing is drained, flushed or recorded. */
   kill(): void {
-    const { upgrades, rollouts, egress } = this.#parts;
-    upgrades.close();
+    const { probations, rollouts, egress } = this.#parts;
+    probations.close();
     void rollouts.close();
     this.#root!.kill();
     egress.close();
@@ -182,9 +182,9 @@ export class Kernel implements AsyncDisposable {
     reason: string;
     drainMs?: number | undefined;
   }): Promise<void> {
-    const { clock, log, config, events, tenants, upgrades, rollouts } = this.#parts;
+    const { clock, log, config, events, tenants, probations, rollouts } = this.#parts;
     this.#phase = "stopping";
-    upgrades.close();
+    probations.close();
     await rollouts.close();
     const deadline = clock.now() + (drainMs ?? config.limits.drain_ms);
     while (this.#inFlight() > 0 && clock.now() < deadline) {

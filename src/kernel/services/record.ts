@@ -28,8 +28,12 @@ export interface RecordOptions {
 export class ReplicaRecord {
   readonly #options: Omit<RecordOptions, "before">;
   /** Of all replicas that the slot has had. */
-  readonly counts: { restarts: number; messages: number; errors: number };
-  lastCrash: CrashReport | undefined;
+  readonly counts: {
+    restarts: number;
+    messages: number;
+    errors: number;
+    lastCrash: CrashReport | undefined;
+  };
   /** The last instance's handlers; undefined before the first has started. */
   handlers: ReadonlySet<string> | undefined;
   version: string | undefined;
@@ -50,8 +54,7 @@ export class ReplicaRecord {
   constructor({ before, ...options }: RecordOptions) {
     this.#options = options;
     this.#before = before;
-    this.counts = before?.counts ?? { restarts: 0, messages: 0, errors: 0 };
-    this.lastCrash = before?.lastCrash;
+    this.counts = before?.counts ?? { restarts: 0, messages: 0, errors: 0, lastCrash: undefined };
   }
 
   get cpuMs(): number {
@@ -139,7 +142,7 @@ export class ReplicaRecord {
         last_messages,
       });
       this.#cause = id;
-      this.lastCrash = { ...report, ...(id !== undefined && { event_id: id }) };
+      this.counts.lastCrash = { ...report, ...(id !== undefined && { event_id: id }) };
       this.#tell("crashed", report.message);
     });
   }
@@ -156,7 +159,7 @@ export class ReplicaRecord {
         restarts: this.counts.restarts,
       });
       this.#cause = id;
-      this.lastCrash = { at, ...report, ...(id !== undefined && { event_id: id }) };
+      this.counts.lastCrash = { at, ...report, ...(id !== undefined && { event_id: id }) };
       this.#tell("crashed", message);
     });
   }

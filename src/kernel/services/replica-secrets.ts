@@ -62,6 +62,13 @@ export class ReplicaSecrets {
     }
   }
 
+  /** What another replica has come to know: a state that comes from there may hold it. */
+  learn(other: ReplicaSecrets): void {
+    const news = [...other.#known].filter(([id]) => !this.#known.has(id));
+    for (const [id, known] of news) this.#add(id, known);
+    if (news.length > 0) this.#weave();
+  }
+
   /** Text or JSON that the service said, without the values of its secrets. */
   readonly redact = <T>(said: T): T =>
     this.#net === undefined ? said : (covered(said, this.#net) as T);
@@ -156,10 +163,14 @@ export class ReplicaSecrets {
   #learn(name: string, version: number, secret: SecretValue): void {
     const id = knownKey(name, version);
     if (this.#known.has(id)) return;
+    this.#add(id, { name, value: Buffer.from(secret.bytes) });
+    this.#weave();
+  }
+
+  #add(id: string, known: Known): void {
     const oldest = this.#known.keys().next();
     if (this.#known.size >= MAX_KNOWN && !oldest.done) this.#known.delete(oldest.value);
-    this.#known.set(id, { name, value: Buffer.from(secret.bytes) });
-    this.#weave();
+    this.#known.set(id, known);
   }
 
   #weave(): void {

@@ -41,6 +41,8 @@ const OVERDUE_GRACE_MS = 75;
 export interface ReplicaOptions {
   readonly key: ServiceKey;
   readonly slot: number;
+  /** How many replicas the slot has had before this one. */
+  readonly generation: number;
   readonly revision: Revision;
   readonly powers: ServicePowers;
   /** What the service may use, shared by its replicas. */
@@ -72,7 +74,6 @@ export class Replica {
   readonly slot: number;
   readonly stateKey: StateKey;
   readonly revision: Revision;
-  /** How many replicas the slot has had before this one. */
   readonly generation: number;
   /** It was loaded beside a replica that served, and begins with what that one hands over. */
   readonly isHot: boolean;
@@ -93,7 +94,7 @@ export class Replica {
   #adopted = false;
 
   constructor({ predecessor: replacing, ...options }: ReplicaOptions) {
-    const { key, slot, revision, powers, bounds, crashed, quarantined } = options;
+    const { key, slot, generation, revision, powers, bounds, crashed, quarantined } = options;
     const { spec } = revision;
     const predecessor = replacing?.replica;
     const stateKey = { ...key, slot };
@@ -104,7 +105,7 @@ export class Replica {
     // A successor must not hold on to those before it.
     this.#options = options;
     this.#predecessor = predecessor;
-    this.generation = predecessor === undefined ? 0 : predecessor.generation + 1;
+    this.generation = generation;
     this.isHot = replacing?.hot === true;
     const vitals = new Vitals(() => powers.clock.now());
     const record = new ReplicaRecord({ key, slot, revision, powers, before: predecessor?.record });
@@ -335,6 +336,9 @@ export class Replica {
 
   /** Gives a loaded replica the state to begin with; resolves with what it made of it. */
   async adopt(adoption: Adoption): Promise<string> {
+    const predecessor = this.#predecessor;
+    // It may have been loaded long ago; the state holds what the one before learned since.
+    if (predecessor !== undefined) this.secrets.learn(predecessor.secrets);
     const state = await this.#running.adopt(adoption);
     this.#adopted = true;
     return state;
@@ -357,6 +361,11 @@ export class Replica {
     this.listening.redirect(this.#listeningOptions);
     this.#inbox.takeOver(predecessor.#inbox);
     this.#life.serve();
+  }
+
+  /** It is loaded beside one that serves, and could take over now. */
+  get standsBy(): boolean {
+    return this.#life.standing === "loaded" && this.instance !== undefined;
   }
 
   /** A successor that was loaded beside it serves in its place. */

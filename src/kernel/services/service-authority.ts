@@ -156,11 +156,15 @@ export class ServiceAuthority {
     ];
   }
 
-  /** The handles of a recorded deployment; what a deploy or update that was cut off left goes. */
-  async revive(key: ServiceKey, ids: readonly string[]): Promise<readonly Capability[]> {
-    const capabilities = this.#options.capabilities();
+  /** Leaves a recorded service those handles; what a deploy or update that was cut off left goes. */
+  async revive(key: ServiceKey, ids: readonly string[]): Promise<void> {
     const held = this.#heldBy(key);
     await this.withdraw(held.filter((each) => isDeployed(each) && !ids.includes(each.id)));
+  }
+
+  /** The handles of a recorded revision, as far as there are any. */
+  recall(ids: readonly string[]): readonly Capability[] {
+    const capabilities = this.#options.capabilities();
     return ids.map((id) => capabilities.get(id)).filter((each) => each !== undefined);
   }
 

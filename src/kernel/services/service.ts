@@ -59,6 +59,8 @@ export class Service {
   readonly deployedAtMs: number;
   /** Told of every crash of a replica. */
   watch: (() => void) | undefined;
+  /** What waits beside its replicas to take over from them; goes when the service stops. */
+  standby: { giveUp(): Promise<void> } | undefined;
   readonly bounds: ServiceBounds;
   readonly #options: ServiceOptions;
   readonly #router = new Router();
@@ -70,6 +72,8 @@ export class Service {
   /** The only replica, when there is one: no choice to make. */
   #only: Replica | undefined;
   #incoming: Incoming | undefined;
+  /** How many replicas each slot has had. */
+  readonly #generations = new Map<number, number>();
   /** While a share of the messages goes to the incoming revision. */
   #split: Split<Replica> | undefined;
 
@@ -160,7 +164,7 @@ export class Service {
   get totals(): ServiceTotals {
     const sum = (read: (replica: Replica) => number) =>
       this.#replicas.reduce((total, replica) => total + read(replica), 0);
-    const crashes = this.#replicas.flatMap(({ record }) => record.lastCrash ?? []);
+    const crashes = this.#replicas.flatMap(({ record }) => record.counts.lastCrash ?? []);
     return {
       restarts: sum(({ record }) => record.counts.restarts),
       messages: sum(({ record }) => record.counts.messages),
@@ -202,9 +206,12 @@ export class Service {
     predecessor?: ReplicaOptions["predecessor"],
   ): Replica {
     const { key, powers, hostApi } = this.#options;
+    const generation = this.#generations.get(slot) ?? 0;
+    this.#generations.set(slot, generation + 1);
     return new Replica({
       key,
       slot,
+      generation,
       revision,
       powers,
       bounds: this.bounds,
@@ -271,6 +278,7 @@ export class Service {
   /** Orderly end of all replicas: what is in flight is finished, `terminate` runs. */
   async stop(options: { force: boolean; timeoutMs: number }): Promise<{ forced: boolean }> {
     for (const replica of this.#leaving) replica.kill();
+    await this.standby?.giveUp();
     const ends = await Promise.all(this.#replicas.map((replica) => replica.stop(options)));
     return { forced: ends.some(({ forced }) => forced) };
   }

@@ -6,7 +6,7 @@ import type { Snapshots } from "#deploy/snapshots.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
-import type { SwapOptions } from "#kernel/upgrades/swap.ts";
+import type { Handed, SwapOptions } from "#kernel/upgrades/swap.ts";
 import type { KvOp } from "#storage/protocol.ts";
 
 export interface JournalOptions {
@@ -25,16 +25,22 @@ export class Journal {
     this.#options = options;
   }
 
-  /** What is written in one batch when `revision` becomes current. What can be read before
-   *  anybody has to wait is read now. */
-  recorder(service: Service, revision: Revision, why: Reason): SwapOptions["record"] {
+  /** What is written in one batch when `revision` becomes current, with what `beside` makes of
+   *  the states that were handed over. What can be read before anybody has to wait is read now. */
+  recorder(
+    service: Service,
+    revision: Revision,
+    why: Reason,
+    beside: (handed: ReadonlyMap<number, Handed>) => readonly KvOp[],
+  ): SwapOptions["record"] {
     const { revisions, snapshots, powers } = this.#options;
     const { key } = service;
     const entry = { ...why, revision: revision.id, atMs: powers.clock.wallMs() };
     const history = revisions.became(key, entry, revision.spec);
     history.catch(() => {}); // told to whoever records
-    return async (states) => {
-      await snapshots.saveAll(states, [deploymentOf(service, revision), ...(await history)]);
+    return async (states, handed) => {
+      const writes = [deploymentOf(service, revision), ...(await history), ...beside(handed)];
+      await snapshots.saveAll(states, writes);
     };
   }
 

@@ -4,17 +4,7 @@
  * 1. Nothing is judged that the old revision gives no measure for, except crashes.
  * 2. Few messages are no evidence: rates and percentiles wait for ENOUGH_MESSAGES.
  */
-import type { Watchdog } from "#deploy/watchdog.ts";
-
-/** How replicas did, together. */
-export interface Performance {
-  readonly overMs: number;
-  readonly messages: number;
-  readonly errors: number;
-  readonly crashes: number;
-  readonly p95Ms: number;
-  readonly memoryBytes: number;
-}
+import type { Performance, Watchdog } from "#deploy/watchdog.ts";
 
 export interface Regression {
   readonly what: "crashes" | "quarantine" | "error_rate" | "latency_p95_ms" | "memory_bytes";

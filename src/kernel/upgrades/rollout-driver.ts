@@ -23,7 +23,6 @@ import {
 import type { RolloutRecord, Rollouts } from "#deploy/rollouts.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { Strategy } from "#deploy/strategy.ts";
-import type { StateOnRollback } from "#deploy/watchdog.ts";
 import type { KvOp } from "#storage/protocol.ts";
 import type { Deployer } from "#kernel/deployer.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
@@ -45,7 +44,7 @@ import {
   type SwapOptions,
   type Swapped,
 } from "#kernel/upgrades/swap.ts";
-import { WayBack } from "#kernel/upgrades/way-back.ts";
+import { firstThatWorks, WayBack, waysBack, type Way } from "#kernel/upgrades/way-back.ts";
 
 /** Under way at the same time, in the whole kernel. */
 const MAX_ROLLOUTS = 256;
@@ -93,9 +92,6 @@ interface Active {
   restsUntil: number;
 }
 
-/** How a slot on the way back gets its state: as a policy says, or as when somebody asks. */
-type Way = StateOnRollback | "asked";
-
 export class RolloutDriver {
   readonly #options: RolloutDriverOptions;
   readonly #active = new Map<string, Active>();
@@ -108,7 +104,7 @@ export class RolloutDriver {
     this.#options = options;
     this.#events = new RolloutEvents(options.powers.events);
     this.#journal = new Journal(options);
-    this.#wayBack = new WayBack({ ...options, journal: this.#journal });
+    this.#wayBack = new WayBack(options);
   }
 
   /** Makes the first step; any failure leaves the service as it was. Under the service's lock. */
@@ -339,32 +335,15 @@ export class RolloutDriver {
 
   /** Every slot to the old revision. */
   async #back(active: Active): Promise<void> {
-    const wayBack = this.#wayBack;
     const { service, record, next, kept } = active;
-    const { stateOnRollback } = next.spec.watchdog;
-    const ways: readonly Way[] =
-      record.rollout.setback === "aborted"
-        ? ["asked", "restore_old"]
-        : [...new Set<Way>([stateOnRollback, "restore_old", "asked"])];
-    let failure: unknown;
-    for (const way of ways) {
-      try {
-        const swapped = await this.#swap(active, {
-          drain: way !== "restore_old",
-          // What does not run, and has nothing kept, begins with what is on disk.
-          evenIfDown: way !== "asked",
-          stateOf: (newer, older) => {
-            const before = kept.get(newer.slot);
-            if (way === "asked") return wayBack.handOver(service, newer, older);
-            return wayBack.byPolicy(way, { service, newer, older, before });
-          },
-        });
-        return this.#moved(active, swapped, { state: way });
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw failure;
+    const aborted = record.rollout.setback === "aborted";
+    const ways: readonly Way[] = aborted
+      ? ["asked", "restore_old"]
+      : waysBack(next.spec.watchdog.stateOnRollback);
+    const { way, came } = await firstThatWorks(ways, (each) =>
+      this.#swap(active, this.#wayBack.swapBy(each, service, kept)),
+    );
+    this.#moved(active, came, { state: way });
   }
 
   #swap(

@@ -1,12 +1,11 @@
 /** How the new revision of a rollout does beside the old one. */
-import type { Baseline } from "#deploy/rollouts.ts";
-import type { Watchdog } from "#deploy/watchdog.ts";
+import type { Performance, Watchdog } from "#deploy/watchdog.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import { together } from "#kernel/services/vitals.ts";
 import { ENOUGH_MESSAGES, judge, type Regression } from "#kernel/upgrades/probation.ts";
 
 /** In the last minute or so; memory is that of one instance. */
-export function measured(replicas: readonly Replica[]): Baseline {
+export function measured(replicas: readonly Replica[]): Performance {
   const heap = replicas.reduce((sum, { instance }) => sum + (instance?.heapBytes ?? 0), 0);
   return {
     ...together(replicas.map(({ vitals }) => vitals.read())),
@@ -19,7 +18,7 @@ export function measured(replicas: readonly Replica[]): Baseline {
 export function regressionsOf(options: {
   readonly newer: readonly Replica[];
   readonly older: readonly Replica[];
-  readonly before: Baseline;
+  readonly before: Performance;
   readonly watchdog: Watchdog;
 }): readonly Regression[] {
   const { newer, older, before, watchdog } = options;

@@ -1,6 +1,7 @@
 /** A rollout that cannot go on after the kernel's start, undone before anything of the service runs: pure. */
 import type { Deployment } from "#deploy/deployments.ts";
-import type { KeptState, RolloutRecord } from "#deploy/rollouts.ts";
+import type { KeptState } from "#deploy/kept-states.ts";
+import type { RolloutRecord } from "#deploy/rollouts.ts";
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
 import { sourceHash } from "#deploy/spec.ts";
 

@@ -49,6 +49,8 @@ export interface SwapOptions {
   readonly drain: boolean;
   /** Take over from replicas that do not run, too. */
   readonly evenIfDown: boolean;
+  /** Replicas of the revision that are loaded already, by slot. */
+  readonly loaded?: ReadonlyMap<number, Replica>;
   /** Runs once the new revision is loaded, before anybody has to wait. */
   readonly rehearse?: (successor: Replica) => Promise<void>;
   /** The one durable write. */
@@ -89,7 +91,10 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
   const { old, slots, kept, becomes } = whatMoves(options);
   const holders = new Map(old.map((replica) => [replica.slot, replica]));
   await Promise.all(old.map((replica) => replica.awake(DRAIN_MS)));
-  const successors = slots.map((slot) => successorOf(holders.get(slot), slot, options));
+  const { loaded = new Map<number, Replica>() } = options;
+  const successors = slots.map(
+    (slot) => loaded.get(slot) ?? successorOf(holders.get(slot), slot, options),
+  );
   const pairs: Pair[] = successors
     .filter(({ isHot }) => isHot)
     .map((successor) => ({ successor, old: holders.get(successor.slot)! }));
@@ -99,7 +104,8 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
   const bySlot = () =>
     new Map(pairs.map(({ successor }, at) => [successor.slot, handed[at]!] as const));
   try {
-    await tenants.startReplicas(successors).catch(async (error: unknown) => {
+    const unloaded = successors.filter((successor) => !loaded.has(successor.slot));
+    await tenants.startReplicas(unloaded).catch(async (error: unknown) => {
       throw await startError({ error, revision, powers });
     });
     await faults("warmed");

@@ -1,13 +1,12 @@
 /**
- * Changes of running services: update, probation, rollback, and what they leave behind.
+ * Changes of running services that are asked for: updates, rollbacks, and what they would do.
  *
  * 1. Every change of a revision is one swap, one entry of the history and a chain of events:
  *    started → succeeded → rolled back, each naming the one before it as its cause.
- * 2. What the watchdog decides is done under the same lock as what people ask for.
  */
 import type { Capability } from "#capability/capability.ts";
 import { SoloError, toSoloError } from "#base/errors.ts";
-import { keyText, type ServiceKey } from "#base/ids.ts";
+import type { ServiceKey } from "#base/ids.ts";
 import type { Rollout } from "#deploy/rollout.ts";
 import type { RevisionAction, Revisions } from "#deploy/revisions.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
@@ -32,12 +31,12 @@ import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/faults.ts";
 import { Journal, rounded } from "#kernel/upgrades/journal.ts";
-import type { Performance } from "#kernel/upgrades/probation.ts";
 import { planOf, type Plan } from "#kernel/upgrades/plan.ts";
+import type { ProbationKeeper, Trial } from "#kernel/upgrades/probation-keeper.ts";
 import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
 import { present, swap, type Swapped } from "#kernel/upgrades/swap.ts";
-import { performanceOf, Probation } from "#kernel/upgrades/watchdog.ts";
+import { performanceOf } from "#kernel/upgrades/watchdog.ts";
 import { WayBack } from "#kernel/upgrades/way-back.ts";
 
 const UPDATABLE: ReadonlySet<ServiceState> = new Set([
@@ -61,6 +60,7 @@ export interface UpgradesOptions {
   readonly defaults: (tenant: string) => SpecDefaults;
   readonly faults: Faults;
   readonly rollouts: RolloutDriver;
+  readonly probations: ProbationKeeper;
 }
 
 /** What a change is asked with, beside what it changes to. */
@@ -91,12 +91,11 @@ export class Upgrades {
   readonly #options: UpgradesOptions;
   readonly #journal: Journal;
   readonly #wayBack: WayBack;
-  readonly #probations = new Map<string, Probation>();
 
   constructor(options: UpgradesOptions) {
     this.#options = options;
     this.#journal = new Journal(options);
-    this.#wayBack = new WayBack({ ...options, journal: this.#journal });
+    this.#wayBack = new WayBack(options);
   }
 
   /** Replaces a running service's code and keeps its state, its messages and its name. */
@@ -169,12 +168,7 @@ export class Upgrades {
 
   /** Milliseconds until the current revision is trusted; undefined when it is. */
   probationMs(service: Service): number | undefined {
-    return this.#probations.get(keyText(service.key))?.endsInMs;
-  }
-
-  /** Watches nothing any more. */
-  close(): void {
-    for (const probation of this.#probations.values()) probation.end();
+    return this.#options.probations.endsInMs(service);
   }
 
   /** A copy of `revision` takes the replica's present state over; nothing of it stays. */
@@ -224,7 +218,6 @@ export class Upgrades {
       return begun;
     }
     const previous = service.current;
-    const baseline = performanceOf(service);
     const payload = {
       from_revision: previous.id,
       revision: revisionOf(spec),
@@ -233,6 +226,7 @@ export class Upgrades {
       ...(change.message !== undefined && { message: change.message }),
     };
     const startedId = journal.tell("hot_swap_started", key, payload);
+    const trial = this.#trialOf(service, spec, { ...change, startedId });
     let swapped: Swapped;
     try {
       swapped = await deployer.withHandles({ key, spec, by: change.by }, async (minting) =>
@@ -240,6 +234,7 @@ export class Upgrades {
           service,
           newRevision({ spec, code: compiled, handles: await minting }),
           change,
+          trial,
         ),
       );
     } catch (error) {
@@ -257,7 +252,7 @@ export class Upgrades {
       took_ms: rounded(startedInMs),
     };
     const causationId = await journal.succeeded(key, { ...payload, ...figures }, startedId);
-    const probationMs = this.#begin({ service, previous, baseline, swapped, causationId }, change);
+    const probationMs = this.#tried({ previous, trial, swapped, causationId }, service);
     deployer.logWarnings({ service, startedInMs, warnings });
     return {
       service,
@@ -277,7 +272,7 @@ export class Upgrades {
     },
     change: Change,
   ): Promise<Omit<Changed, "warnings">> {
-    const { deployer, rollouts, powers } = this.#options;
+    const { deployer, rollouts, probations, powers } = this.#options;
     const { service, spec, code, strategy } = wish;
     const { key } = service;
     if (service.state !== "running" && service.state !== "hibernated") throw notRunning(service);
@@ -296,7 +291,7 @@ export class Upgrades {
       },
     );
     // From now on the rollout watches.
-    this.#probations.get(keyText(key))?.end();
+    probations.end(service);
     const startedInMs = powers.clock.now() - change.begun;
     const { pauseMs, stateBytes } = swapped;
     return { service, startedInMs, swapped: { pauseMs, stateBytes }, rollout };
@@ -322,8 +317,14 @@ export class Upgrades {
   }
 
   /** A swap forward, as people ask for it. */
-  #swapTo(service: Service, revision: Revision, change: Change): Promise<Swapped> {
-    const { tenants, powers, faults } = this.#options;
+  #swapTo(
+    service: Service,
+    revision: Revision,
+    change: Change,
+    trial: Trial | undefined,
+  ): Promise<Swapped> {
+    const { tenants, powers, faults, probations } = this.#options;
+    const why = { by: change.by.id, action: change.action, message: change.message };
     return swap({
       service,
       revision,
@@ -337,55 +338,40 @@ export class Upgrades {
         change.action === "rollback"
           ? this.#wayBack.handOver(service, replica, successor)
           : present(replica, "codeChange"),
-      record: this.#journal.recorder(service, revision, {
-        by: change.by.id,
-        action: change.action,
-        message: change.message,
-      }),
+      record: this.#journal.recorder(service, revision, why, (handed) =>
+        probations.writes(trial, service.key, handed),
+      ),
     });
   }
 
-  /** Watches the new revision, if there is a measure and a way back. */
-  #begin(
-    facts: {
-      readonly service: Service;
+  /** The probation that the change begins, if there is a measure and a way back. */
+  #trialOf(
+    service: Service,
+    spec: ServiceSpec,
+    { action, startedId: causeId }: Change & { readonly startedId: number },
+  ): Trial | undefined {
+    const runs = service.state === "running" || service.state === "hibernated";
+    if (!spec.watchdog.enabled || action === "rollback" || !runs) return undefined;
+    const { current: previous } = service;
+    return { service, spec, previous, baseline: performanceOf(service), causeId };
+  }
+
+  /** The new revision serves. Returns for how long it is watched, if it is. */
+  #tried(
+    done: {
       readonly previous: Revision;
-      readonly baseline: Performance;
+      readonly trial: Trial | undefined;
       readonly swapped: Swapped;
-      readonly causationId: number | undefined;
+      readonly causationId: number;
     },
-    change: Change,
+    service: Service,
   ): number | undefined {
-    const { deployer, powers, tenants } = this.#options;
-    const { service, previous, baseline, swapped, causationId } = facts;
-    const name = keyText(service.key);
-    this.#probations.get(name)?.end();
-    const { watchdog } = service.spec;
-    const wasRunning = service.replicas.every(
-      ({ slot, isHot }) => isHot || slot >= previous.spec.instances,
-    );
-    const forget = () => void swapped.left.then(() => deployer.discard(previous.handles));
-    if (!watchdog.enabled || change.action === "rollback" || !wasRunning) {
-      forget();
-      return undefined;
-    }
-    const probation = new Probation({
-      service,
-      previous,
-      baseline,
-      causationId,
-      handed: swapped.handed,
-      clock: powers.clock,
-      isThere: () => tenants.find(service.key) === service,
-      rollBack: (mine, regressions) => this.#wayBack.rollBack(mine, regressions),
-      over: (mine) => {
-        if (this.#probations.get(name) === mine) this.#probations.delete(name);
-        // After a rollback they are in use again.
-        if (service.current !== previous) forget();
-      },
-    });
-    this.#probations.set(name, probation);
-    return watchdog.windowMs;
+    const { probations, deployer } = this.#options;
+    const { previous, trial, swapped, causationId } = done;
+    if (trial !== undefined) return probations.begin(trial, swapped, causationId);
+    probations.end(service);
+    void swapped.left.then(() => deployer.discard(previous.handles));
+    return undefined;
   }
 }
 

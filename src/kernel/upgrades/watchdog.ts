@@ -2,16 +2,21 @@
  * Watches a service whose revision has just changed, until its probation is over.
  *
  * 1. Every crash is judged at once; everything else again and again.
- * 2. It ends once: passed, rolled back, or because somebody changed the service meanwhile.
+ * 2. A regression stands: the way back is tried until it works, or somebody changes the service.
+ * 3. It ends once: passed, rolled back, or because the service is another one by now.
  */
 import type { Clock } from "#base/clock.ts";
+import type { ProbationRecord } from "#deploy/probations.ts";
+import type { Performance } from "#deploy/watchdog.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { together } from "#kernel/services/vitals.ts";
-import { judge, type Performance, type Regression } from "#kernel/upgrades/probation.ts";
+import { judge, type Regression } from "#kernel/upgrades/probation.ts";
+import type { Standby } from "#kernel/upgrades/standby.ts";
 import type { Handed } from "#kernel/upgrades/swap.ts";
 
 const CHECK_MS = 100;
+const RETRY_MS = 1000;
 
 /** How the service's replicas have done in the last minute or so. */
 export const performanceOf = ({ replicas, totals }: Service): Performance => ({
@@ -21,20 +26,20 @@ export const performanceOf = ({ replicas, totals }: Service): Performance => ({
 
 export interface ProbationOptions {
   readonly service: Service;
-  /** What it was before, and what each slot had handed over. */
+  /** As it is on disk. */
+  readonly record: ProbationRecord;
   readonly previous: Revision;
+  /** What each slot had handed over. */
   readonly handed: ReadonlyMap<number, Handed>;
-  readonly baseline: Performance;
-  /** Of the hot_swap_succeeded event. */
-  readonly causationId: number | undefined;
+  /** Of the event before it. */
+  readonly causationId: number;
+  readonly leftMs: number;
+  readonly standby: Standby;
   readonly clock: Clock;
   /** False once the service has been killed. */
   readonly isThere: () => boolean;
-  /** Resolves when the rollback is done, or false when it must be tried again. */
-  readonly rollBack: (
-    probation: Probation,
-    regressions: readonly Regression[],
-  ) => Promise<"done" | "again">;
+  /** False: to be tried again. */
+  readonly rollBack: (probation: Probation, regressions: readonly Regression[]) => Promise<boolean>;
   readonly over: (probation: Probation) => void;
 }
 
@@ -42,51 +47,65 @@ export class Probation {
   readonly options: ProbationOptions;
   /** The revision on probation. */
   readonly revision: Revision;
-  readonly #since: number;
+  readonly #endsAt: number;
   readonly #timer: NodeJS.Timeout;
-  #rollingBack = false;
+  #regressions: readonly Regression[] = [];
+  #isRollingBack = false;
+  #restsUntil = 0;
   #isOver = false;
 
   constructor(options: ProbationOptions) {
     this.options = options;
     this.revision = options.service.current;
-    this.#since = options.clock.now();
+    this.#endsAt = options.clock.now() + options.leftMs;
     options.service.watch = () => this.check();
     this.#timer = setInterval(() => this.check(), CHECK_MS);
   }
 
   get endsInMs(): number {
-    const { windowMs } = this.revision.spec.watchdog;
-    return Math.max(0, this.#since + windowMs - this.options.clock.now());
+    return Math.max(0, this.#endsAt - this.options.clock.now());
   }
 
   check(): void {
-    const { service, baseline, clock, isThere } = this.options;
-    if (this.#isOver || this.#rollingBack) return;
+    const { service, record, clock, standby, isThere } = this.options;
+    if (this.#isOver || this.#isRollingBack) return;
     if (service.current !== this.revision || !isThere()) return this.end();
-    const verdict = judge({
-      watchdog: this.revision.spec.watchdog,
-      baseline,
-      seen: performanceOf(service),
-      quarantined: service.replicas.some(({ state }) => state === "quarantined"),
-      elapsedMs: clock.now() - this.#since,
-    });
-    if (verdict.kind === "pass") this.end();
-    else if (verdict.kind === "roll_back") void this.#rollBack(verdict.regressions);
+    standby.check();
+    if (this.#regressions.length === 0) {
+      const { watchdog } = this.revision.spec;
+      const verdict = judge({
+        watchdog,
+        baseline: record.baseline,
+        seen: performanceOf(service),
+        quarantined: service.replicas.some(({ state }) => state === "quarantined"),
+        elapsedMs: watchdog.windowMs - this.endsInMs,
+      });
+      if (verdict.kind === "pass") return this.end();
+      if (verdict.kind === "wait") return;
+      this.#regressions = verdict.regressions;
+    }
+    if (clock.now() >= this.#restsUntil) void this.#rollBack();
   }
 
   end(): void {
     if (this.#isOver) return;
-    this.#isOver = true;
-    clearInterval(this.#timer);
-    this.options.service.watch = undefined;
+    this.stop();
     this.options.over(this);
   }
 
-  async #rollBack(regressions: readonly Regression[]): Promise<void> {
-    this.#rollingBack = true;
-    const outcome = await this.options.rollBack(this, regressions);
-    this.#rollingBack = false;
-    if (outcome === "done") this.end();
+  /** Looks no more; what is on disk stays. */
+  stop(): void {
+    this.#isOver = true;
+    clearInterval(this.#timer);
+    this.options.service.watch = undefined;
+  }
+
+  async #rollBack(): Promise<void> {
+    const { rollBack, clock } = this.options;
+    this.#isRollingBack = true;
+    const isDone = await rollBack(this, this.#regressions);
+    this.#isRollingBack = false;
+    if (isDone) this.end();
+    else this.#restsUntil = clock.now() + RETRY_MS;
   }
 }

@@ -1,36 +1,47 @@
 /**
- * From a newer revision to an older one: with which state, and when the watchdog says so.
+ * From a newer revision to an older one: with which state.
  *
- * 1. When the state that was wished for cannot be had, the one from before the update is
- *    restored, and the event says so.
+ * 1. When the state that was wished for cannot be had, a simpler one is tried, and the event
+ *    says which it was.
  */
-import { SoloError, toSoloError } from "#base/errors.ts";
-import { keyText } from "#base/ids.ts";
+import { SoloError } from "#base/errors.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { StateOnRollback } from "#deploy/watchdog.ts";
-import type { Deployer } from "#kernel/deployer.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
-import type { Tenants } from "#kernel/tenants.ts";
-import type { Faults } from "#kernel/faults.ts";
-import { rounded, type Journal } from "#kernel/upgrades/journal.ts";
-import type { Regression } from "#kernel/upgrades/probation.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
-import { present, swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
-import type { Probation } from "#kernel/upgrades/watchdog.ts";
+import { present, type Handed, type SwapOptions } from "#kernel/upgrades/swap.ts";
 
-const MAX_DETAIL_CHARS = 2000;
+/** How a slot on the way back gets its state: as a policy says, or as when somebody asks. */
+export type Way = StateOnRollback | "asked";
 
 export interface WayBackOptions {
-  readonly tenants: Tenants;
-  readonly deployer: Deployer;
   readonly snapshots: Snapshots;
   readonly powers: ServicePowers;
   readonly hostApi: HostApi;
-  readonly faults: Faults;
-  readonly journal: Journal;
+}
+
+/** The ways after a regression, the wished one first. */
+export const waysBack = (policy: StateOnRollback): readonly Way[] => [
+  ...new Set<Way>([policy, "restore_old", "asked"]),
+];
+
+/** What comes of the first way that works; rejects as the last one did. */
+export async function firstThatWorks<T>(
+  ways: readonly Way[],
+  go: (way: Way) => Promise<T>,
+): Promise<{ readonly way: Way; readonly came: T }> {
+  let failure: unknown;
+  for (const way of ways) {
+    try {
+      return { way, came: await go(way) };
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
 }
 
 export class WayBack {
@@ -48,87 +59,25 @@ export class WayBack {
     return this.#downgraded({ service, newer, older, state: handed.state });
   }
 
-  /** The watchdog's: `again` when somebody else is at the service. */
-  async rollBack(
-    probation: Probation,
-    regressions: readonly Regression[],
-  ): Promise<"done" | "again"> {
-    const { deployer, powers } = this.#options;
-    const { service, isThere } = probation.options;
-    try {
-      await deployer.exclusively(service.key, async () => {
-        if (service.current !== probation.revision || !isThere()) return;
-        await this.#restore(probation, regressions);
-      });
-      return "done";
-    } catch (error) {
-      const { code, message } = toSoloError(error);
-      // What they do may end the probation.
-      if (code === "conflict") return "again";
-      powers.log.error("a regression could not be rolled back", {
-        service: keyText(service.key),
-        code,
-        detail: message.slice(0, MAX_DETAIL_CHARS),
-      });
-      return "done";
-    }
-  }
-
-  async #restore(probation: Probation, regressions: readonly Regression[]): Promise<void> {
-    const { deployer, powers, journal } = this.#options;
-    const { service, previous, causationId } = probation.options;
-    const begun = powers.clock.now();
-    const bad = probation.revision;
-    let state = bad.spec.watchdog.stateOnRollback;
-    let swapped: Swapped;
-    try {
-      swapped = await this.#swapBack(probation, state, regressions);
-    } catch (error) {
-      if (state === "restore_old") throw error;
-      // The old code, or what is left of the new one, does not take the new state.
-      state = "restore_old";
-      swapped = await this.#swapBack(probation, state, regressions);
-    }
-    const payload = {
-      from_revision: bad.id,
-      revision: previous.id,
-      reason: "regression",
-      regressions,
-      state,
-      pause_ms: rounded(swapped.pauseMs),
-      state_bytes: swapped.stateBytes,
-      took_ms: rounded(powers.clock.now() - begun),
-    };
-    journal.tell("hot_swap_rolled_back", service.key, payload, causationId);
-    void swapped.left.then(() => deployer.discard(bad.handles));
-  }
-
-  #swapBack(
-    probation: Probation,
-    policy: StateOnRollback,
-    regressions: readonly Regression[],
-  ): Promise<Swapped> {
-    const { tenants, powers, faults, journal } = this.#options;
-    const { service, previous, handed } = probation.options;
-    const message = `Regression: ${regressions.map(({ what }) => what).join(", ")}`;
-    const why = { action: "rollback", by: "watchdog", message } as const;
-    return swap({
-      service,
-      revision: previous,
-      tenants,
-      powers,
-      faults,
-      drain: policy !== "restore_old",
-      evenIfDown: true,
+  /** How a swap goes that way; `before`: what each slot had when the newer revision took it. */
+  swapBy(
+    way: Way,
+    service: Service,
+    before: ReadonlyMap<number, Handed>,
+  ): Pick<SwapOptions, "drain" | "evenIfDown" | "stateOf"> {
+    return {
+      drain: way !== "restore_old",
+      // What does not run, and has nothing kept, begins with what is on disk.
+      evenIfDown: way !== "asked",
       stateOf: (newer, older) =>
-        this.byPolicy(policy, { service, newer, older, before: handed.get(newer.slot) }),
-      record: journal.recorder(service, previous, why),
-    });
+        way === "asked"
+          ? this.handOver(service, newer, older)
+          : this.#byPolicy(way, { service, newer, older, before: before.get(newer.slot) }),
+    };
   }
 
-  /** What a policy hands over from a newer revision that did worse; `before`: what the slot
-   *  had when the newer one took it. */
-  async byPolicy(
+  /** What a policy hands over from a newer revision that did worse. */
+  async #byPolicy(
     policy: StateOnRollback,
     from: {
       readonly service: Service;

@@ -1,0 +1,343 @@
+/**
+ * The services whose revision has just changed, and the way back for each (H2).
+ *
+ * 1. A probation is on disk with the write that makes the new revision current: it goes on
+ *    after a restart of the kernel with what is left of it.
+ * 2. What the watchdog decides is done under the same lock as what people ask for.
+ * 3. A new revision that does not start again with the kernel is undone before anything of
+ *    the service runs.
+ */
+import { toSoloError } from "#base/errors.ts";
+import { keyText, type ServiceKey, type TenantId } from "#base/ids.ts";
+import { deploymentOp, type Deployment } from "#deploy/deployments.ts";
+import type { Dormants } from "#deploy/dormants.ts";
+import type { ProbationRecord, Probations } from "#deploy/probations.ts";
+import type { Revisions } from "#deploy/revisions.ts";
+import { revisionOf, sourceHash, type ServiceSpec } from "#deploy/spec.ts";
+import type { Snapshots } from "#deploy/snapshots.ts";
+import type { Performance } from "#deploy/watchdog.ts";
+import type { Deployer } from "#kernel/deployer.ts";
+import type { HostApi } from "#kernel/services/host-api.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { Revision } from "#kernel/services/revision.ts";
+import type { Service } from "#kernel/services/service.ts";
+import { keepsState } from "#kernel/services/start-message.ts";
+import type { Tenants } from "#kernel/tenants.ts";
+import type { Faults } from "#kernel/faults.ts";
+import { Journal, rounded } from "#kernel/upgrades/journal.ts";
+import type { Regression } from "#kernel/upgrades/probation.ts";
+import { Standby } from "#kernel/upgrades/standby.ts";
+import { swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
+import { Probation } from "#kernel/upgrades/watchdog.ts";
+import { firstThatWorks, WayBack, waysBack, type Way } from "#kernel/upgrades/way-back.ts";
+import type { KvOp } from "#storage/protocol.ts";
+
+/** A revision that comes back with the kernel is watched for so long at least. */
+const RESUMED_LEAST_MS = 5000;
+const MAX_DETAIL_CHARS = 2000;
+
+export interface ProbationKeeperOptions {
+  readonly tenants: Tenants;
+  readonly deployer: Deployer;
+  readonly probations: Probations;
+  readonly snapshots: Snapshots;
+  readonly dormants: Dormants;
+  readonly revisions: Revisions;
+  readonly powers: ServicePowers;
+  readonly hostApi: HostApi;
+  readonly faults: Faults;
+  /** The tenant has memory for instances that stand by. */
+  readonly hasRoom: (tenant: TenantId) => boolean;
+}
+
+/** A probation that an update is about to begin. */
+export interface Trial {
+  readonly service: Service;
+  readonly spec: ServiceSpec;
+  readonly previous: Revision;
+  readonly baseline: Performance;
+  /** Of the event hot_swap_started. */
+  readonly causeId: number;
+}
+
+export class ProbationKeeper {
+  readonly #options: ProbationKeeperOptions;
+  readonly #journal: Journal;
+  readonly #wayBack: WayBack;
+  readonly #active = new Map<string, Probation>();
+
+  constructor(options: ProbationKeeperOptions) {
+    this.#options = options;
+    this.#journal = new Journal(options);
+    this.#wayBack = new WayBack(options);
+  }
+
+  /** Milliseconds until the current revision is trusted; undefined when it is. */
+  endsInMs(service: Service): number | undefined {
+    return this.#active.get(keyText(service.key))?.endsInMs;
+  }
+
+  /** What an update of `service` writes of it: the probation that begins, and the one that
+   *  ends with the update. */
+  writes(trial: Trial | undefined, key: ServiceKey, handed: ReadonlyMap<number, Handed>): KvOp[] {
+    const before = this.#active.get(keyText(key))?.options.record;
+    if (trial === undefined || !isWhole(trial, handed)) {
+      return before === undefined ? [] : this.#options.probations.end(before);
+    }
+    const kept = keepsState(trial.previous.spec) ? handed : new Map<number, Handed>();
+    return this.#options.probations.begin(this.#recordOf(trial), kept, before);
+  }
+
+  /** The new revision serves: watches it from now on. Returns for how long, if it does. */
+  begin(trial: Trial, swapped: Swapped, causationId: number): number | undefined {
+    const { deployer } = this.#options;
+    const { service, previous } = trial;
+    const { handed, left } = swapped;
+    this.end(service);
+    if (!isWhole(trial, handed)) {
+      void left.then(() => deployer.discard(previous.handles));
+      return undefined;
+    }
+    const { windowMs } = trial.spec.watchdog;
+    const slots = keepsState(previous.spec) ? [...handed.keys()] : [];
+    const record = { ...this.#recordOf(trial), slots };
+    this.#watch({ service, previous, handed, record, causationId, leftMs: windowMs });
+    return windowMs;
+  }
+
+  /** Somebody else has changed the service, or watches over it from now on. */
+  end(service: Service): void {
+    this.#active.get(keyText(service.key))?.end();
+  }
+
+  /** Those that an earlier kernel left, by `keyText`. */
+  underWay(): Promise<Map<string, ProbationRecord>> {
+    return this.#options.probations.all();
+  }
+
+  /** Goes on with a probation that an earlier kernel left, once its service is back. */
+  async resume(record: ProbationRecord, service: Service): Promise<void> {
+    const { probations, deployer, powers } = this.#options;
+    const { spec, capabilities } = record.previous;
+    const kept = await probations.keptStates(record);
+    const handed = new Map<number, Handed>();
+    for (const [slot, { state, version }] of kept) {
+      handed.set(slot, { state, via: "codeChange", ...(version !== undefined && { version }) });
+    }
+    const least = Math.min(RESUMED_LEAST_MS, service.spec.watchdog.windowMs);
+    this.#watch({
+      service,
+      previous: deployer.recall(service.key, { spec, capabilities }),
+      handed,
+      record,
+      causationId: await this.#causeOf(record),
+      leftMs: Math.max(least, record.endsAtMs - powers.clock.wallMs()),
+    });
+  }
+
+  /** Makes the revision before current again, with the old states; nothing of it runs. */
+  async undo(record: ProbationRecord, deployment: Deployment, why: string): Promise<Deployment> {
+    const { probations, snapshots, dormants, revisions, powers } = this.#options;
+    const { key, previous, slots } = record;
+    const causationId = await this.#causeOf(record);
+    const { trouble: _, ...kept } = deployment;
+    const restored: Deployment = {
+      ...kept,
+      revision: revisionOf(previous.spec),
+      spec: previous.spec,
+      capabilities: previous.capabilities,
+      quarantined: false,
+    };
+    const source = sourceHash(previous.spec);
+    const states = [...(await probations.keptStates(record))].map(
+      ([slot, { state, version }]) =>
+        [
+          { ...key, slot },
+          { state, version, sourceHash: source },
+        ] as const,
+    );
+    const entry = {
+      revision: restored.revision,
+      atMs: powers.clock.wallMs(),
+      by: "watchdog",
+      action: "rollback",
+      message: why.slice(0, MAX_DETAIL_CHARS),
+    } as const;
+    await snapshots.saveAll(states, [
+      deploymentOp(restored),
+      ...(await revisions.became(key, entry, previous.spec)),
+      ...probations.end(record),
+      ...slots.map((slot) => dormants.removal({ ...key, slot })),
+    ]);
+    const payload = {
+      from_revision: record.revision,
+      revision: restored.revision,
+      reason: "failure",
+      detail: entry.message,
+      state: "restore_old",
+    };
+    this.#journal.tell("hot_swap_rolled_back", key, payload, causationId);
+    return restored;
+  }
+
+  /** Of a record that says nothing of the service as it is now. */
+  forget(record: ProbationRecord): Promise<void> {
+    return this.#options.probations.settle(record);
+  }
+
+  /** Watches nothing any more; what is on disk stays for the next kernel. */
+  close(): void {
+    for (const probation of this.#active.values()) probation.stop();
+    this.#active.clear();
+  }
+
+  #recordOf({ service, spec, previous, baseline, causeId }: Trial): Omit<ProbationRecord, "slots"> {
+    return {
+      key: service.key,
+      revision: revisionOf(spec),
+      previous: { spec: previous.spec, capabilities: previous.handles.map(({ id }) => id) },
+      baseline,
+      endsAtMs: this.#options.powers.clock.wallMs() + spec.watchdog.windowMs,
+      causeId,
+    };
+  }
+
+  #watch(facts: {
+    readonly service: Service;
+    readonly previous: Revision;
+    readonly handed: ReadonlyMap<number, Handed>;
+    readonly record: ProbationRecord;
+    readonly causationId: number;
+    readonly leftMs: number;
+  }): void {
+    const { tenants, powers, hasRoom } = this.#options;
+    const { service, previous } = facts;
+    const { key } = service;
+    const standby = new Standby({
+      service,
+      previous,
+      tenants,
+      log: powers.log,
+      hasRoom: () => hasRoom(key.tenant),
+    });
+    const probation = new Probation({
+      ...facts,
+      standby,
+      clock: powers.clock,
+      isThere: () => tenants.find(key) === service,
+      rollBack: (mine, regressions) => this.#rollBack(mine, regressions),
+      over: (mine) => this.#over(mine),
+    });
+    this.#active.set(keyText(key), probation);
+  }
+
+  #over(probation: Probation): void {
+    const { deployer, probations, powers } = this.#options;
+    const { service, record, previous, standby } = probation.options;
+    const name = keyText(record.key);
+    if (this.#active.get(name) === probation) this.#active.delete(name);
+    void standby.giveUp();
+    // After a rollback they are in use again.
+    if (service.current !== previous) void deployer.discard(previous.handles);
+    // Whatever made another revision current has written that down.
+    if (service.current !== probation.revision) return;
+    probations.settle(record).catch((error: unknown) => {
+      powers.log.warn("the end of a probation is not on disk", {
+        service: name,
+        error: String(error),
+      });
+    });
+  }
+
+  /** False when it must be tried again. */
+  async #rollBack(probation: Probation, regressions: readonly Regression[]): Promise<boolean> {
+    const { deployer, powers } = this.#options;
+    const { service, isThere } = probation.options;
+    try {
+      await deployer.exclusively(service.key, async () => {
+        if (service.current !== probation.revision || !isThere()) return;
+        await this.#restore(probation, regressions);
+      });
+      return true;
+    } catch (error) {
+      const { code, message } = toSoloError(error);
+      // Somebody is at the service just now: what they do may end the probation.
+      if (code !== "conflict") {
+        const detail = message.slice(0, MAX_DETAIL_CHARS);
+        const about = { service: keyText(service.key), code, detail };
+        powers.log.error("a regression is not rolled back yet", about);
+      }
+      return false;
+    }
+  }
+
+  async #restore(probation: Probation, regressions: readonly Regression[]): Promise<void> {
+    const { deployer, powers } = this.#options;
+    const { service, previous, causationId } = probation.options;
+    const { revision: bad } = probation;
+    const begun = powers.clock.now();
+    const { way, came } = await firstThatWorks(
+      waysBack(bad.spec.watchdog.stateOnRollback),
+      (each) => this.#swapBack(probation, each, regressions),
+    );
+    const payload = {
+      from_revision: bad.id,
+      revision: previous.id,
+      reason: "regression",
+      regressions,
+      state: way,
+      pause_ms: rounded(came.pauseMs),
+      state_bytes: came.stateBytes,
+      took_ms: rounded(powers.clock.now() - begun),
+    };
+    this.#journal.tell("hot_swap_rolled_back", service.key, payload, causationId);
+    void came.left.then(() => deployer.discard(bad.handles));
+  }
+
+  async #swapBack(
+    probation: Probation,
+    way: Way,
+    regressions: readonly Regression[],
+  ): Promise<Swapped> {
+    const { tenants, powers, faults, probations } = this.#options;
+    const { service, previous, handed, standby, record } = probation.options;
+    const message = `Regression: ${regressions.map(({ what }) => what).join(", ")}`;
+    const why = { action: "rollback", by: "watchdog", message } as const;
+    const loaded = await standby.take();
+    try {
+      return await swap({
+        ...this.#wayBack.swapBy(way, service, handed),
+        service,
+        revision: previous,
+        loaded,
+        tenants,
+        powers,
+        faults,
+        record: this.#journal.recorder(service, previous, why, () => probations.end(record)),
+      });
+    } finally {
+      // One that did not get to serve.
+      for (const replica of loaded.values()) if (replica.standsBy) void replica.retire();
+    }
+  }
+
+  /** The event that an earlier kernel's probation followed from. */
+  async #causeOf({ key, causeId }: ProbationRecord): Promise<number> {
+    const [succeeded] = await this.#options.powers.events.read({
+      tenantId: key.tenant,
+      serviceId: key.service,
+      eventTypes: ["hot_swap_succeeded"],
+      sinceId: causeId,
+      limit: 1,
+    });
+    // The kernel may have ended between the write and its event.
+    return succeeded?.causation_id === causeId ? succeeded.id : causeId;
+  }
+}
+
+/** Every slot that the old revision had, and the new one has, has handed its state over. */
+const isWhole = ({ previous, spec }: Trial, handed: ReadonlyMap<number, Handed>): boolean =>
+  Array.from(
+    { length: Math.min(previous.spec.instances, spec.instances) },
+    (_, slot) => slot,
+  ).every((slot) => handed.has(slot));
