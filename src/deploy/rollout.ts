@@ -70,7 +70,8 @@ export function targetSlots(rollout: Rollout): number[] {
 export function shareOf(rollout: Rollout): number | undefined {
   const { phase, strategy, step, slots } = rollout;
   if (phase === "rolling_back" || phase === "rolled_back") return 0;
-  if (slots.length === 0 || phase === "promoting" || phase === "promoted") return undefined;
+  // Until its last slots have moved the new revision keeps its share, so that no key comes and goes.
+  if (slots.length === 0 || phase === "promoted") return undefined;
   return strategy.steps[step]!.percent;
 }
 

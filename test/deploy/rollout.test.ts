@@ -6,11 +6,13 @@ import type { RevisionId } from "#base/ids.ts";
 import {
   decideRollout,
   isOver,
+  ROLLOUT_PHASES,
   shareOf,
   targetSlots,
   type Command,
   type Rollout,
   type RolloutInput,
+  type RolloutPhase,
 } from "#deploy/rollout.ts";
 import { resolveStrategy, type Strategy, type StrategyInput } from "#deploy/strategy.ts";
 
@@ -153,9 +155,34 @@ describe("a rollout", () => {
     expect(decideRollout(paused, worse, 3)).toMatchObject({ phase: "rolling_back" });
   });
 
-  test("that is over refuses commands", () => {
-    const done: Rollout = { ...begun(canary), phase: "promoted" };
-    expect(() => decideRollout(done, command("abort"), 1)).toThrow(SoloError);
+  test("takes each command in each phase as this table says, and refuses the others with why", () => {
+    const same = "same";
+    const no = "conflict";
+    const table: Record<RolloutPhase, Record<Command, RolloutPhase | typeof same | typeof no>> = {
+      moving: { pause: no, resume: no, promote: no, abort: "rolling_back" },
+      observing: { pause: "paused", resume: same, promote: "promoting", abort: "rolling_back" },
+      paused: { pause: same, resume: "observing", promote: "promoting", abort: "rolling_back" },
+      promoting: { pause: no, resume: no, promote: same, abort: "rolling_back" },
+      rolling_back: { pause: no, resume: no, promote: no, abort: same },
+      promoted: { pause: no, resume: no, promote: no, abort: no },
+      rolled_back: { pause: no, resume: no, promote: no, abort: no },
+    };
+    for (const [phase, row] of Object.entries(table) as [RolloutPhase, (typeof table)["moving"]][])
+      for (const [said, expected] of Object.entries(row) as [Command, string][]) {
+        const before: Rollout = { ...begun(canary), slots: [0], phase };
+        const act = () => decideRollout(before, command(said), 1);
+        const where = `${said} while ${phase}`;
+        if (expected === no) {
+          expect(act, where).toThrow(expect.objectContaining({ code: "conflict" }) as Error);
+        } else if (expected === same) expect(act(), where).toBe(before);
+        else expect(act(), where).toMatchObject({ phase: expected, step: 0 });
+      }
+  });
+
+  test("keeps its share until its last slots have moved, and has none from the decision to go back", () => {
+    const at = (phase: RolloutPhase): Rollout => ({ ...begun(canary), slots: [0], phase });
+    const shares = ROLLOUT_PHASES.map((phase) => shareOf(at(phase)));
+    expect(shares).toEqual([10, 10, 10, 10, 0, undefined, 0]);
   });
 });
 

@@ -146,6 +146,21 @@ describe("on rollback the state is", () => {
     expect(await tenant.call("down", "get")).toBe(311);
   });
 
+  test.each([
+    ["throws", "downgrade() { throw new Error('no way'); },"],
+    ["never ends", "downgrade() { for (;;); },"],
+    ["returns what cannot be kept", "downgrade: (state) => ({ ...state, f() {} }),"],
+  ])("the old one when downgrade %s", async (what, more) => {
+    const service = `downgrade-${what.replaceAll(" ", "-")}`;
+    const before = await warmUp(service);
+    const restart_limits = { code_change_timeout_ms: 300 };
+    await put(service, { code: revised(FAILS, more), ...watchdog("downgrade"), restart_limits });
+    await tenant.call(service, "add");
+    const { payload } = await failUntilBack(service, before);
+    expect(payload).toMatchObject({ state: "restore_old" });
+    expect(await tenant.call(service, "get")).toBe(30);
+  });
+
   test("the old one when the old code refuses the new one", async () => {
     const picky = OLD.replace("calls:", "checkState: (state) => state.extra === undefined, calls:");
     await tenant.deploy({ service_id: "picky", code: picky });

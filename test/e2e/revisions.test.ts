@@ -76,6 +76,17 @@ test("rollback goes back with the state, to the one before or to any that is kep
   expect(unknown["hint"]).toContain(first["revision"]);
 });
 
+test("a rollback whose downgrade fails is refused, and the current revision goes on with its state", async () => {
+  await tenant.deploy({ service_id: "stuck", code: source(1) });
+  const code = source(2, "\n  downgrade() { throw new Error('no way back'); },");
+  const { revision } = await put("stuck", { code });
+  const { body } = await tenant.request("POST", "/services/stuck/rollback", {});
+  expect(body.code).toBe("startup_failed");
+  expect(body.detail).toContain("no way back");
+  expect((await tenant.status("stuck"))["revision"]).toBe(revision);
+  expect(await tenant.call("stuck", "get")).toEqual({ n: 1 });
+});
+
 test("only so many are kept, and a restart keeps them", async () => {
   const first = await tenant.deploy({ service_id: "d", code: source(1) });
   for (let version = 2; version <= 6; version += 1) await put("d", { code: source(version) });

@@ -61,6 +61,38 @@ describe("a revision that cannot take over leaves the old one serving, with its 
       { code: "startup_failed" },
     ],
     [
+      "codeChange returns what fails when it is looked at",
+      counter(2).replace(
+        "({ ...old, v: 2, from })",
+        "new Proxy({}, { ownKeys() { throw new Error('trap'); } })",
+      ),
+      { code: "startup_failed" },
+    ],
+    [
+      "codeChange returns what is nested too deep",
+      counter(2).replace(
+        "({ ...old, v: 2, from })",
+        "{ let s = {}; for (let n = 0; n < 1e5; n += 1) s = { s }; return s; }",
+      ),
+      { code: "startup_failed" },
+    ],
+    [
+      "codeChange throws what is no error",
+      counter(2).replace(
+        "({ ...old, v: 2, from })",
+        "{ throw new Proxy({}, { get() { throw 1; } }); }",
+      ),
+      { code: "startup_failed" },
+    ],
+    [
+      "codeChange takes all memory",
+      counter(2).replace(
+        "({ ...old, v: 2, from })",
+        "{ const all = []; for (;;) all.push(new Array(1e6).fill(all.length)); }",
+      ),
+      { code: "startup_failed" },
+    ],
+    [
       "checkState says no",
       counter(2, "checkState: (state) => state.n > 5,"),
       { code: "startup_failed" },
@@ -99,6 +131,20 @@ describe("a revision that cannot take over leaves the old one serving, with its 
     expect(await call(id, "look")).toEqual({ n: 2, v: 3, from: "1" });
   });
 
+  test("what structured cloning keeps, codeChange may return", async () => {
+    const id = "kept";
+    await deploy(id, counter(1));
+    const made = `{ const s = { n: 1n, at: new Date(5), m: new Map([["k", new Set([1])]]),
+      bytes: new Uint8Array([1, 2]), none: undefined, text: "\\u0000\\ud800" }; s.self = s; return s; }`;
+    const look = `look({ state: s }) { return [typeof s.n, s.at.getTime(), s.m.get("k").has(1),
+      [...s.bytes], "none" in s, s.text.length, s.self.self === s]; }`;
+    const code = counter(2)
+      .replace("({ ...old, v: 2, from })", made)
+      .replace("look: (solo) => solo.state", look);
+    await update(id, code);
+    expect(await call(id, "look")).toEqual(["bigint", 5, true, [1, 2], true, 2, true]);
+  });
+
   test("the old state cannot be told", async () => {
     const id = "untold";
     await deploy(id, counter(1).replace("v: 1 })", "v: 1, f: () => 1 })"));
@@ -135,6 +181,34 @@ describe("meanwhile", () => {
       state: "running",
     });
     expect(await call("two", "look")).toMatchObject({ v: 2 });
+  });
+
+  test("an update of a service that is about to be killed, or is gone, does not bring it back", async () => {
+    await deploy("doomed", counter(1));
+    const slow = call("doomed", "slow", 100).catch(() => {});
+    const killed = solo.ask("Kill", { service_id: "doomed" }, tenant);
+    await expect(update("doomed", counter(2))).rejects.toMatchObject({ code: "conflict" });
+    await Promise.all([killed, slow]);
+    await expect(update("doomed", counter(2))).rejects.toMatchObject({ code: "service_not_found" });
+    await expect(statusOf("doomed")).rejects.toMatchObject({ code: "service_not_found" });
+  });
+
+  test("a crash of the old revision while it drains is waited for: the new one has what was stored", async () => {
+    await deploy("drains", counter(1), { persistence: "durable" });
+    await call("drains", "add");
+    const crashing = counter(1).replace(
+      "die()",
+      "async later(solo, ms) { await solo.sleep(ms); throw new Error('later'); }, die()",
+    );
+    await update("drains", crashing.replace('version: "1"', 'version: "1a"'));
+    const crash = expect(call("drains", "later", 60)).rejects.toMatchObject({
+      code: "service_crashed",
+    });
+    const waiting = update("drains", counter(2));
+    const added = call("drains", "add");
+    await Promise.all([crash, waiting]);
+    expect(await added).toBe(2);
+    expect(await call("drains", "look")).toMatchObject({ n: 2, v: 2 });
   });
 
   test("a crash of the old revision while it is held comes too late to matter", async () => {

@@ -1,12 +1,12 @@
 /** A disk that is full or read-only: nothing acknowledged is lost, errors say what is wrong,
  *  and the kernel goes on. Needs the right to mount a small file system of its own. */
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startKernel, until } from "../support/kernel.ts";
 import { refusedStart } from "./refused-start.ts";
+import { canMount, fill, mount, smallDisk, type SmallDisk } from "./small-disk.ts";
 
 /** Freed later: more than the write-ahead log can take up. */
 const DISK = "20m";
@@ -20,29 +20,16 @@ const STORE = `export default { calls: {
   get: async (solo, key) => (await solo.kv.get(key))?.startsWith(key),
 } };`;
 
-const mount = (...args: string[]) => spawnSync("mount", args).status === 0;
-const canMount = (() => {
-  const probe = mkdtempSync(join(tmpdir(), "solo-mount-"));
-  const can = process.getuid?.() === 0 && mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", probe);
-  if (can) spawnSync("umount", [probe]);
-  rmSync(probe, { recursive: true });
-  return can;
-})();
-
 describe.skipIf(!canMount)("on a small disk of its own", () => {
+  let small: SmallDisk;
   let disk: string;
   let dataDir: string;
 
   beforeEach(() => {
-    disk = mkdtempSync(join(tmpdir(), "solo-disk-"));
-    mount("-t", "tmpfs", "-o", `size=${DISK}`, "tmpfs", disk);
-    dataDir = join(disk, "data");
-    mkdirSync(dataDir);
+    small = smallDisk(DISK);
+    ({ path: disk, dataDir } = small);
   });
-  afterEach(() => {
-    spawnSync("umount", [disk]);
-    rmSync(disk, { recursive: true, force: true });
-  });
+  afterEach(() => small[Symbol.dispose]());
 
   test("a kernel whose disk is full refuses with storage_full, loses nothing, and recovers", async () => {
     const ballast = join(disk, "ballast");
@@ -156,9 +143,3 @@ describe.skipIf(!canMount)("on a small disk of its own", () => {
     expect(code).toBe(3);
   });
 });
-
-/** Takes what is left of the disk, to the last block. */
-function fill(path: string, disk: string): void {
-  const { bavail, bsize } = statfsSync(disk);
-  writeFileSync(path, Buffer.alloc(bavail * bsize));
-}
