@@ -52,7 +52,7 @@ const plan = z.strictObject({
   ),
   findings: field(3, z.array(finding)),
   files: field(4, z.array(z.string()).describe("`added path`, `removed path`, `changed path`.")),
-  settings: field(5, z.array(difference).describe("By path; values as JSON.")),
+  settings: field(5, z.array(difference).describe("By path in a deploy request; values as JSON.")),
   state: field(
     6,
     z
@@ -62,6 +62,25 @@ const plan = z.strictObject({
   state_bytes: field(
     7,
     z.int().optional().describe("The migrated state, encoded; absent when it was not tried."),
+  ),
+  authority: field(
+    8,
+    z
+      .array(z.string())
+      .describe("`gains permission resource`, `loses permission resource`: beyond its own."),
+  ),
+  refusal: field(
+    9,
+    z
+      .strictObject({
+        code: field(1, z.string()),
+        detail: field(2, z.string()),
+        hint: field(3, z.string().optional()),
+        stack: field(4, z.string().optional().describe("In the new source, if that threw.")),
+      })
+      .meta({ title: "PlannedRefusal" })
+      .optional()
+      .describe("The first problem, as the update would be answered."),
   ),
 });
 

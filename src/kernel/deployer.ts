@@ -122,19 +122,14 @@ export class Deployer {
     input: SpecInput,
     by: Capability,
   ): Promise<Judged & { revision: string; problems: string[] }> {
-    const problems: string[] = [];
-    const refusal = this.#admissionRefusal(key);
-    if (refusal !== undefined) problems.push(refusal.message);
     const spec = resolveSpec(input, this.#options.defaults(key.tenant));
     // The deploy itself is a use.
-    for (const { field, message } of this.#options.authority.problems(spec, by, 1)) {
-      problems.push(`${field} ${message}`);
-    }
-    try {
-      this.mustHaveSecrets({ key, spec, by });
-    } catch (error) {
-      problems.push(toSoloError(error).message);
-    }
+    const beyond = this.#options.authority.problems(spec, by, 1);
+    const refusals = [this.#admissionRefusal(key), this.#missingSecrets({ key, spec, by })];
+    const problems = [
+      ...beyond.map(({ field, message }) => `${field} ${message}`),
+      ...refusals.flatMap((each) => each?.message ?? []),
+    ];
     const judged = await this.#options.sources.judge(spec, key.tenant);
     return { ...judged, revision: revisionOf(spec), problems };
   }
@@ -350,13 +345,31 @@ export class Deployer {
     );
   }
 
+  /** What stands against a spec that `by` wants, before its source is looked at. */
+  refusalsOf(wish: { key: ServiceKey; spec: ServiceSpec; by: Capability }): SoloError[] {
+    // The deploy itself is a use.
+    const beyond = this.#options.authority.refusal(wish.spec, wish.by, 1);
+    return [beyond, this.#missingSecrets(wish)].filter((each) => each !== undefined);
+  }
+
   /** Refuses a spec that binds secrets which are not there. */
-  mustHaveSecrets({ key, spec, by }: { key: ServiceKey; spec: ServiceSpec; by: Capability }): void {
+  mustHaveSecrets(wish: { key: ServiceKey; spec: ServiceSpec; by: Capability }): void {
+    const refusal = this.#missingSecrets(wish);
+    if (refusal !== undefined) throw refusal;
+  }
+
+  #missingSecrets(wish: {
+    key: ServiceKey;
+    spec: ServiceSpec;
+    by: Capability;
+  }): SoloError | undefined {
+    const { key, spec, by } = wish;
     const { secrets = [] } = spec;
     // Whoever may not have them is not told which there are: minting the handles refuses it.
-    if (secrets.length === 0 || this.#options.authority.problems(spec, by).length > 0) return;
-    const refusal = missingSecrets(secrets, (name) => this.#options.secrets.find(key.tenant, name));
-    if (refusal !== undefined) throw refusal;
+    if (secrets.length === 0 || this.#options.authority.problems(spec, by).length > 0) {
+      return undefined;
+    }
+    return missingSecrets(secrets, (name) => this.#options.secrets.find(key.tenant, name));
   }
 
   /** The handles are made while `act` begins, and are gone when it fails. */

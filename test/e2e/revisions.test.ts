@@ -102,6 +102,35 @@ test("only so many are kept, and a restart keeps them", async () => {
   expect((await history("d")).map(({ number }) => number)).toEqual([1]);
 });
 
+test("a dry run says what it would be refused with, and what the service may do then", async () => {
+  await tenant.deploy({ service_id: "f", code: source(1), env: { camelCase: "1" } });
+  const { plan } = await put("f", {
+    code: source(2, "\n  codeChange() { throw new Error('wrong shape'); },"),
+    limits: { memory_mb: 32 },
+    hibernation: { after_idle_ms: 1000 },
+    env: { camelCase: "2" },
+    capabilities: [{ resources: ["net:api.example.com"] }],
+    secrets: [{ name: "ABSENT", use: "read" }],
+    dry_run: true,
+  });
+  expect(plan["authority"]).toEqual([
+    "gains connect net:api.example.com",
+    "gains read secret:ABSENT",
+    "loses invoke service:*",
+  ]);
+  const paths = (plan["settings"] as Body[]).map(({ path }) => path as string);
+  expect(paths).toEqual(
+    expect.arrayContaining(["limits.memory_mb", "hibernation.after_idle_ms", "env.camelCase"]),
+  );
+  expect(plan["problems"]).toHaveLength(2);
+  expect(plan["refusal"]).toMatchObject({ code: "invalid_argument", hint: expect.any(String) });
+  const code = source(2, "\n  codeChange() { throw new Error('wrong shape'); },");
+  const { refusal } = (await put("f", { code, dry_run: true }))["plan"];
+  expect(refusal).toMatchObject({ code: "startup_failed", hint: expect.any(String) });
+  expect(refusal.detail).toContain("wrong shape");
+  expect(refusal.stack).toContain("index.ts:4");
+});
+
 test("a dry run says what would happen to the state, and changes nothing", async () => {
   await tenant.deploy({ service_id: "e", code: source(1) });
   const before = await tenant.status("e");

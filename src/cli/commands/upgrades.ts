@@ -160,8 +160,11 @@ async function printPlan(
     for (const file of plan.files) await out.line(`file: ${printable(file)}`);
     for (const each of plan.settings)
       await out.line(`setting: ${changed(each.path, each.before, each.after)}`);
+    for (const each of plan.authority) await out.line(`authority: ${printable(each)}`);
     for (const each of plan.state)
       await out.line(`state: ${changed(each.path, each.before, each.after)}`);
+    if (!refused) await out.line(stateLine(plan, answer));
+    if (plan.refusal?.hint !== undefined) await out.line(`hint: ${printable(plan.refusal.hint)}`);
     await out.line(
       refused
         ? `${paint("red", "not ok")}: it would be refused`
@@ -169,4 +172,10 @@ async function printPlan(
     );
   }
   return refused ? EXIT.FAILED : EXIT.OK;
+}
+
+function stateLine(plan: Plan, { revision, state }: OutputOf<"Update">): string {
+  if (plan.from_revision === revision) return "revision: the same; nothing would change";
+  if (plan.state_bytes !== undefined) return `state: ${plan.state_bytes} bytes, taken over`;
+  return `state: not tried, since the service is ${state}`;
 }

@@ -45,7 +45,7 @@ export const serviceHandlers = ({
       const service = tenants.get(key);
       const spec = upgrades.specOf(service, input);
       upgrades.strategyOf(service, spec, strategy);
-      const plan = await upgrades.plan(service, spec, "update");
+      const plan = await upgrades.plan(service, spec, { action: "update", by: asked.principal! });
       return planned(service, plan, clock.now() - begun);
     }
     const wish = { message, selfTest, strategy };
@@ -108,7 +108,8 @@ export const updated = ({
 
 /** The answer of a dry run: the service as it is, and the plan. */
 export function planned(service: Service, plan: Plan, tookMs: number): OutputOf<"Update"> {
-  const { state } = plan;
+  const { state, refusal } = plan;
+  const { hint, stack } = refusal?.options ?? {};
   return {
     tenant_id: service.key.tenant,
     service_id: service.key.service,
@@ -124,6 +125,15 @@ export function planned(service: Service, plan: Plan, tookMs: number): OutputOf<
       settings: plan.settings.map(({ setting: path, ...values }) => ({ path, ...values })),
       state: (state?.changes ?? []).map((each) => ({ ...each })),
       ...(state !== undefined && { state_bytes: state.bytes }),
+      authority: [...plan.authority],
+      ...(refusal !== undefined && {
+        refusal: {
+          code: refusal.code,
+          detail: refusal.message,
+          ...(hint !== undefined && { hint }),
+          ...(stack !== undefined && { stack }),
+        },
+      }),
     },
   };
 }

@@ -73,7 +73,11 @@ export const upgradeHandlers = ({
       const service = tenants.get(key);
       const begun = clock.now();
       const spec = await upgrades.earlier(service, revision);
-      return planned(service, await upgrades.plan(service, spec, "rollback"), clock.now() - begun);
+      return planned(
+        service,
+        await upgrades.plan(service, spec, { action: "rollback", by: asked.principal! }),
+        clock.now() - begun,
+      );
     }
     return updated(await upgrades.rollback(key, revision, asked.principal!, { message, selfTest }));
   },

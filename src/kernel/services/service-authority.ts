@@ -156,6 +156,12 @@ export class ServiceAuthority {
     ];
   }
 
+  /** The same as the refusal that it leads to. */
+  refusal(spec: ServiceSpec, by: Capability, usesAhead: number): SoloError | undefined {
+    const problems = this.problems(spec, by, usesAhead);
+    return problems.length > 0 ? exceeds(problems) : undefined;
+  }
+
   /** Leaves a recorded service those handles; what a deploy or update that was cut off left goes. */
   async revive(key: ServiceKey, ids: readonly string[]): Promise<void> {
     const held = this.#heldBy(key);

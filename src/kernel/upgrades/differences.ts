@@ -1,4 +1,4 @@
-/** What two revisions of a service differ in: files, settings, the shape of the state. Pure. */
+/** What two revisions of a service differ in: files, settings, authority, the shape of the state. Pure. */
 import { unifiedDiff } from "#base/unified-diff.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { StateShapes } from "#wire/messages.ts";
@@ -43,7 +43,7 @@ export function sourceDiff(before: ServiceSpec, after: ServiceSpec): string {
     .join("\n");
 }
 
-/** Settings by path, such as `limits.memoryMb`. */
+/** Settings by the path that a deploy request gives them, such as `limits.memory_mb`. */
 export function settingChanges(before: ServiceSpec, after: ServiceSpec): SettingChange[] {
   const [old, next] = [settingsOf(before), settingsOf(after)];
   const names = [...new Set([...old.keys(), ...next.keys()])].toSorted((a, b) => (a < b ? -1 : 1));
@@ -52,7 +52,14 @@ export function settingChanges(before: ServiceSpec, after: ServiceSpec): Setting
     .filter((each) => each.before !== each.after);
 }
 
-export function settingsOf({ files: _files, ...settings }: ServiceSpec): Map<string, string> {
+/** What is in them has names that its author chose. */
+const FREE: ReadonlySet<string> = new Set(["env", "args", "metadata"]);
+
+export function settingsOf({
+  files: _files,
+  hibernateAfterMs,
+  ...settings
+}: ServiceSpec): Map<string, string> {
   const flat = new Map<string, string>();
   const visit = (value: unknown, path: string): void => {
     const nested = typeof value === "object" && value !== null && !Array.isArray(value);
@@ -60,9 +67,49 @@ export function settingsOf({ files: _files, ...settings }: ServiceSpec): Map<str
     if (entries.length === 0) flat.set(path, JSON.stringify(value) ?? "null");
     for (const [key, each] of entries) visit(each, path === "" ? key : `${path}.${key}`);
   };
-  visit(settings, "");
+  const hibernation = { afterIdleMs: hibernateAfterMs };
+  for (const [name, value] of Object.entries({ ...settings, hibernation })) {
+    visit(FREE.has(name) ? value : asRequested(value), requestName(name));
+  }
   return flat;
 }
+
+/** With the names that a request has. */
+function asRequested(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asRequested);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [requestName(name), asRequested(each)]),
+  );
+}
+
+const requestName = (name: string): string =>
+  name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** What the service may do beyond its own that it might not before, or may no longer: lines
+ *  such as `gains connect net:api.example.com`. */
+export function authorityChanges(before: ServiceSpec, after: ServiceSpec): string[] {
+  const [old, next] = [authorityOf(before), authorityOf(after)];
+  return [
+    ...[...next].filter((each) => !old.has(each)).map((each) => `gains ${each}`),
+    ...[...old].filter((each) => !next.has(each)).map((each) => `loses ${each}`),
+  ];
+}
+
+function authorityOf({ capabilities, secrets = [] }: ServiceSpec): Set<string> {
+  const held = (capabilities ?? USUAL).flatMap(({ permissions, resources, calls }) =>
+    resources.flatMap((resource) =>
+      permissions.map((permission) => {
+        const only = calls === null ? "" : ` (only ${JSON.stringify(asRequested(calls))})`;
+        return `${permission} ${resource}${only}`;
+      }),
+    ),
+  );
+  return new Set([...held, ...secrets.map(({ name, use }) => `${use} secret:${name}`)]);
+}
+
+/** When nothing was said: the services that the deployer may pass on. */
+const USUAL = [{ permissions: ["invoke"], resources: ["service:*"], calls: null }];
 
 export interface ShapeChange {
   readonly path: string;

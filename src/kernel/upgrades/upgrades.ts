@@ -159,11 +159,16 @@ export class Upgrades {
   }
 
   /** What a change to `spec` would do; a copy of it takes the present state over. */
-  plan(service: Service, spec: ServiceSpec, action: RevisionAction): Promise<Plan> {
+  plan(service: Service, spec: ServiceSpec, asked: Pick<Change, "action" | "by">): Promise<Plan> {
+    const { key } = service;
     const wish = { shapes: true, selfTest: true };
-    const rehearsal = (revision: Revision) => this.rehearse(service, revision, wish);
-    const accept = () => this.#accept(spec, { action }, service.key);
-    return planOf({ service, spec, accept, rehearse: rehearsal });
+    return planOf({
+      service,
+      spec,
+      refusals: this.#options.deployer.refusalsOf({ key, spec, by: asked.by }),
+      accept: () => this.#accept(spec, asked, key),
+      rehearse: (revision) => this.rehearse(service, revision, wish),
+    });
   }
 
   /** Milliseconds until the current revision is trusted; undefined when it is. */
