@@ -18,6 +18,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(scale: Scale): Pro
   "in-process": () => import("./measure/in-process.ts"),
   restart: () => import("./measure/restart.ts"),
   swap: () => import("./measure/swap.ts"),
+  rollback: () => import("./measure/rollback.ts"),
   many: () => import("./measure/many.ts"),
   mtls: () => import("./measure/mtls.ts"),
   hibernate: () => import("./measure/hibernate.ts"),

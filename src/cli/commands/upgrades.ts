@@ -164,7 +164,9 @@ async function printPlan(
     for (const each of plan.state)
       await out.line(`state: ${changed(each.path, each.before, each.after)}`);
     if (!refused) await out.line(stateLine(plan, answer));
-    if (plan.refusal?.hint !== undefined) await out.line(`hint: ${printable(plan.refusal.hint)}`);
+    const { stack, hint } = plan.refusal ?? {};
+    if (stack !== undefined) await out.line(printable(stack));
+    if (hint !== undefined) await out.line(`hint: ${printable(hint)}`);
     await out.line(
       refused
         ? `${paint("red", "not ok")}: it would be refused`
