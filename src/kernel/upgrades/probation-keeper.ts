@@ -249,8 +249,10 @@ export class ProbationKeeper {
     });
   }
 
-  /** False when it must be tried again. */
-  async #rollBack(probation: Probation, regressions: readonly Regression[]): Promise<boolean> {
+  async #rollBack(
+    probation: Probation,
+    regressions: readonly Regression[],
+  ): Promise<"done" | "busy" | "failed"> {
     const { deployer, powers } = this.#options;
     const { service, isThere } = probation.options;
     try {
@@ -258,16 +260,15 @@ export class ProbationKeeper {
         if (service.current !== probation.revision || !isThere()) return;
         await this.#restore(probation, regressions);
       });
-      return true;
+      return "done";
     } catch (error) {
       const { code, message } = toSoloError(error);
-      // Somebody is at the service just now: what they do may end the probation.
-      if (code !== "conflict") {
-        const detail = message.slice(0, MAX_DETAIL_CHARS);
-        const about = { service: keyText(service.key), code, detail };
-        powers.log.error("a regression is not rolled back yet", about);
-      }
-      return false;
+      // What they do may end the probation.
+      if (code === "conflict") return "busy";
+      const detail = message.slice(0, MAX_DETAIL_CHARS);
+      const about = { service: keyText(service.key), code, detail };
+      powers.log.error("a regression is not rolled back yet", about);
+      return "failed";
     }
   }
 

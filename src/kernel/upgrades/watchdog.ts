@@ -38,8 +38,11 @@ export interface ProbationOptions {
   readonly clock: Clock;
   /** False once the service has been killed. */
   readonly isThere: () => boolean;
-  /** False: to be tried again. */
-  readonly rollBack: (probation: Probation, regressions: readonly Regression[]) => Promise<boolean>;
+  /** `busy`: somebody else is at the service; `failed`: to be tried again a little later. */
+  readonly rollBack: (
+    probation: Probation,
+    regressions: readonly Regression[],
+  ) => Promise<"done" | "busy" | "failed">;
   readonly over: (probation: Probation) => void;
 }
 
@@ -103,9 +106,9 @@ export class Probation {
   async #rollBack(): Promise<void> {
     const { rollBack, clock } = this.options;
     this.#isRollingBack = true;
-    const isDone = await rollBack(this, this.#regressions);
+    const outcome = await rollBack(this, this.#regressions);
     this.#isRollingBack = false;
-    if (isDone) this.end();
-    else this.#restsUntil = clock.now() + RETRY_MS;
+    if (outcome === "done") this.end();
+    else if (outcome === "failed") this.#restsUntil = clock.now() + RETRY_MS;
   }
 }
