@@ -269,10 +269,12 @@ export class BootLoader {
   /** Says why it does not come back, and keeps it. */
   async #troubled(deployment: Deployment, error: unknown): Promise<Deployment> {
     const { deployments, events, clock, log } = this.#options;
-    const { code, message } = toSoloError(error);
+    const known = toSoloError(error);
+    const { code, message } = known;
     const { key } = deployment;
     const service = keyText(key);
-    log.error("service not brought back", { service, code, detail: message });
+    const unforeseen = code === "internal" && { error: String(known.options.cause) };
+    log.error("service not brought back", { service, code, detail: message, ...unforeseen });
     const detail = `After the kernel's restart: ${message}`.slice(0, MAX_DETAIL_CHARS);
     events.emit({
       type: "service_deployment_failed",

@@ -2,6 +2,7 @@
  * A kernel that dies in a rollout: `node rollout-kernel.ts DATA_DIR VERSION HOW STEP NTH`. First
  * it says what the one before it has left behind and what has become of it, as one line of JSON.
  */
+import { silentLogger } from "#base/log.ts";
 import { startInProcess } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
 
@@ -14,6 +15,7 @@ const [dataDir, version, how, step, nth] = process.argv.slice(2) as [
 ];
 let left = Infinity;
 const solo = await startInProcess({
+  log: { ...silentLogger, error: (message, about) => console.error(message, about) },
   dataDir,
   faults: (at) => {
     if (at === step && (left -= 1) === 0) process.kill(process.pid, "SIGKILL");

@@ -66,7 +66,7 @@ describe("a runner", () => {
     const { runner, moves } = await run();
     const sent = message();
     moves.current[0]!.dispatch(sent.dispatch);
-    moves.cells[0]!.die();
+    moves.cells[0]!.die({ how: "SIGSEGV" });
     expect(await runner.exited).toMatchObject({ kind: "crashed", error: { innocent: false } });
     expect(sent.ends).toMatchObject([{ code: "outcome_unknown" }]);
     expect(moves.cells).toHaveLength(1);

@@ -6,6 +6,7 @@
  * 3. When the cell ends, every slot hears of it once, with whether it may be to blame.
  */
 import type { Clock } from "#base/clock.ts";
+import { SoloError } from "#base/errors.ts";
 import type { TenantId } from "#base/ids.ts";
 import { decideBlame, type Accused, type Blame } from "#kernel/cells/blame.ts";
 import { CpuSplit, type RunTime } from "#kernel/cells/cpu-split.ts";
@@ -53,6 +54,8 @@ export class Cell {
   readonly #writer: FrameWriter;
   readonly #clock: Clock;
   #nextSlot = 1;
+  /** From its first word on: who makes a cell has a deadline of its own for that. */
+  #isReady = false;
   #silentChecks = 0;
   #end: CellEnd | undefined;
   #isGone = false;
@@ -65,14 +68,18 @@ export class Cell {
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;
     const reader = new FrameReader((frame) => {
-      if (frame.kind === FROM_CELL.ready) ready.resolve();
-      else this.#receive(frame);
+      if (frame.kind === FROM_CELL.ready) {
+        this.#isReady = true;
+        ready.resolve();
+      } else this.#receive(frame);
     });
     socket.on("data", (chunk: Buffer) => this.#read(reader, chunk));
     this.gone = options.process.exited.then(({ how, outOfMemory }) => {
       this.#isGone = true;
       const end = this.#end ?? this.#endedByItself(how, outOfMemory);
-      ready.reject(new Error(`The cell ended before it was ready: ${end.why}`));
+      ready.reject(
+        new SoloError("unavailable", `The process for the service did not start: ${end.why}.`),
+      );
       this.#end = end;
       this.#endSlots(end);
       return end;
@@ -126,6 +133,7 @@ export class Cell {
 
   /** Called by the pool at regular intervals. */
   checkHeartbeat(): void {
+    if (!this.#isReady) return;
     this.#silentChecks += 1;
     if (this.#silentChecks > MAX_SILENT_CHECKS) this.kill("it stopped answering");
   }
