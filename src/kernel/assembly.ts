@@ -29,7 +29,14 @@ import {
   specDefaults,
   tenantBounds,
 } from "#kernel/defaults.ts";
-import { Deployer } from "#kernel/deployer.ts";
+import { Deployer } from "#kernel/deploys/deployer.ts";
+import { Handles } from "#kernel/deploys/handles.ts";
+import { ServiceLocks } from "#kernel/deploys/locks.ts";
+import { Remover } from "#kernel/deploys/remover.ts";
+import { Restarter } from "#kernel/deploys/restarter.ts";
+import { Reviver } from "#kernel/deploys/reviver.ts";
+import { ServiceFactory } from "#kernel/deploys/service-factory.ts";
+import { Sources } from "#kernel/deploys/sources.ts";
 import { LimitsBook } from "#kernel/limits/book.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
@@ -41,7 +48,6 @@ import { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import { ServiceKv } from "#kernel/services/service-kv.ts";
 import { WakeGate } from "#kernel/services/wake-gate.ts";
 import { Settings } from "#kernel/settings.ts";
-import { Sources } from "#kernel/sources.ts";
 import { States } from "#kernel/states.ts";
 import { Store } from "#kernel/store.ts";
 import { TenantRegister } from "#kernel/tenant-register.ts";
@@ -73,8 +79,11 @@ export function assemble(options: AssemblyOptions) {
   const ground = makeGround(options);
   const authorities = makeAuthorities(options, ground);
   const cells = makeCells(options, ground);
-  const services = makeServices(options, { ...ground, ...authorities, ...cells });
-  return { ...ground, ...authorities, ...cells, ...services };
+  const world = makeWorld(options, { ...ground, ...authorities, ...cells });
+  const alive = { ...ground, ...authorities, ...cells, ...world };
+  const deploys = makeDeploys(options, alive);
+  const ready = { ...alive, ...deploys };
+  return { ...ready, ...makeChanges(ready) };
 }
 
 type Ground = ReturnType<typeof makeGround>;
@@ -166,63 +175,73 @@ function makeCells(
   return { kv, limits, cells, monitor, compiler: new Compiler({ launch, log }) };
 }
 
-/** From a request to a service: deploying it, changing it, bringing it back. */
-function makeServices(options: AssemblyOptions, parts: Ground & Authorities & Cells) {
-  const { store, config, log, tenants, register, monitor, compiler, serviceAuthority } = parts;
-  const { snapshots, events, kv, metrics, limits } = parts;
-  const { rolloutRecords: rollouts, probationRecords: probations } = parts;
-  const faults = options.faults ?? noFaults;
-  const channels = new Channels(serviceAuthority);
-  const powers = { ...parts, faults, wakes: new WakeGate(), channels };
+type World = ReturnType<typeof makeWorld>;
+
+/** What services live with, and what they may ask for. */
+function makeWorld({ faults = noFaults }: AssemblyOptions, parts: Ground & Authorities & Cells) {
+  const { config, tenants, events, kv, metrics, serviceAuthority: authority } = parts;
+  const channels = new Channels(authority);
   const egress = openEgress(config);
-  const outbound = new Outbound({ egress, metrics, authority: serviceAuthority });
+  const outbound = new Outbound({ egress, metrics, authority });
   const find = tenants.find.bind(tenants);
-  const hostApi = new HostApi({
-    find,
-    kv,
-    events,
-    outbound,
-    channels,
-    authority: serviceAuthority,
-  });
+  return {
+    egress,
+    faults,
+    powers: { ...parts, faults, wakes: new WakeGate(), channels },
+    hostApi: new HostApi({ find, kv, events, outbound, channels, authority }),
+  };
+}
+
+type Deploys = ReturnType<typeof makeDeploys>;
+
+/** From a request to a service, from its record to a service, and back to nothing. */
+function makeDeploys(options: AssemblyOptions, parts: Ground & Authorities & Cells & World) {
+  const { store, config, log, register, monitor, compiler, serviceAuthority: authority } = parts;
   const sources = new Sources({
     compiler,
     cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
     level: (tenant) => config.tenants[tenant]?.analysis ?? config.security.analysis,
   });
   const defaults = (tenant: string) => specDefaults(config, tenant);
-  const deployer = new Deployer({
+  const { rolloutRecords: rollouts, probationRecords: probations } = parts;
+  const locks = new ServiceLocks();
+  const handles = new Handles({ ...parts, authority });
+  const factory = new ServiceFactory({ ...parts, sources, authority, defaults, locks });
+  const remover = new Remover({ ...parts, locks, rollouts, probations, authority });
+  const making = { sources, defaults, locks, handles, factory, remover };
+  return {
+    ...making,
+    restarter: new Restarter({ ...parts, locks }),
+    reviver: new Reviver({ ...parts, authority, factory }),
+    deployer: new Deployer({
+      ...parts,
+      ...making,
+      admission: {
+        refusal: (tenant) => monitor.refusal() ?? register.refusal(tenant),
+        maxTotal: () => config.limits.max_total,
+        maxPerTenant: (tenant) =>
+          config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
+      },
+    }),
+  };
+}
+
+/** Changes of services that run, and the start that goes on with them. */
+function makeChanges(parts: Ground & Authorities & Cells & World & Deploys) {
+  const { monitor, limits } = parts;
+  const { rolloutRecords, probationRecords } = parts;
+  const rollouts = new RolloutDriver({ ...parts, rollouts: rolloutRecords });
+  const probations = new ProbationKeeper({
     ...parts,
-    rollouts,
-    probations,
-    powers,
-    sources,
-    authority: serviceAuthority,
-    hostApi,
-    defaults,
-    admission: {
-      refusal: (tenant) => monitor.refusal() ?? register.refusal(tenant),
-      maxTotal: () => config.limits.max_total,
-      maxPerTenant: (tenant) =>
-        config.tenants[tenant]?.max_per_tenant ?? config.limits.max_per_tenant,
-    },
-  });
-  const changing = { ...parts, deployer, powers, hostApi, faults };
-  const rolloutDriver = new RolloutDriver({ ...changing, rollouts });
-  const probationKeeper = new ProbationKeeper({
-    ...changing,
-    probations,
+    probations: probationRecords,
     hasRoom: (tenant) =>
       monitor.high.length === 0 && limits.tenant(tenant).meter.levelOf("tenant_memory") === "ok",
   });
-  const unfinished = { rollouts: rolloutDriver, probations: probationKeeper };
   return {
-    egress,
-    deployer,
-    rollouts: rolloutDriver,
-    probations: probationKeeper,
-    upgrades: new Upgrades({ ...changing, ...unfinished, sources, defaults }),
-    states: new States({ tenants, snapshots, deployer, powers }),
-    loader: new BootLoader({ ...parts, ...unfinished, faults, deployer }),
+    rollouts,
+    probations,
+    upgrades: new Upgrades({ ...parts, rollouts, probations }),
+    states: new States(parts),
+    loader: new BootLoader({ ...parts, rollouts, probations }),
   };
 }

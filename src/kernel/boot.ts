@@ -20,7 +20,9 @@ import { stateKeyText } from "#deploy/snapshots.ts";
 import { sourceHash } from "#deploy/spec.ts";
 import type { EventLog } from "#events/event-log.ts";
 import { isFatal, nextTryAt, planBoot } from "#kernel/boot-plan.ts";
-import type { Deployer } from "#kernel/deployer.ts";
+import type { Remover } from "#kernel/deploys/remover.ts";
+import type { Restarter } from "#kernel/deploys/restarter.ts";
+import type { Reviver } from "#kernel/deploys/reviver.ts";
 import type { Faults } from "#kernel/faults.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import { unfinishedChanges, type Unfinished, type UnfinishedParts } from "#kernel/unfinished.ts";
@@ -32,7 +34,9 @@ export interface BootLoaderOptions extends UnfinishedParts {
   readonly deployments: Deployments;
   readonly attempts: BootAttempts;
   readonly dormants: Dormants;
-  readonly deployer: Deployer;
+  readonly remover: Remover;
+  readonly restarter: Restarter;
+  readonly reviver: Reviver;
   readonly tenants: Tenants;
   readonly events: EventLog;
   readonly clock: Clock;
@@ -78,7 +82,7 @@ export class BootLoader {
   }
 
   async boot(): Promise<BootReport> {
-    const { attempts, deployments, dormants, deployer, events, clock, log } = this.#options;
+    const { attempts, deployments, dormants, reviver, remover, events, clock, log } = this.#options;
     const begun = clock.now();
     const startedAtMs = clock.wallMs();
     const [earlier, { deployments: found, gone, unreadable }, asleep] = await Promise.all([
@@ -89,7 +93,7 @@ export class BootLoader {
     const deathsOf = ({ key }: Deployment): number => earlier.deaths.get(keyText(key)) ?? 0;
     const isFatalNow = (each: Deployment): boolean =>
       earlier.unfinished.has(keyText(each.key)) && isFatal(deathsOf(each));
-    for (const key of gone) await deployer.forget(key);
+    for (const key of gone) await remover.forget(key);
     const changes = await unfinishedChanges(this.#options, found);
     const all: Deployment[] = [];
     for (const read of found) {
@@ -117,7 +121,7 @@ export class BootLoader {
       return lost(service, "unreadable", "Its deployment record cannot be read.");
     });
     for (const deployment of plan.heldBack) {
-      await deployer.keep(deployment);
+      await reviver.keep(deployment);
       missing.push(this.#holdBack(deployment));
     }
     for (const name of earlier.deaths.keys()) {
@@ -153,7 +157,7 @@ export class BootLoader {
 
   /** Tries those whose time has come once more. */
   async retry(): Promise<void> {
-    const { deployer, tenants, clock, log } = this.#options;
+    const { restarter, tenants, clock, log } = this.#options;
     for (const [name, { deployment, atMs }] of this.#heldBack) {
       if (clock.wallMs() < atMs) continue;
       this.#heldBack.delete(name);
@@ -161,7 +165,7 @@ export class BootLoader {
       if (tenants.find(deployment.key)?.state !== "quarantined") continue;
       await this.#attempt(deployment, async () => {
         try {
-          await deployer.restart(deployment.key);
+          await restarter.restart(deployment.key);
           log.info("service is back", { service: name });
         } catch (error) {
           if (toSoloError(error).code !== "service_not_found") {
@@ -208,7 +212,7 @@ export class BootLoader {
   ): Promise<Missing | undefined> {
     try {
       if (change !== undefined) return await this.#reviveWith(change, deployment, asleep);
-      await this.#options.deployer.revive(deployment, asleep);
+      await this.#options.reviver.revive(deployment, asleep);
       await this.#recovered(deployment);
       return undefined;
     } catch (error) {
@@ -221,7 +225,7 @@ export class BootLoader {
     deployment: Deployment,
     asleep: Map<string, Dormant>,
   ): Promise<Missing | undefined> {
-    const { deployer, log } = this.#options;
+    const { reviver, log } = this.#options;
     try {
       await change.resume(deployment, asleep);
       return undefined;
@@ -233,7 +237,7 @@ export class BootLoader {
       const undone = await this.#undo(change, deployment, { asleep, why }).catch(
         async (cause: unknown) => {
           // It keeps its name all the same; the next start of the kernel tries again.
-          await deployer.keep(deployment);
+          await reviver.keep(deployment);
           throw cause;
         },
       );

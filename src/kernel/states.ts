@@ -12,7 +12,8 @@ import { within } from "#base/deadline.ts";
 import type { Dormants } from "#deploy/dormants.ts";
 import type { Snapshot, Snapshots, StateKey } from "#deploy/snapshots.ts";
 import { fromDocument, toDocument, type StateDocument } from "#deploy/state-document.ts";
-import type { Deployer, Started } from "#kernel/deployer.ts";
+import type { Started } from "#kernel/deploys/deployed.ts";
+import type { Restarter } from "#kernel/deploys/restarter.ts";
 import type { Faults } from "#kernel/faults.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
@@ -30,20 +31,20 @@ export interface SeenState extends Snapshot {
 export interface StatesOptions {
   readonly tenants: Tenants;
   readonly snapshots: Snapshots;
-  readonly deployer: Deployer;
+  readonly restarter: Restarter;
   readonly powers: { readonly dormants: Dormants; readonly faults: Faults };
 }
 
 export class States {
   readonly #tenants: Tenants;
   readonly #snapshots: Snapshots;
-  readonly #deployer: Deployer;
+  readonly #restarter: Restarter;
   readonly #powers: StatesOptions["powers"];
 
   constructor(options: StatesOptions) {
     this.#tenants = options.tenants;
     this.#snapshots = options.snapshots;
-    this.#deployer = options.deployer;
+    this.#restarter = options.restarter;
     this.#powers = options.powers;
   }
 
@@ -87,7 +88,7 @@ export class States {
     const { dormants, faults } = this.#powers;
     const [first] = keys;
     let before: (Snapshot | undefined)[] = [];
-    return this.#deployer.startWith(first!, {
+    return this.#restarter.startWith(first!, {
       apply: async () => {
         before = await Promise.all(keys.map((key) => this.#stored(key)));
         // Who slept must not go on with it where the old one stopped.

@@ -5,7 +5,7 @@
 import { keyText } from "#base/ids.ts";
 import type { Deployment } from "#deploy/deployments.ts";
 import type { Dormant } from "#deploy/dormants.ts";
-import type { Deployer } from "#kernel/deployer.ts";
+import type { Reviver } from "#kernel/deploys/reviver.ts";
 import type { ProbationKeeper } from "#kernel/upgrades/probation-keeper.ts";
 import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 
@@ -20,7 +20,7 @@ export interface Unfinished {
 }
 
 export interface UnfinishedParts {
-  readonly deployer: Pick<Deployer, "revive">;
+  readonly reviver: Pick<Reviver, "revive">;
   readonly rollouts: Pick<RolloutDriver, "underWay" | "resume" | "undo">;
   readonly probations: Pick<ProbationKeeper, "underWay" | "resume" | "undo" | "forget">;
 }
@@ -30,7 +30,7 @@ export async function unfinishedChanges(
   parts: UnfinishedParts,
   deployments: readonly Deployment[],
 ): Promise<Map<string, Unfinished>> {
-  const { deployer, rollouts, probations } = parts;
+  const { reviver, rollouts, probations } = parts;
   const found = new Map<string, Unfinished>();
   const [rolling, tried] = await Promise.all([rollouts.underWay(), probations.underWay()]);
   for (const [name, record] of rolling) {
@@ -38,7 +38,7 @@ export async function unfinishedChanges(
       what: "rollout",
       slots: record.rollout.slots,
       resume: (deployment, asleep) =>
-        rollouts.resume(record, () => deployer.revive(deployment, asleep, { rolling: record })),
+        rollouts.resume(record, () => reviver.revive(deployment, asleep, { rolling: record })),
       undo: (deployment, why) => rollouts.undo(record, deployment, why),
     });
   }
@@ -55,7 +55,7 @@ export async function unfinishedChanges(
       slots: Array.from({ length: instances }, (_, slot) => slot),
       async resume(deployment, asleep) {
         const kept = record.previous.capabilities;
-        await probations.resume(record, await deployer.revive(deployment, asleep, { kept }));
+        await probations.resume(record, await reviver.revive(deployment, asleep, { kept }));
       },
       undo: (deployment, why) => probations.undo(record, deployment, why),
     });

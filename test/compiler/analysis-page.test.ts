@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { compile } from "#compiler/compile.ts";
 import { NOTICES, RULES } from "#compiler/rules/index.ts";
-import { findingsAt } from "#kernel/analysis-level.ts";
+import { findingsAt } from "#kernel/deploys/analysis-level.ts";
 
 const page = readFileSync(new URL("../../docs/analysis.md", import.meta.url), "utf8");
 const sections = page

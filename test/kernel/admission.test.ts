@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
 import { tenantId } from "#base/ids.ts";
-import { admissionRefusal } from "#kernel/admission.ts";
+import { admissionRefusal } from "#kernel/deploys/admission.ts";
 
 const tenant = tenantId("acme");
 

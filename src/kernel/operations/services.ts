@@ -2,7 +2,10 @@
 import type { OutputOf } from "#api/catalogue.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
-import type { Deployed, Deployer } from "#kernel/deployer.ts";
+import type { Deployed } from "#kernel/deploys/deployed.ts";
+import type { Deployer } from "#kernel/deploys/deployer.ts";
+import type { Remover } from "#kernel/deploys/remover.ts";
+import type { Restarter } from "#kernel/deploys/restarter.ts";
 import type { ServiceLimits } from "#kernel/limits/service-limits.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import { shownRollout } from "#kernel/operations/rollouts.ts";
@@ -22,6 +25,8 @@ export interface ServiceParts {
   readonly clock: Clock;
   readonly tenants: Tenants;
   readonly deployer: Deployer;
+  readonly restarter: Restarter;
+  readonly remover: Remover;
   readonly upgrades: Upgrades;
 }
 
@@ -34,6 +39,8 @@ export const serviceHandlers = ({
   clock,
   tenants,
   deployer,
+  restarter,
+  remover,
   upgrades,
 }: ServiceParts): ServiceHandlers => ({
   Deploy: async (input, asked) =>
@@ -65,13 +72,13 @@ export const serviceHandlers = ({
   },
   Kill: async (input, asked) => {
     const key = keyOf(input, asked);
-    const { forced } = await deployer.kill(key, {
+    const { forced } = await remover.kill(key, {
       force: input.force ?? false,
       timeoutMs: input.timeout_ms,
     });
     return { tenant_id: key.tenant, service_id: key.service, state: "stopped", forced };
   },
-  Restart: async (input, asked) => deployed(await deployer.restart(keyOf(input, asked))),
+  Restart: async (input, asked) => deployed(await restarter.restart(keyOf(input, asked))),
   Status: async (input, asked) => {
     const service = tenants.get(keyOf(input, asked));
     const stored = service.replicas.map(async (each) => storedOf(each, await each.lookUpStored()));

@@ -1,7 +1,7 @@
 /** Look at, carry and replace what services keep. */
 import type { OutputOf } from "#api/catalogue.ts";
 import { viewState } from "#deploy/state-view.ts";
-import type { Started } from "#kernel/deployer.ts";
+import type { Started } from "#kernel/deploys/deployed.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
 import type { States } from "#kernel/states.ts";
 

@@ -6,7 +6,7 @@ import { tenantId, type TenantId } from "#base/ids.ts";
 import { KEYS, TENANT_KEYS } from "#config/keys.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { Authority } from "#kernel/authority.ts";
-import type { Deployer } from "#kernel/deployer.ts";
+import type { Remover } from "#kernel/deploys/remover.ts";
 import type { Handlers } from "#kernel/operations/handlers.ts";
 import type { Changes, Settings } from "#kernel/settings.ts";
 import type { Secrets } from "#kernel/secrets.ts";
@@ -19,7 +19,7 @@ export interface TenantParts {
   readonly register: TenantRegister;
   readonly settings: Settings;
   readonly tenants: Tenants;
-  readonly deployer: Deployer;
+  readonly remover: Remover;
   readonly authority: Authority;
   readonly events: EventLog;
   readonly secrets: Secrets;
@@ -31,7 +31,7 @@ type TenantHandlers = Pick<
 >;
 
 export const tenantHandlers = (parts: TenantParts): TenantHandlers => {
-  const { register, settings, tenants, deployer, events, secrets } = parts;
+  const { register, settings, tenants, remover, events, secrets } = parts;
   const view = (tenant: TenantId) => viewOf(tenant, parts);
   const has = (tenant: TenantId) => ({
     services: tenants.count(tenant),
@@ -79,7 +79,7 @@ export const tenantHandlers = (parts: TenantParts): TenantHandlers => {
       const services = tenants.list(tenant);
       // First what could bring it back: nobody acts for it any longer.
       const capabilities_revoked = await endCapabilities(tenant, parts);
-      for (const { key } of services) await deployer.kill(key, { force: true });
+      for (const { key } of services) await remover.kill(key, { force: true });
       if (tenants.has(tenant)) throw stillUsed(tenant, has(tenant));
       const secrets_revoked = await endSecrets(tenant, secrets);
       await settings.change(

@@ -3,6 +3,7 @@ import type { ServiceKey } from "#base/ids.ts";
 import { deploymentOp } from "#deploy/deployments.ts";
 import type { NewEntry, Revisions } from "#deploy/revisions.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
+import { deploymentWith } from "#kernel/deploys/deployed.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
@@ -39,7 +40,8 @@ export class Journal {
     const history = revisions.became(key, entry, revision.spec);
     history.catch(() => {}); // told to whoever records
     return async (states, handed) => {
-      const writes = [deploymentOf(service, revision), ...(await history), ...beside(handed)];
+      const deployment = deploymentOp(deploymentWith(service, revision));
+      const writes = [deployment, ...(await history), ...beside(handed)];
       await snapshots.saveAll(states, writes);
     };
   }
@@ -48,7 +50,7 @@ export class Journal {
    *  there is a reason. */
   async ending(service: Service, revision: Revision, why: Reason | undefined): Promise<KvOp[]> {
     const { revisions, powers } = this.#options;
-    const deployment = deploymentOf(service, revision);
+    const deployment = deploymentOp(deploymentWith(service, revision));
     if (why === undefined) return [deployment];
     const entry = { ...why, revision: revision.id, atMs: powers.clock.wallMs() };
     return [deployment, ...(await revisions.became(service.key, entry, revision.spec))];
@@ -81,16 +83,6 @@ export class Journal {
     });
   }
 }
-
-const deploymentOf = ({ key, deployedAtMs }: Service, { id, spec, handles }: Revision): KvOp =>
-  deploymentOp({
-    key,
-    deployedAtMs,
-    revision: id,
-    spec,
-    quarantined: false,
-    capabilities: handles.map((each) => each.id),
-  });
 
 /** Milliseconds as events and answers have them. */
 export const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

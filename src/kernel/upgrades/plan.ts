@@ -3,7 +3,7 @@ import { toSoloError, type Diagnostic, type SoloError } from "#base/errors.ts";
 import { revisionOf, type ServiceSpec } from "#deploy/spec.ts";
 import { newRevision, RevisionCode, type Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
-import type { Accepted } from "#kernel/sources.ts";
+import type { Accepted } from "#kernel/deploys/sources.ts";
 import {
   authorityChanges,
   fileChanges,

@@ -16,7 +16,9 @@ import type { Revisions } from "#deploy/revisions.ts";
 import { revisionOf, sourceHash, type ServiceSpec } from "#deploy/spec.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { Performance } from "#deploy/watchdog.ts";
-import type { Deployer } from "#kernel/deployer.ts";
+import type { Handles } from "#kernel/deploys/handles.ts";
+import type { ServiceLocks } from "#kernel/deploys/locks.ts";
+import type { ServiceFactory } from "#kernel/deploys/service-factory.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
@@ -38,7 +40,9 @@ const MAX_DETAIL_CHARS = 2000;
 
 export interface ProbationKeeperOptions {
   readonly tenants: Tenants;
-  readonly deployer: Deployer;
+  readonly locks: ServiceLocks;
+  readonly handles: Handles;
+  readonly factory: ServiceFactory;
   readonly probations: Probations;
   readonly snapshots: Snapshots;
   readonly dormants: Dormants;
@@ -90,12 +94,12 @@ export class ProbationKeeper {
 
   /** The new revision serves: watches it from now on. Returns for how long, if it does. */
   begin(trial: Trial, swapped: Swapped, causationId: number): number | undefined {
-    const { deployer } = this.#options;
+    const { handles } = this.#options;
     const { service, previous } = trial;
     const { handed, left } = swapped;
     this.end(service);
     if (!isWhole(trial, handed)) {
-      void left.then(() => deployer.discard(previous.handles));
+      void left.then(() => handles.discard(previous.handles));
       return undefined;
     }
     const { windowMs } = trial.spec.watchdog;
@@ -117,7 +121,7 @@ export class ProbationKeeper {
 
   /** Goes on with a probation that an earlier kernel left, once its service is back. */
   async resume(record: ProbationRecord, service: Service): Promise<void> {
-    const { probations, deployer, powers } = this.#options;
+    const { probations, factory, powers } = this.#options;
     const { spec, capabilities } = record.previous;
     const kept = await probations.keptStates(record);
     const handed = new Map<number, Handed>();
@@ -127,7 +131,7 @@ export class ProbationKeeper {
     const least = Math.min(RESUMED_LEAST_MS, service.spec.watchdog.windowMs);
     this.#watch({
       service,
-      previous: deployer.recall(service.key, { spec, capabilities }),
+      previous: factory.recall(service.key, { spec, capabilities }),
       handed,
       record,
       causationId: await this.#causeOf(record),
@@ -232,13 +236,13 @@ export class ProbationKeeper {
   }
 
   #over(probation: Probation): void {
-    const { deployer, probations, powers } = this.#options;
+    const { handles, probations, powers } = this.#options;
     const { service, record, previous, standby } = probation.options;
     const name = keyText(record.key);
     if (this.#active.get(name) === probation) this.#active.delete(name);
     void standby.giveUp();
     // After a rollback they are in use again.
-    if (service.current !== previous) void deployer.discard(previous.handles);
+    if (service.current !== previous) void handles.discard(previous.handles);
     // Whatever made another revision current has written that down.
     if (service.current !== probation.revision) return;
     probations.settle(record).catch((error: unknown) => {
@@ -253,10 +257,10 @@ export class ProbationKeeper {
     probation: Probation,
     regressions: readonly Regression[],
   ): Promise<"done" | "busy" | "failed"> {
-    const { deployer, powers } = this.#options;
+    const { locks, powers } = this.#options;
     const { service, isThere } = probation.options;
     try {
-      await deployer.exclusively(service.key, async () => {
+      await locks.exclusively(service.key, async () => {
         if (service.current !== probation.revision || !isThere()) return;
         await this.#restore(probation, regressions);
       });
@@ -273,7 +277,7 @@ export class ProbationKeeper {
   }
 
   async #restore(probation: Probation, regressions: readonly Regression[]): Promise<void> {
-    const { deployer, powers } = this.#options;
+    const { handles, powers } = this.#options;
     const { service, previous, causationId } = probation.options;
     const { revision: bad } = probation;
     const begun = powers.clock.now();
@@ -292,7 +296,7 @@ export class ProbationKeeper {
       took_ms: rounded(powers.clock.now() - begun),
     };
     this.#journal.tell("hot_swap_rolled_back", service.key, payload, causationId);
-    void came.left.then(() => deployer.discard(bad.handles));
+    void came.left.then(() => handles.discard(bad.handles));
   }
 
   async #swapBack(

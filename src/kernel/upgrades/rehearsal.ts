@@ -5,7 +5,7 @@
  * 1. Nothing that it does stays: it may read the service's kv, and reaches nothing else.
  */
 import { newInstanceId } from "#base/ids.ts";
-import { adoptionError } from "#kernel/deploy-errors.ts";
+import { adoptionError } from "#kernel/deploys/start-error.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import { Instance } from "#kernel/services/instance.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";

@@ -24,7 +24,8 @@ import type { RolloutRecord, Rollouts } from "#deploy/rollouts.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { Strategy } from "#deploy/strategy.ts";
 import type { KvOp } from "#storage/protocol.ts";
-import type { Deployer } from "#kernel/deployer.ts";
+import type { Handles } from "#kernel/deploys/handles.ts";
+import type { ServiceLocks } from "#kernel/deploys/locks.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
@@ -55,7 +56,8 @@ const MAX_REASON_CHARS = 1000;
 
 export interface RolloutDriverOptions {
   readonly tenants: Tenants;
-  readonly deployer: Deployer;
+  readonly locks: ServiceLocks;
+  readonly handles: Handles;
   readonly snapshots: Snapshots;
   readonly dormants: Dormants;
   readonly revisions: Revisions;
@@ -400,7 +402,7 @@ export class RolloutDriver {
 
   /** The slots have moved, on disk and in fact. */
   #moved(active: Active, swapped: Swapped, more: { readonly state?: Way }): void {
-    const { deployer } = this.#options;
+    const { handles } = this.#options;
     const { service, next, previous } = active;
     const { pauseMs, stateBytes, left } = swapped;
     const figures = { pauseMs, stateBytes, ...more };
@@ -414,12 +416,12 @@ export class RolloutDriver {
     this.#active.delete(keyText(service.key));
     this.#events.over(active.record, { ...figures, regressions: active.regressions });
     const unused = rollout.phase === "promoted" ? previous : next;
-    void left.then(() => deployer.discard(unused.handles));
+    void left.then(() => handles.discard(unused.handles));
   }
 
   /** Under the service's lock, unless the service has been killed. */
   async #locked(active: Active, act: () => Promise<unknown>): Promise<void> {
-    await this.#options.deployer.exclusively(active.record.key, async () => {
+    await this.#options.locks.exclusively(active.record.key, async () => {
       if (this.#isThere(active)) await act();
     });
   }

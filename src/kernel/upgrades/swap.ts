@@ -6,7 +6,7 @@
  * 3. Messages that come while the old replicas are held wait, and are the new ones' first.
  */
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
-import { adoptionError, startError } from "#kernel/deploy-errors.ts";
+import { adoptionError, startError } from "#kernel/deploys/start-error.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";

@@ -18,8 +18,12 @@ import {
   type SpecInput,
 } from "#deploy/spec.ts";
 import { resolveStrategy, type Strategy, type StrategyInput } from "#deploy/strategy.ts";
-import type { Deployed, Deployer } from "#kernel/deployer.ts";
-import type { Accepted, Sources } from "#kernel/sources.ts";
+import { logWarnings, type Deployed } from "#kernel/deploys/deployed.ts";
+import type { Handles } from "#kernel/deploys/handles.ts";
+import type { ServiceLocks } from "#kernel/deploys/locks.ts";
+import type { Restarter } from "#kernel/deploys/restarter.ts";
+import type { ServiceFactory } from "#kernel/deploys/service-factory.ts";
+import type { Accepted, Sources } from "#kernel/deploys/sources.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServiceState } from "#kernel/services/lifecycle.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
@@ -51,7 +55,10 @@ const MAX_DETAIL_CHARS = 2000;
 
 export interface UpgradesOptions {
   readonly tenants: Tenants;
-  readonly deployer: Deployer;
+  readonly locks: ServiceLocks;
+  readonly handles: Handles;
+  readonly factory: ServiceFactory;
+  readonly restarter: Restarter;
   readonly sources: Sources;
   readonly snapshots: Snapshots;
   readonly revisions: Revisions;
@@ -100,12 +107,12 @@ export class Upgrades {
 
   /** Replaces a running service's code and keeps its state, its messages and its name. */
   update(key: ServiceKey, input: SpecInput, by: Capability, wish: Wish = {}): Promise<Changed> {
-    const { deployer, tenants, powers } = this.#options;
+    const { locks, handles, tenants, powers } = this.#options;
     const begun = powers.clock.now();
-    return deployer.exclusively(key, async () => {
+    return locks.exclusively(key, async () => {
       const service = tenants.get(key);
       const spec = this.specOf(service, input);
-      if (input.secrets !== undefined) deployer.mustHaveSecrets({ key, spec, by });
+      if (input.secrets !== undefined) handles.mustHaveSecrets({ key, spec, by });
       return this.#change(service, spec, { ...wish, action: "update", by, begun });
     });
   }
@@ -117,9 +124,9 @@ export class Upgrades {
     by: Capability,
     wish: Wish = {},
   ): Promise<Changed> {
-    const { deployer, tenants, powers } = this.#options;
+    const { locks, tenants, powers } = this.#options;
     const begun = powers.clock.now();
-    return deployer.exclusively(key, async () => {
+    return locks.exclusively(key, async () => {
       const service = tenants.get(key);
       const spec = await this.earlier(service, revision);
       return this.#change(service, spec, { ...wish, action: "rollback", by, begun });
@@ -165,7 +172,7 @@ export class Upgrades {
     return planOf({
       service,
       spec,
-      refusals: this.#options.deployer.refusalsOf({ key, spec, by: asked.by }),
+      refusals: this.#options.handles.refusals({ key, spec, by: asked.by }),
       accept: () => this.#accept(spec, asked, key),
       rehearse: (revision) => this.rehearse(service, revision, wish),
     });
@@ -198,7 +205,7 @@ export class Upgrades {
   }
 
   async #change(service: Service, spec: ServiceSpec, change: Change): Promise<Changed> {
-    const { deployer, powers } = this.#options;
+    const { handles, factory, restarter, powers } = this.#options;
     const journal = this.#journal;
     const { key } = service;
     if (service.rollout !== undefined) throw rolloutUnderWay(key, service.rollout);
@@ -207,19 +214,19 @@ export class Upgrades {
     await Promise.all(waking.map((replica) => replica.awake(WAKE_MS)));
     if (!UPDATABLE.has(service.state)) throw onItsWay(service);
     if (revisionOf(spec) === service.revision) {
-      await deployer.renew(service, change.by);
+      await handles.renew(service, change.by);
       if (service.state !== "running" && service.state !== "hibernated") {
-        await deployer.startAgain(service);
+        await restarter.startAgain(service);
       }
       return { service, startedInMs: powers.clock.now() - change.begun, warnings: [] };
     }
     const strategy = this.strategyOf(service, spec, change.strategy);
     const { modules, warnings } = await this.#accept(spec, change, key);
-    const compiled = deployer.code(spec, modules);
+    const compiled = factory.code(spec, modules);
     if (strategy !== undefined) {
       const wish = { service, spec, code: compiled, strategy };
       const begun = { ...(await this.#beginRollout(wish, change)), warnings };
-      deployer.logWarnings(begun);
+      logWarnings(powers.logs, begun);
       return begun;
     }
     const previous = service.current;
@@ -234,7 +241,7 @@ export class Upgrades {
     const trial = this.#trialOf(service, spec, { ...change, startedId });
     let swapped: Swapped;
     try {
-      swapped = await deployer.withHandles({ key, spec, by: change.by }, async (minting) =>
+      swapped = await handles.mintedFor({ key, spec, by: change.by }, async (minting) =>
         this.#swapTo(
           service,
           newRevision({ spec, code: compiled, handles: await minting }),
@@ -258,7 +265,7 @@ export class Upgrades {
     };
     const causationId = await journal.succeeded(key, { ...payload, ...figures }, startedId);
     const probationMs = this.#tried({ previous, trial, swapped, causationId }, service);
-    deployer.logWarnings({ service, startedInMs, warnings });
+    logWarnings(powers.logs, { service, startedInMs, warnings });
     return {
       service,
       startedInMs,
@@ -277,11 +284,11 @@ export class Upgrades {
     },
     change: Change,
   ): Promise<Omit<Changed, "warnings">> {
-    const { deployer, rollouts, probations, powers } = this.#options;
+    const { handles, rollouts, probations, powers } = this.#options;
     const { service, spec, code, strategy } = wish;
     const { key } = service;
     if (service.state !== "running" && service.state !== "hibernated") throw notRunning(service);
-    const { rollout, swapped } = await deployer.withHandles(
+    const { rollout, swapped } = await handles.mintedFor(
       { key, spec, by: change.by },
       async (minting) => {
         const revision = newRevision({ spec, code, handles: await minting });
@@ -371,11 +378,11 @@ export class Upgrades {
     },
     service: Service,
   ): number | undefined {
-    const { probations, deployer } = this.#options;
+    const { probations, handles } = this.#options;
     const { previous, trial, swapped, causationId } = done;
     if (trial !== undefined) return probations.begin(trial, swapped, causationId);
     probations.end(service);
-    void swapped.left.then(() => deployer.discard(previous.handles));
+    void swapped.left.then(() => handles.discard(previous.handles));
     return undefined;
   }
 }

@@ -4,7 +4,7 @@
  * 1. What was accepted once starts again whatever the rules say by then.
  * 2. Analysis runs only for tenants whose level asks for it.
  */
-import type { Diagnostic } from "#base/errors.ts";
+import { SoloError, type Diagnostic } from "#base/errors.ts";
 import type { CompileCache } from "#deploy/compile-cache.ts";
 import { sourceHash, type ServiceSpec } from "#deploy/spec.ts";
 import {
@@ -12,9 +12,8 @@ import {
   findingsAt,
   type AnalysisLevel,
   type Declared,
-} from "#kernel/analysis-level.ts";
+} from "#kernel/deploys/analysis-level.ts";
 import type { Compiler } from "#kernel/compiler.ts";
-import { compileError } from "#kernel/deploy-errors.ts";
 import type { Allowed, CompiledModule, CompileResult } from "#wire/compiler.ts";
 
 export interface SourcesOptions {
@@ -84,6 +83,19 @@ export class Sources {
     if (result.modules.length > 0) cache.save(sourceHash(spec), result);
     return result;
   }
+}
+
+/** Undefined when no finding is an error. */
+function compileError(diagnostics: readonly Diagnostic[]): SoloError | undefined {
+  const first = diagnostics.find(({ severity }) => severity === "error");
+  if (first === undefined) return undefined;
+  const { code, file, line, column, message, fix, explanation } = first;
+  // What the grammar wanted says more than that it does not parse.
+  const why = code === "syntax" ? undefined : explanation;
+  return new SoloError("compile_failed", `${file}:${line}:${column}: ${message}`, {
+    diagnostics,
+    hint: fix ?? why ?? "Correct the source at the places in `diagnostics` and deploy again.",
+  });
 }
 
 /** What the deploy asks to be given, as resources. */

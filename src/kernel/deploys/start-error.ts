@@ -1,0 +1,78 @@
+/** Why a revision did not begin, in words about the agent's own source. */
+import { SoloError } from "#base/errors.ts";
+import { describeCrash } from "#kernel/services/crash-report.ts";
+import { InstanceCrash } from "#kernel/services/outcomes.ts";
+import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { Revision } from "#kernel/services/revision.ts";
+import type { Down } from "#wire/messages.ts";
+
+export interface FailedStart {
+  readonly error: unknown;
+  readonly revision: Revision;
+  readonly powers: ServicePowers;
+}
+
+interface Words {
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** What the agent hears when its service did not start: its own exception, in its own source. */
+export const startError = (failed: FailedStart): Promise<unknown> => inWords(failed, wordsOfStart);
+
+/** What it hears when a new revision did not take the old one's state over. */
+export const adoptionError = (failed: FailedStart): Promise<unknown> =>
+  inWords(failed, wordsOfAdoption);
+
+async function inWords(
+  { error, revision, powers }: FailedStart,
+  wordsOf: (down: Down, revision: Revision) => Words,
+): Promise<unknown> {
+  if (!(error instanceof InstanceCrash)) return error;
+  const { down } = error;
+  const { message, hint } = wordsOf(down, revision);
+  const { stack } = await describeCrash({ crash: error, revision, powers });
+  return new SoloError(isLate(down) ? "startup_timeout" : "startup_failed", message, {
+    hint,
+    ...(stack !== "" && { stack }),
+  });
+}
+
+const isLate = ({ reason }: Down): boolean => reason === "startup_timeout" || reason === "timeout";
+
+const thrown = ({ name, message }: Down): string => `${name === "" ? "" : `${name}: `}${message}`;
+
+function wordsOfStart(down: Down, { spec: { restartLimits, limits } }: Revision): Words {
+  if (isLate(down)) {
+    return {
+      message: `The service was not ready within ${restartLimits.startupTimeoutMs} ms.`,
+      hint: "Its top level or init does not end: look for loops and for awaits that never settle, or raise restart_limits.startup_timeout_ms.",
+    };
+  }
+  const what =
+    down.reason === "memory" ? `it passed its memory limit (${limits.memoryMb} MiB)` : thrown(down);
+  return { message: `The service did not start: ${what}`, hint: startHint(down) };
+}
+
+function wordsOfAdoption(down: Down, { spec: { restartLimits } }: Revision): Words {
+  if (isLate(down)) {
+    return {
+      message: `The new revision did not take the state over within ${restartLimits.codeChangeTimeoutMs} ms.`,
+      hint: "codeChange, checkState or selfTest does not end; look for loops, or raise restart_limits.code_change_timeout_ms.",
+    };
+  }
+  return {
+    message: `The new revision did not take the state over: ${thrown(down)}`,
+    hint: "The old revision serves on. Correct codeChange (or checkState, or selfTest) and update again.",
+  };
+}
+
+const NODE_GLOBAL = /^(require|process|Buffer|global|__dirname|__filename) is not defined$/;
+
+function startHint({ reason, message }: Down): string {
+  const global = NODE_GLOBAL.exec(message)?.[1];
+  if (global !== undefined)
+    return `Services have web-standard globals (docs/globals.md) and no ${global}; settings come as solo.env, data is kept in solo.state and solo.kv.`;
+  if (reason === "memory") return "Raise limits.memory_mb, or load less at once.";
+  return "Correct what threw at load or in init, and deploy again.";
+}
