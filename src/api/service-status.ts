@@ -26,6 +26,28 @@ const crash = z.strictObject({
     5,
     z.int().optional().describe("The service_crashed event with everything else."),
   ),
+  last_messages: field(
+    6,
+    z.array(z.string()).optional().describe("What it was handling when it ended."),
+  ),
+  innocent: field(
+    7,
+    z
+      .boolean()
+      .optional()
+      .describe(
+        "The process around it ended, and nothing says that it was the cause: not counted against restart_limits.",
+      ),
+  ),
+  suspect: field(
+    8,
+    z
+      .boolean()
+      .optional()
+      .describe(
+        "It is one of several that may have been the cause: it runs in a process of its own for ten minutes, where the next end names it.",
+      ),
+  ),
 });
 
 const instance = z.strictObject({
@@ -77,7 +99,12 @@ export const status = z.strictObject({
   cpu_ms: field(11, z.number()),
   calls: field(12, z.int().describe("Messages handled: calls, casts, requests, info.")),
   errors: field(13, z.int()),
-  last_crash: field(14, crash.nullable().describe("Null: it has not crashed.")),
+  last_crash: field(
+    14,
+    crash
+      .nullable()
+      .describe("How the last instance ended that nobody had asked to. Null: none has."),
+  ),
   persistence: field(15, z.enum(PERSISTENCE)),
   isolation: field(16, z.enum(ISOLATION)),
   metadata: field(17, z.record(z.string(), json())),

@@ -124,7 +124,16 @@ describe("a tenant's cell that is killed", () => {
       ] as const) {
         const restart = await eventOf(alpha, service, "service_restarted");
         expect(restart["causation_id"]).toBe(crash["id"]);
-        expect((await alpha.status(service))["restarts"]).toBe(1);
+        expect(await alpha.status(service)).toMatchObject({
+          restarts: 1,
+          last_crash: {
+            reason: "cell",
+            innocent: true,
+            message: expect.stringContaining("somebody outside Solo killed it"),
+            last_messages: service === "busy" ? ["calls.slow"] : [],
+            event_id: crash["id"],
+          },
+        });
       }
     }));
 
@@ -149,6 +158,13 @@ describe("a tenant's cell that is killed", () => {
         expect(await tenant.call(service, "get")).toBe(0);
         const crash = await crashOf(tenant, service);
         expect(crash["payload"]).toMatchObject({
+          innocent: true,
+          suspect: true,
+          last_messages: ["calls.slow"],
+        });
+        expect((await tenant.status(service))["last_crash"]).toMatchObject({
+          reason: "cell",
+          message: expect.stringContaining("SIGSEGV"),
           innocent: true,
           suspect: true,
           last_messages: ["calls.slow"],

@@ -39,6 +39,7 @@ async function run(options: { onCell?: (cell: PlayedCell, n: number) => Promise<
         return startInstance(cell, { signal });
       },
       current: (instance) => void moves.current.push(instance),
+      learn: () => {},
       relocated: (crash) => void moves.relocated.push(crash),
       stop: (instance, how) => instance.stop(how),
       now: () => moves.now,

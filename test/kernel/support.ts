@@ -53,6 +53,7 @@ export function playedCell({ starts = true }: { starts?: boolean } = {}): Played
     holdsTenantMemory: true,
     memoryBytes: () => undefined,
     cpuMs: () => undefined,
+    mainThread: () => undefined,
     limitMemory: async () => {},
     belongTo: async () => {},
     kill: () => die(),

@@ -11,6 +11,7 @@ import type { TenantId } from "#base/ids.ts";
 import { decideBlame, type Accused, type Blame } from "#kernel/cells/blame.ts";
 import { CpuSplit, type RunTime } from "#kernel/cells/cpu-split.ts";
 import type { CellProcess } from "#kernel/cells/launcher.ts";
+import { Silence } from "#kernel/cells/silence.ts";
 import { FrameReader, FrameWriter, type Frame } from "#wire/frame.ts";
 import { mayBeSoLong, readHeartbeat } from "#wire/from-cell.ts";
 import { FROM_CELL, type Heartbeat } from "#wire/messages.ts";
@@ -32,9 +33,6 @@ export interface SlotHandler extends Accused {
   measured(heapBytes: number): void;
 }
 
-/** A cell that is silent at so many checks in a row is stuck as a whole. Checks, not time: a
- *  kernel that was itself away has not listened. */
-const MAX_SILENT_CHECKS = 8;
 const BACKLOG_LIMIT_BYTES = 64 * 1024 * 1024;
 /** How long what one cell says may keep the kernel's thread before others have a turn. */
 const TURN_MS = 3;
@@ -56,7 +54,7 @@ export class Cell {
   #nextSlot = 1;
   /** From its first word on: who makes a cell has a deadline of its own for that. */
   #isReady = false;
-  #silentChecks = 0;
+  readonly #silence = new Silence();
   #end: CellEnd | undefined;
   #isGone = false;
 
@@ -131,11 +129,10 @@ export class Cell {
     this.#kill({ why: MEMORY_PASSED, outOfMemory: true, fromOutside: false });
   }
 
-  /** Called by the pool at regular intervals. */
+  /** Called by the pool every CHECK_MS. */
   checkHeartbeat(): void {
     if (!this.#isReady) return;
-    this.#silentChecks += 1;
-    if (this.#silentChecks > MAX_SILENT_CHECKS) this.kill("it stopped answering");
+    if (this.#silence.check(() => this.process.mainThread())) this.kill("it stopped answering");
   }
 
   /** Where the operating system tells its own kills for memory apart, any other SIGKILL was sent. */
@@ -156,7 +153,7 @@ export class Cell {
   #read(reader: FrameReader, chunk: Buffer): void {
     const { socket } = this.process;
     const begun = this.#clock.now();
-    this.#silentChecks = 0;
+    this.#silence.end();
     for (let at = 0; at < chunk.length && this.#end === undefined; at += PIECE_BYTES) {
       if (this.#clock.now() - begun > TURN_MS) {
         socket.pause();

@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
 import type { TenantId } from "#base/ids.ts";
 import type { ProgramName, Programs } from "#kernel/cells/programs.ts";
-import { cpuMsOf } from "#sandbox/cpu-time.ts";
+import { cpuMsOf, mainThreadOf, type ThreadTime } from "#sandbox/cpu-time.ts";
 import { residentBytes } from "#sandbox/resident.ts";
 import { yieldPriority } from "#sandbox/yield-priority.ts";
 
@@ -38,6 +38,8 @@ export interface CellProcess {
   memoryBytes(): number | undefined;
   /** CPU time of all its threads, ms; undefined when that cannot be told. */
   cpuMs(): number | undefined;
+  /** The thread that gives its signs of life; undefined when nothing can be told of it. */
+  mainThread(): ThreadTime | undefined;
   /** Does nothing where `holdsMemoryLimit` is false. */
   limitMemory(bytes: number): Promise<void>;
   /** From now on the operating system holds it to what its tenant may use, as far as it can:
@@ -93,6 +95,7 @@ export function asCellProcess(child: ChildProcess, onStderr: (line: string) => v
     holdsTenantMemory: false,
     memoryBytes: () => residentBytes(child.pid ?? 0),
     cpuMs: () => cpuMsOf(child.pid ?? 0),
+    mainThread: () => mainThreadOf(child.pid ?? 0),
     limitMemory: async () => {},
     belongTo: async () => {},
     kill: () => void child.kill("SIGKILL"),

@@ -15,6 +15,7 @@ import { CellAccounts, type ProcessUsage } from "#kernel/cells/accounts.ts";
 import { Cell } from "#kernel/cells/cell.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { beyondMemory } from "#kernel/cells/memory-watch.ts";
+import { CHECK_MS } from "#kernel/cells/silence.ts";
 
 export interface CellPoolOptions {
   readonly launch: Launcher;
@@ -32,7 +33,6 @@ export interface CellPoolOptions {
 
 const READY_TIMEOUT_MS = 15_000;
 const REFILL_AFTER_MS = 150;
-const CHECK_MS = 250;
 /** How often a cell's memory is read where the operating system does not hold its limit. */
 const MEMORY_CHECK_MS = 50;
 /** A tenant's cell without instances is kept for the next deploy. */

@@ -14,7 +14,7 @@ import {
 } from "#kernel/cells/launcher.ts";
 import type { Programs } from "#kernel/cells/programs.ts";
 import { launchSandboxed, type SandboxExit } from "#sandbox/launch.ts";
-import { cpuMsOf } from "#sandbox/cpu-time.ts";
+import { cpuMsOf, mainThreadOf } from "#sandbox/cpu-time.ts";
 import { residentBytes } from "#sandbox/resident.ts";
 import { TenantGroups } from "#sandbox/tenant-groups.ts";
 import type { HostWalls } from "#sandbox/walls.ts";
@@ -72,6 +72,7 @@ export function launchBehindWalls(
       holdsTenantMemory: groups !== undefined,
       memoryBytes: () => inner(residentBytes),
       cpuMs: () => inner(cpuMsOf),
+      mainThread: () => inner(mainThreadOf),
       limitMemory: async (bytes) => cgroup?.setLimits({ memoryBytes: bytes }),
       async belongTo(tenant, { memoryBytes: bytes, cpuPercent }) {
         const isQuota = host?.cpuQuota === true && cpuPercent !== Infinity;

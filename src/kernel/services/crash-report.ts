@@ -11,6 +11,12 @@ export interface CrashReport {
   readonly reason: string;
   readonly message: string;
   readonly stack: string;
+  /** What was being handled. */
+  readonly last_messages?: string[];
+  /** It does not count against the restart intensity. */
+  readonly innocent?: boolean;
+  /** One of several that may have ended the process around it. */
+  readonly suspect?: boolean;
   readonly event_id?: number;
 }
 
@@ -30,5 +36,7 @@ export async function describeCrash(options: {
     reason: String(reason),
     message: `${name === "" ? "" : `${name}: `}${message}`.slice(0, MAX_MESSAGE_CHARS),
     stack: text === "" ? "" : await powers.compiler.mapStack({ stack: text, maps }),
+    last_messages: [...crash.handlers],
+    ...(crash.blame === "suspect" && { suspect: true }),
   };
 }

@@ -188,8 +188,8 @@ export class Life {
       start: (abort) => launcher.start(abort),
       current: (instance) => this.#currentChanged(instance),
       now: () => powers.clock.now(),
+      learn: (crash) => launcher.learn(crash),
       relocated: (crash) => {
-        launcher.learn(crash);
         if (this.#standing === "serving") record.relocated(crash);
       },
       stop: (instance, how) =>

@@ -124,27 +124,15 @@ export class ReplicaRecord {
     this.#record("state_stored_again", {});
   }
 
+  /** It counts against the restart intensity. */
   crashed(crash: InstanceCrash): void {
-    const { powers, revision } = this.#options;
-    const instance_id = this.#instance?.id ?? "";
-    const memory_bytes = this.#instance?.heapBytes ?? 0;
-    const { restarts } = this.counts;
-    powers.metrics.crashed(this.#options.key);
-    this.#then(async () => {
-      const report = await describeCrash({ crash, revision, powers });
-      const { at: _, ...payload } = report;
-      const last_messages = crash.handlers;
-      const id = this.#emit("service_crashed", {
-        ...payload,
-        instance_id,
-        restarts,
-        memory_bytes,
-        last_messages,
-      });
-      this.#cause = id;
-      this.counts.lastCrash = { ...report, ...(id !== undefined && { event_id: id }) };
-      this.#tell("crashed", report.message);
-    });
+    this.#options.powers.metrics.crashed(this.#options.key);
+    this.#ended(crash, { innocent: false });
+  }
+
+  /** The cell ended under it; nothing is held against it, though it may be a suspect. */
+  relocated(crash: InstanceCrash): void {
+    this.#ended(crash, { innocent: true });
   }
 
   /** A restart did not get as far as running: no instance, but a crash all the same. */
@@ -164,20 +152,6 @@ export class ReplicaRecord {
     });
   }
 
-  /** The cell died under it; nothing is held against it, though it may be a suspect. */
-  relocated(crash: InstanceCrash): void {
-    this.#record("service_crashed", {
-      instance_id: this.#instance?.id ?? "",
-      reason: crash.down.reason,
-      message: crash.message,
-      restarts: this.counts.restarts,
-      innocent: true,
-      ...(crash.blame === "suspect" && { suspect: true }),
-      ...(crash.handlers.length > 0 && { last_messages: crash.handlers }),
-    });
-    this.#then(async () => this.#tell("crashed", crash.message));
-  }
-
   quarantined(failures: number): void {
     this.#record("service_quarantined", { crashes: failures });
     this.#then(async () => this.#tell("quarantined", `It crashed ${failures} times.`));
@@ -188,6 +162,24 @@ export class ReplicaRecord {
     return this.#chain;
   }
 
+  #ended(crash: InstanceCrash, { innocent }: { readonly innocent: boolean }): void {
+    const { powers, revision } = this.#options;
+    const instance_id = this.#instance?.id ?? "";
+    const memory_bytes = this.#instance?.heapBytes ?? 0;
+    const { restarts } = this.counts;
+    this.#then(async () => {
+      const report = {
+        ...(await describeCrash({ crash, revision, powers })),
+        ...(innocent && { innocent }),
+      };
+      const { at: _, ...payload } = report;
+      const id = this.#emit("service_crashed", { ...payload, instance_id, restarts, memory_bytes });
+      this.#cause = id;
+      this.counts.lastCrash = { ...report, ...(id !== undefined && { event_id: id }) };
+      this.#tell("crashed", report.message);
+    });
+  }
+
   /** Those who monitor it hear of it once it is on record. */
   #tell(reason: Down["reason"], message: string): void {
     const { key, powers } = this.#options;
@@ -195,10 +187,7 @@ export class ReplicaRecord {
   }
 
   #record(type: EventType, payload: Record<string, unknown>): void {
-    this.#then(async () => {
-      const id = this.#emit(type, payload, this.#cause);
-      if (type === "service_crashed") this.#cause = id;
-    });
+    this.#then(async () => void this.#emit(type, payload, this.#cause));
   }
 
   #emit(

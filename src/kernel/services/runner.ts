@@ -22,6 +22,9 @@ export interface RunnerOptions {
   readonly current: (instance: Instance | undefined) => void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** Its cell ended, and nothing says that it was the cause; another instance is started. */
+  readonly learn: (crash: InstanceCrash) => void;
+  /** And one that had been up. */
   readonly relocated: (crash: InstanceCrash) => void;
   readonly stop: (instance: Instance, options: StopOptions) => Promise<void>;
   /** Its turn to wake has come; resolves with how to give the turn back. */
@@ -93,6 +96,7 @@ export class Runner implements Child {
       const crash = reason.kind === "crashed" ? reason.error : undefined;
       const relocate = crash instanceof InstanceCrash && crash.innocent && innocent < MAX_INNOCENT;
       if (!relocate || this.#abort.signal.aborted) return reason;
+      this.#options.learn(crash);
       this.#options.relocated(crash);
       try {
         this.#begin(await startOnLivingCell(this.#options, this.#abort.signal));
@@ -128,7 +132,8 @@ export class Runner implements Child {
   }
 }
 
-/** A cell that dies before the instance is on it says nothing about the instance. */
+/** A cell that dies while the instance starts on it is nobody's crash while nobody is named: the
+ *  start is tried again, as its end has taught. */
 async function startOnLivingCell(options: RunnerOptions, signal: AbortSignal): Promise<Instance> {
   for (let innocent = 0; ; innocent += 1) {
     try {
@@ -136,6 +141,7 @@ async function startOnLivingCell(options: RunnerOptions, signal: AbortSignal): P
     } catch (error) {
       const again = error instanceof InstanceCrash && error.innocent && innocent < MAX_INNOCENT;
       if (!again || signal.aborted) throw error;
+      options.learn(error);
     }
   }
 }
