@@ -3,6 +3,7 @@
  *
  * 1. `(tenant, service)` names at most one service; finding it is one look-up (R1).
  * 2. A service that gave up is quarantined: it keeps its name and takes nothing.
+ * 3. A tenant without services has no supervisor.
  */
 import { SoloError } from "#base/errors.ts";
 import { keyText, type ServiceId, type ServiceKey, type TenantId } from "#base/ids.ts";
@@ -22,6 +23,8 @@ export class Tenants {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #tenants = new Map<TenantId, Tenant>();
+  /** Supervisors of tenants that have lost their last service; each until it is gone. */
+  readonly #ending = new Map<TenantId, Promise<void>>();
   #root: Supervisor | undefined;
   #total = 0;
 
@@ -44,6 +47,7 @@ export class Tenants {
       ...spec,
       start: async (signal) => {
         this.#tenants.clear();
+        this.#ending.clear();
         this.#total = 0;
         return (this.#root = await spec.start(signal));
       },
@@ -172,23 +176,49 @@ export class Tenants {
   #tenant(id: TenantId): Tenant {
     const existing = this.#tenants.get(id);
     if (existing !== undefined) return existing;
-    if (this.#root === undefined) throw new SoloError("unavailable", "The kernel is starting.");
+    const root = this.#root;
+    if (root === undefined) throw new SoloError("unavailable", "The kernel is starting.");
+    const begin = () => this.#supervisor(root, id);
+    const supervisor = this.#ending.get(id)?.then(begin) ?? begin();
+    supervisor.catch(() => {}); // told to whoever starts something under it
+    const tenant = { services: new Map(), supervisor };
+    this.#tenants.set(id, tenant);
+    return tenant;
+  }
+
+  async #supervisor(root: Supervisor, id: TenantId): Promise<Supervisor> {
+    const there = root.findChild(id) as Supervisor | undefined; // its end failed: it goes on
     const spec = supervisorSpec({
       id,
       strategy: "one_for_one",
       dynamic: true,
       clock: this.#clock,
       log: this.#log,
-      restart: "permanent",
+      restart: "temporary",
     });
-    const tenant = { services: new Map(), supervisor: this.#root.startChild(spec) };
-    this.#tenants.set(id, tenant);
-    return tenant;
+    return there ?? root.startChild(spec);
   }
 
   #forget({ key }: Service): void {
     const tenant = this.#tenants.get(key.tenant);
-    if (tenant?.services.delete(key.service)) this.#total -= 1;
+    if (tenant?.services.delete(key.service) !== true) return;
+    this.#total -= 1;
+    if (tenant.services.size === 0) this.#end(key.tenant, tenant);
+  }
+
+  /** Its last service is gone; whoever deploys the next one waits until its supervisor is, too. */
+  #end(id: TenantId, { supervisor }: Tenant): void {
+    const root = this.#root!;
+    this.#tenants.delete(id);
+    const ended = supervisor
+      .then(() => root.terminateChild(id))
+      .catch((error: unknown) => {
+        this.#log.warn("a tenant's supervisor not ended", { tenant: id, error: String(error) });
+      })
+      .finally(() => {
+        if (this.#ending.get(id) === ended) this.#ending.delete(id);
+      });
+    this.#ending.set(id, ended);
   }
 }
 

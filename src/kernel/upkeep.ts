@@ -56,8 +56,13 @@ async function watchProgress(
 ): Promise<void> {
   while (!signal.aborted) {
     await pause(CHECK_MS, signal);
-    for (const service of tenants.all()) service.checkProgress(clock.now());
+    checkProgress(tenants, clock.now());
   }
+}
+
+/** Apart from the loop, which would hold the last service, killed or not, while it pauses. */
+function checkProgress(tenants: Tenants, now: number): void {
+  for (const service of tenants.all()) service.checkProgress(now);
 }
 
 async function sendToSleep(

@@ -94,7 +94,9 @@ export class Instance implements Child, SlotHandler {
   dirty = false;
   /** Monotonic ms of the last sign that the instance gets on with its work. */
   progressAt: number;
-  readonly #options: InstanceOptions;
+  /** Without the message that starts it: source and state are the cell's from then on. */
+  readonly #options: Omit<InstanceOptions, "start">;
+  readonly #stateBytes: number;
   /** Answers with a body that the guest waits for. */
   readonly answers = new Answers({
     answer: (id, text) => this.answer(id, text),
@@ -116,14 +118,15 @@ export class Instance implements Child, SlotHandler {
   #stopping: string | undefined;
   #dropTimer: NodeJS.Timeout | undefined;
 
-  private constructor(options: InstanceOptions) {
+  private constructor({ start, ...options }: InstanceOptions) {
     this.#options = options;
+    this.#stateBytes = start.stateBytes;
     this.id = options.id;
     this.cell = options.cell;
-    this.durable = options.start.durable;
+    this.durable = start.durable;
     this.exited = this.#exit.promise;
     this.progressAt = options.now();
-    const { durable: isDurable } = options.start;
+    const { durable: isDurable } = start;
     const { state, redact } = options.events;
     this.#barrier = new Barrier({ isDurable, save: (text) => state(this, text) });
     this.#stateTalk = new StateTalk({
@@ -351,7 +354,7 @@ export class Instance implements Child, SlotHandler {
         return this.#stateTalk.toldNone(id, payload.toString());
       case FROM_CELL.state:
       case FROM_CELL.adopted: {
-        if (payload.length > this.#options.start.stateBytes) {
+        if (payload.length > this.#stateBytes) {
           return this.cell.kill("it sent more state than it may keep");
         }
         const state = payload.toString();

@@ -223,13 +223,17 @@ export class RolloutDriver {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await pause(TICK_MS, signal);
-      if (signal.aborted) break;
-      const now = this.#options.powers.clock.now();
-      for (const active of this.#active.values()) {
-        if (!active.isBusy && now >= active.restsUntil) void this.#tick(active);
-      }
+      if (!signal.aborted) this.#tickAll();
     }
     await this.#idle();
+  }
+
+  /** Apart from the loop, which would hold the last one, over or not, while it pauses. */
+  #tickAll(): void {
+    const now = this.#options.powers.clock.now();
+    for (const active of this.#active.values()) {
+      if (!active.isBusy && now >= active.restsUntil) void this.#tick(active);
+    }
   }
 
   /** Nothing is begun any more; resolves when what was begun is done. */
