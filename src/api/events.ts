@@ -47,7 +47,13 @@ export const listEvents = unary({
     ),
     from: field(6, z.iso.datetime().optional().describe("Not before this time, UTC.")),
     to: field(7, z.iso.datetime().optional().describe("Before this time, UTC.")),
-    newest_first: field(8, z.boolean().optional()),
+    newest_first: field(
+      8,
+      z
+        .boolean()
+        .optional()
+        .describe("true: the newest first, for what happened just now; oldest first unless given."),
+    ),
   }),
   output: z.strictObject({
     events: field(1, z.array(event)),

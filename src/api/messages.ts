@@ -73,10 +73,10 @@ export const cast = unary({
 
 export const logs = stream({
   name: "Logs",
-  summary: "What the service logged, oldest first; with follow, also what comes.",
+  summary: "What the service logged, oldest first.",
   input: z.strictObject({
     ...serviceTarget,
-    follow: field(3, z.boolean().optional()),
+    follow: field(3, z.boolean().optional().describe("Go on with new lines as they come.")),
     since: field(4, z.int().min(0).optional().describe("Lines after this sequence number.")),
     limit: field(
       5,

@@ -123,7 +123,7 @@ const canary: Make = (input, { instances, keepsState }, refuse) => {
   if (keepsState && instances === 1) {
     refuse(
       "type",
-      "canary would split one state in two: this service keeps its state in one slot. Use hot_swap or blue_green, or give it more instances",
+      "canary would split one state in two: this service keeps its state in one slot. Use hot_swap or blue_green, or first give it more instances with an update without a strategy",
     );
   }
   const beside = instances === 1;

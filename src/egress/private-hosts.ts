@@ -57,7 +57,11 @@ function notPublic(
       : `${host} is not a public address (${what}).`;
   const steps = [
     ...(named ? [] : [`name net:${host}:${port} itself in the service's capabilities`]),
-    ...(listed ? [] : [`the machine's owner lists ${host} in security.egress_private_hosts`]),
+    ...(listed
+      ? []
+      : [
+          `the machine's owner adds "${host}:${port}" to egress_private_hosts in [security] of the configuration file and restarts the kernel`,
+        ]),
   ];
   const hint =
     address === undefined && !isInternal(kind)

@@ -209,9 +209,10 @@ export class Kernel implements AsyncDisposable {
     this.#parts.events[Symbol.dispose]();
   }
 
+  /** A handler whose caller is gone gets no more time than its service has to terminate. */
   #inFlight(): number {
     let count = 0;
-    for (const service of this.tenants.all()) count += service.mailboxLength;
+    for (const service of this.tenants.all()) count += service.awaitedMessages;
     return count;
   }
 }

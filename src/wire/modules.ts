@@ -1,4 +1,5 @@
 /** Which module an import means: relative paths within the files that were deployed together. */
+import { isBuiltin } from "node:module";
 import { posix } from "node:path";
 
 export const SDK_SPECIFIER = "solo";
@@ -20,10 +21,31 @@ export function resolveModule(
   return paths.has(typescript) ? typescript : undefined;
 }
 
+const INSTEAD: Readonly<Record<string, string>> = {
+  fs: "Keep data in solo.state or solo.kv, and deploy fixed data as .json files.",
+  http: "To serve HTTP, export fetch(request, solo); to ask others, use the global fetch.",
+  crypto: "Use the global crypto (crypto.subtle, crypto.randomUUID).",
+  events: "Use EventTarget, or solo.publish and solo.subscribe between services.",
+  timers: "Use setTimeout, or solo.after and solo.every.",
+  process: "Settings come as solo.env.",
+  url: "Use the globals URL and URLSearchParams.",
+  stream: "Use the global ReadableStream, WritableStream and TransformStream.",
+};
+const SAME_AS: Readonly<Record<string, string>> = { https: "http", http2: "http", net: "http" };
+
+/** What does in a service what this module of Node does elsewhere. */
+function insteadOf(specifier: string): string {
+  const name = specifier.replace(/^node:/, "").split("/")[0]!;
+  return (
+    INSTEAD[SAME_AS[name] ?? name] ??
+    "Use the web-standard globals (docs/globals.md) and the solo object."
+  );
+}
+
 /** Why an import cannot be followed, in words that say what to do. */
 export function importRefusal(specifier: string, referrer: string): string {
-  if (specifier.startsWith("node:")) {
-    return `${referrer} imports "${specifier}": services have no Node modules. Use the web-standard globals and the solo object.`;
+  if (isBuiltin(specifier)) {
+    return `${referrer} imports "${specifier}": services have no Node modules. ${insteadOf(specifier)}`;
   }
   if (specifier.startsWith(".") || specifier.startsWith("/")) {
     return `${referrer} imports "${specifier}", which is not among the files of this deploy.`;

@@ -2,7 +2,7 @@
 import { setImmediate as settle } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { IN } from "#cell/guest/lines.ts";
+import { IN, OUT } from "#cell/guest/lines.ts";
 import type { ServiceDefinition } from "../../src/sdk/index.ts";
 import { ServiceError } from "../../src/sdk/index.ts";
 import { guest } from "./support.ts";
@@ -232,5 +232,33 @@ describe("fetch", () => {
     mailbox.push(IN.fetch, 1, request);
     await settle();
     expect(JSON.parse(hear().at(-1)!.rest)).toMatchObject({ code: "handler_failed" });
+  });
+});
+
+describe("a reply that JSON does not hold is a crash that says so, not nothing", () => {
+  test.each<[string, unknown, string]>([
+    ["a function", () => 1, "The reply is a function, which JSON cannot hold."],
+    ["a Map", new Map([[1, 2]]), "The reply is a Map, whose contents JSON does not hold: Object"],
+    [
+      "an error",
+      new Error("no"),
+      "The reply is an Error, whose contents JSON does not hold: throw",
+    ],
+    ["a response", new Response(""), "The reply is a Response, whose contents JSON does not hold"],
+  ])("%s", (_, value, message) => {
+    const { mailbox, hear } = guest({ calls: { get: () => value } });
+    mailbox.push(IN.call, 1, call("get"));
+    const [line] = hear();
+    expect([line!.op, line!.id]).toEqual([OUT.crashed, 1]);
+    expect(JSON.parse(line!.rest).message).toContain(message);
+  });
+
+  test("what has a form in JSON is a reply", () => {
+    const reply = [new Date(0), { toJSON: () => 7 }, Object.create(null), [], undefined, 5];
+    for (const value of reply) {
+      const { mailbox, said } = guest({ calls: { get: () => value } });
+      mailbox.push(IN.call, 1, call("get"));
+      expect(said()).toEqual(["R 1"]);
+    }
   });
 });

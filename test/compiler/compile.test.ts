@@ -131,6 +131,9 @@ export default { a, b, fs };`;
     );
     expect(findings[1]!.explanation).toContain("Bundle");
     expect(findings[2]!.explanation).toContain("no Node modules");
+    // A module of Node is none to bundle, with or without its scheme.
+    const [https] = one('import https from "https"; export default { https };').diagnostics;
+    expect(https!.explanation).toContain("no Node modules. To serve HTTP, export fetch");
   });
 
   test("an import of two names is named once", () => {

@@ -63,7 +63,13 @@ describe("is rolled back", () => {
     let calls = 0;
     while ((await tenant.ask("hundredth", "add")).status === 200) calls += 1;
     expect(calls).toBe(99);
-    await rolledBack("hundredth", before);
+    const { payload } = await rolledBack("hundredth", before);
+    expect(payload["crash"]).toBe("Error: full");
+    const { body } = await tenant.request("GET", "/services/hundredth/revisions");
+    expect(body.revisions[0].message).toBe("Regression: crashes 1, at most 0 allowed; Error: full");
+    expect((await tenant.status("hundredth"))["last_crash"]).toMatchObject({
+      message: "Error: full",
+    });
     expect(await tenant.call("hundredth", "get")).toBe(30);
   });
 

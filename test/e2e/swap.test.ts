@@ -148,8 +148,27 @@ describe("a revision that cannot take over leaves the old one serving, with its 
   test("the old state cannot be told", async () => {
     const id = "untold";
     await deploy(id, counter(1).replace("v: 1 })", "v: 1, f: () => 1 })"));
-    await expect(update(id, counter(2))).rejects.toMatchObject({ code: "service_error" });
+    const refusal = await update(id, counter(2)).catch((error: unknown) => error);
+    expect((refusal as SoloError).toBody()).toMatchObject({
+      code: "service_error",
+      detail: expect.stringContaining("state.f cannot be kept: state holds data, not a function."),
+      hint: expect.stringContaining("killed and deployed anew"),
+    });
     expect(await call(id, "add")).toBe(1);
+  });
+
+  test("an update of settings alone, and the way back, leave the state to the same source as it is", async () => {
+    const id = "settings-only";
+    await deploy(id, counter(1));
+    await update(id, counter(2, "downgrade: () => ({ n: -1 }),"));
+    await call(id, "add");
+    const state = { n: 1, v: 2, from: "1" };
+    const plan = await solo.ask("Update", { service_id: id, instances: 2, dry_run: true }, tenant);
+    expect(plan["plan"]).toMatchObject({ problems: [], state: [] });
+    await solo.ask("Update", { service_id: id, env: { A: "1" } }, tenant);
+    expect(await call(id, "look")).toEqual(state);
+    await solo.ask("Rollback", { service_id: id }, tenant);
+    expect(await call(id, "look")).toEqual(state);
   });
 
   test("self_test asks for a selfTest that is not there; one that passes sees a copy", async () => {

@@ -300,7 +300,9 @@ describe("an address that is not public", () => {
     } catch (error) {
       const { hint } = (error as SoloError).toBody();
       expect(hint).toContain("net:db.internal:8080");
-      expect(hint).toContain("security.egress_private_hosts");
+      expect(hint).toContain(
+        'adds "db.internal:8080" to egress_private_hosts in [security] of the configuration file',
+      );
     }
     const metadata = codeAndHint(() =>
       nothing.admit(target, ["169.254.169.254"], { named: false }),

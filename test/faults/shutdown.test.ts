@@ -74,6 +74,21 @@ describe("asked to stop once", () => {
     expect(await kernel.exited).toEqual({ code: 0, signal: null });
   });
 
+  test("a handler whose caller has given up is not waited for", async () => {
+    await using kernel = await startKernel();
+    await kernel.deploy({
+      service_id: "svc",
+      code: SERVICE,
+      restart_limits: { shutdown_timeout_ms: 200 },
+    });
+    const { body } = await kernel.ask("svc", "slow", [600_000], { timeout_ms: 100 });
+    expect(body.code).toBe("deadline_exceeded");
+    expect((await kernel.status("svc"))["mailbox_length"]).toBe(1);
+    // A drain that waited for the handler would take longer than this test may.
+    expect((await kernel.request("POST", "/shutdown", { drain_ms: 600_000 })).status).toBe(202);
+    expect(await kernel.exited).toEqual({ code: 0, signal: null });
+  });
+
   test("a service that loops does not hold it up for longer than its time", async () => {
     await using kernel = await startKernel({ config: "[limits]\ndrain_ms = 200" });
     await kernel.deploy({

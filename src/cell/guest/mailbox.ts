@@ -7,6 +7,7 @@
  */
 import type { ServiceDefinition, Solo } from "../../sdk/index.ts";
 import type { Http } from "./http.ts";
+import { notJson } from "./json-value.ts";
 import { IN, OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
 import { refusalError, refusalOf } from "./requests.ts";
@@ -50,6 +51,12 @@ const expected = (error: unknown): boolean =>
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   value !== null && typeof value === "object" && typeof (value as any).then === "function";
+
+function replyText(value: unknown): string {
+  const why = notJson(value, "The reply");
+  if (why !== undefined) throw new TypeError(why);
+  return toJson(value) ?? "null";
+}
 
 /** The kernel refuses unknown names itself, but not before the first start has told it which there are. */
 const noHandler = (name: string): Error =>
@@ -115,7 +122,7 @@ export function createMailbox(options: MailboxOptions): Mailbox {
         http.respond(message.id, value, () => abort(message));
         return;
       }
-      const reply = message.op === IN.call ? (toJson(value) ?? "null") : "";
+      const reply = message.op === IN.call ? replyText(value) : "";
       options.settled();
       if (!outbox.add(OUT.reply, message.id, reply)) {
         const detail = `The reply of ${reply.length} characters is more than can be said in one turn.`;

@@ -1,7 +1,8 @@
 /** The `solo` object that handlers receive: plain requests to the host, nothing more. */
 import type { Json, Log, Solo } from "../../sdk/index.ts";
+import { notJson } from "./json-value.ts";
 import type { GuestSetup } from "./lines.ts";
-import type { Requests } from "./requests.ts";
+import { refusalError, type Requests } from "./requests.ts";
 
 export interface SoloPowers {
   readonly requests: Requests;
@@ -24,6 +25,13 @@ export interface Holder {
 export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers): Solo {
   const { requests, log } = powers;
   const ask = (method: string, ...args: unknown[]) => requests.send(method, args);
+
+  /** The same with a value of the service's; one that JSON cannot hold is refused. */
+  const send = async (method: string, name: string, value: unknown) => {
+    const detail = notJson(value, "The value");
+    if (detail === undefined) return ask(method, name, value ?? null);
+    throw refusalError({ code: "invalid_argument", detail, hint: "Values are JSON." });
+  };
 
   const timer = async (ms: number, repeat: boolean, message: Json) => {
     const id: unknown = await ask("timer.start", ms, repeat, message ?? null);
@@ -77,7 +85,7 @@ export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers
     log,
     kv: Object.freeze({
       get: (key: string) => ask("kv.get", key),
-      put: (key: string, value: unknown) => ask("kv.put", key, value ?? null).then(() => {}),
+      put: (key: string, value: unknown) => send("kv.put", key, value).then(() => {}),
       delete: (key: string) => ask("kv.delete", key).then(() => {}),
       list: (options = {}) => ask("kv.list", options),
       entry: (key: string) => ask("kv.entry", key),
@@ -105,7 +113,7 @@ export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers
     events: Object.freeze({
       emit: (type: string, payload = {}) => ask("events.emit", type, payload).then(() => {}),
     }),
-    publish: (topic: string, message: Json) => ask("topic.publish", topic, message ?? null),
+    publish: (topic: string, message: Json) => send("topic.publish", topic, message),
     subscribe: (topic: string) => listening(ask("topic.subscribe", topic)),
     monitor: (service: string) => listening(ask("monitor.start", service)),
     after: (ms: number, message: Json) => timer(ms, false, message),

@@ -2,7 +2,7 @@
  * The state as text, with the fidelity of structured cloning: Map, Set, Date, BigInt, typed
  * arrays, cycles and repeated references survive; instances of classes become plain objects.
  */
-import { parse, stringify } from "devalue";
+import { DevalueError, parse, stringify } from "devalue";
 
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -77,14 +77,23 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
-/** Throws a TypeError that names what cannot be kept, such as a function. */
+/** Throws a TypeError that names what cannot be kept, such as a function, and where it is. */
 export function encodeState(state: unknown): string {
   try {
     return stringify(state, errors);
   } catch {
     // Class instances are rare in state; only then pay for looking at every value.
-    return stringify(state, flatten);
+    try {
+      return stringify(state, flatten);
+    } catch (error) {
+      throw error instanceof DevalueError ? notKept(error) : error;
+    }
   }
 }
+
+const notKept = ({ message, path }: DevalueError): TypeError =>
+  new TypeError(
+    `state${path ?? ""} cannot be kept: ${message.replace(/^Cannot stringify /, "state holds data, not ")}.`,
+  );
 
 export const decodeState = (text: string): unknown => parse(text, revivers);

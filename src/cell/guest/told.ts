@@ -12,6 +12,8 @@ import { encodeState, utf8Bytes, withOnly, without } from "./state.ts";
 import { describeThrown } from "./thrown.ts";
 
 const MAX_BYTES_PER_CHAR = 3;
+const HINT =
+  "Whoever looks at the state or updates the service needs it as data, within limits.state_bytes: functions and connections belong into variables of the module. A service that cannot tell its state can only be killed and deployed anew.";
 
 export interface Told {
   /** Tells the state unless the host has it; throws when it cannot be kept. */
@@ -77,7 +79,11 @@ export function createTold(options: {
         if (wish !== "whole") last = text;
       } catch (error) {
         const detail = `The state cannot be told: ${describeThrown(error).message}`;
-        outbox.add(OUT.unchanged, id, JSON.stringify({ code: "service_error", detail }));
+        outbox.add(
+          OUT.unchanged,
+          id,
+          JSON.stringify({ code: "service_error", detail, hint: HINT }),
+        );
       }
     },
     knows(text) {

@@ -1,5 +1,6 @@
 /** Why a revision did not begin, in words about the agent's own source. */
 import { SoloError } from "#base/errors.ts";
+import { adviceOn } from "#kernel/services/advice.ts";
 import { describeCrash } from "#kernel/services/crash-report.ts";
 import { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
@@ -34,7 +35,7 @@ async function inWords(
   const { stack } = await describeCrash({ crash: error, revision, powers });
   return new SoloError(isLate(down) ? "startup_timeout" : "startup_failed", message, {
     hint,
-    ...(stack !== "" && { stack }),
+    ...(saysWhere(stack) && { stack }),
   });
 }
 
@@ -67,12 +68,10 @@ function wordsOfAdoption(down: Down, { spec: { restartLimits } }: Revision): Wor
   };
 }
 
-const NODE_GLOBAL = /^(require|process|Buffer|global|__dirname|__filename) is not defined$/;
-
-function startHint({ reason, message }: Down): string {
-  const global = NODE_GLOBAL.exec(message)?.[1];
-  if (global !== undefined)
-    return `Services have web-standard globals (docs/globals.md) and no ${global}; settings come as solo.env, data is kept in solo.state and solo.kv.`;
+function startHint({ reason, name, message }: Down): string {
   if (reason === "memory") return "Raise limits.memory_mb, or load less at once.";
-  return "Correct what threw at load or in init, and deploy again.";
+  return adviceOn(name, message) ?? "Correct what threw at load or in init, and deploy again.";
 }
+
+/** One without a place in the source says nothing that the message does not. */
+const saysWhere = (stack: string): boolean => /^\s+at /m.test(stack);

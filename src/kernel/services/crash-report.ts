@@ -20,6 +20,10 @@ export interface CrashReport {
   readonly event_id?: number;
 }
 
+/** What it said of itself, in one line. */
+export const crashText = ({ down: { name, message } }: InstanceCrash): string =>
+  `${name === "" ? "" : `${name}: `}${message}`.slice(0, MAX_MESSAGE_CHARS);
+
 /** The crash with its stack in the agent's source. */
 export async function describeCrash(options: {
   crash: InstanceCrash;
@@ -27,14 +31,14 @@ export async function describeCrash(options: {
   powers: Pick<ServicePowers, "compiler" | "clock">;
 }): Promise<CrashReport> {
   const { crash, revision, powers } = options;
-  const { reason, name, message, stack } = crash.down;
+  const { reason, stack } = crash.down;
   const modules = stack === "" ? [] : await revision.code.modules();
   const maps = Object.fromEntries(modules.map(({ path, map }) => [path, map]));
   const text = String(stack).slice(0, MAX_STACK_CHARS);
   return {
     at: new Date(powers.clock.wallMs()).toISOString(),
     reason: String(reason),
-    message: `${name === "" ? "" : `${name}: `}${message}`.slice(0, MAX_MESSAGE_CHARS),
+    message: crashText(crash),
     stack: text === "" ? "" : await powers.compiler.mapStack({ stack: text, maps }),
     last_messages: [...crash.handlers],
     ...(crash.blame === "suspect" && { suspect: true }),

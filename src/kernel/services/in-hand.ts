@@ -26,6 +26,13 @@ export class InHand {
     return this.#open.size;
   }
 
+  /** Somebody still waits for these, or nobody ever did: what is not given up. */
+  get awaited(): number {
+    let count = 0;
+    for (const { settled } of this.#open.values()) if (!settled) count += 1;
+    return count;
+  }
+
   /** What is not a request for a response. */
   get messages(): number {
     let count = 0;

@@ -82,6 +82,11 @@ export class Inbox {
     return this.#mailbox.length + (this.#options.receiver.instance?.openCount ?? 0);
   }
 
+  /** The same without what its senders have given up. */
+  get awaited(): number {
+    return this.#mailbox.awaited + (this.#options.receiver.instance?.awaitedCount ?? 0);
+  }
+
   get isHeld(): boolean {
     return this.#held;
   }

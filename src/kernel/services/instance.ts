@@ -181,6 +181,11 @@ export class Instance implements Child, SlotHandler {
     return this.#inHand.count;
   }
 
+  /** What is in hand and not given up by its sender. */
+  get awaitedCount(): number {
+    return this.#inHand.awaited;
+  }
+
   /** The oldest one-way message that waits behind the one at hand. */
   get oldestWaiting(): Dispatch | undefined {
     return this.#inHand.oldestWaiting;

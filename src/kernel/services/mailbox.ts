@@ -30,6 +30,15 @@ export class Mailbox {
     return this.#queue.length - this.#first;
   }
 
+  /** Those that their senders have not given up. */
+  get awaited(): number {
+    let count = 0;
+    for (let at = this.#first; at < this.#queue.length; at += 1) {
+      if (!this.#queue[at]!.settled) count += 1;
+    }
+    return count;
+  }
+
   /** Takes the dispatch, or ends it (or an older cast) as the policy says. `occupied`: how
    *  many messages the instance has already been given. */
   push(dispatch: Dispatch, occupied: number): void {

@@ -2,6 +2,7 @@
 import { parseBounded } from "#base/bounded-json.ts";
 import { isErrorCode, SoloError, type ErrorBody } from "#base/errors.ts";
 import type { Blame } from "#kernel/cells/blame.ts";
+import { adviceOn } from "#kernel/services/advice.ts";
 import type { ExitReason } from "#supervisor/child.ts";
 import type { Down } from "#wire/messages.ts";
 
@@ -55,9 +56,12 @@ export const down = (reason: Down["reason"], message: string): Down => ({
 /** What the sender of a dispatch hears when the instance ended under it. */
 export function outcomeOf({ reason, name, message, current }: Down, id: number): SoloError {
   const hint =
-    "The service is restarted by its supervisor; look at its last_crash, then decide whether to send it again.";
+    "The service is restarted by its supervisor; its status (last_crash) has the stack. Then decide whether to send it again.";
   if (reason === "exception" && current === id) {
-    return new SoloError("service_crashed", `The handler threw ${name}: ${message}`, { hint });
+    const advice = adviceOn(name, message);
+    return new SoloError("service_crashed", `The handler threw ${name}: ${message}`, {
+      hint: advice === undefined ? hint : `${advice} The status (last_crash) has the stack.`,
+    });
   }
   if (reason === "stopped" || reason === "dropped") {
     return new SoloError("outcome_unknown", "The service was stopped while it handled this.", {
@@ -79,7 +83,7 @@ export function outcomeOf({ reason, name, message, current }: Down, id: number):
   return new SoloError(
     "service_crashed",
     `The instance ${text} while it handled this: ${message}`,
-    { hint },
+    { hint: reason === "memory" ? `Hold less at once, or raise limits.memory_mb. ${hint}` : hint },
   );
 }
 

@@ -9,7 +9,7 @@ import type { ServiceKey } from "#base/ids.ts";
 import type { Dormant } from "#deploy/dormants.ts";
 import type { EventType } from "#events/types.ts";
 import type { Down } from "#kernel/services/channels.ts";
-import { describeCrash, type CrashReport } from "#kernel/services/crash-report.ts";
+import { crashText, describeCrash, type CrashReport } from "#kernel/services/crash-report.ts";
 import type { Instance } from "#kernel/services/instance.ts";
 import type { InstanceCrash } from "#kernel/services/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
@@ -39,6 +39,8 @@ export class ReplicaRecord {
   version: string | undefined;
   /** Why it does not run, and when it is tried again; until it has started. */
   heldBack: HeldBack | undefined;
+  /** What the last crash said; its report, with the stack, takes a moment. */
+  crashText: string | undefined;
   startedAt = 0;
   /** CPU time of instances that are gone, ms. */
   #spentCpuMs = 0;
@@ -127,6 +129,7 @@ export class ReplicaRecord {
   /** It counts against the restart intensity. */
   crashed(crash: InstanceCrash): void {
     this.#options.powers.metrics.crashed(this.#options.key);
+    this.crashText = crashText(crash);
     this.#ended(crash, { innocent: false });
   }
 

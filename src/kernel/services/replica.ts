@@ -219,6 +219,11 @@ export class Replica {
     return this.#inbox.length;
   }
 
+  /** The same without messages that their senders have given up. */
+  get awaitedMessages(): number {
+    return this.#inbox.awaited;
+  }
+
   // ---- its life ----
 
   /** Starts the supervisor of the instance; rejects when the first start fails. */

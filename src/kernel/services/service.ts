@@ -142,6 +142,11 @@ export class Service {
     return length;
   }
 
+  /** Messages that are not handled yet, and that their senders have not given up. */
+  get awaitedMessages(): number {
+    return this.#replicas.reduce((total, each) => total + each.awaitedMessages, 0);
+  }
+
   get longestMailbox(): number {
     return this.#replicas.reduce((most, each) => Math.max(most, each.mailboxLength), 0);
   }

@@ -28,6 +28,7 @@ import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/faults.ts";
 import { Journal, rounded } from "#kernel/upgrades/journal.ts";
 import type { Regression } from "#kernel/upgrades/probation.ts";
+import { regressionText } from "#kernel/upgrades/rollout-look.ts";
 import { Standby } from "#kernel/upgrades/standby.ts";
 import { swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
 import { Probation } from "#kernel/upgrades/watchdog.ts";
@@ -37,6 +38,8 @@ import type { KvOp } from "#storage/protocol.ts";
 /** A revision that comes back with the kernel is watched for so long at least. */
 const RESUMED_LEAST_MS = 5000;
 const MAX_DETAIL_CHARS = 2000;
+/** Of the entry in the history. */
+const MAX_WHY_CHARS = 500;
 
 export interface ProbationKeeperOptions {
   readonly tenants: Tenants;
@@ -281,15 +284,19 @@ export class ProbationKeeper {
     const { service, previous, causationId } = probation.options;
     const { revision: bad } = probation;
     const begun = powers.clock.now();
+    const crash = service.replicas.flatMap(({ record }) => record.crashText ?? []).at(-1);
+    const why = [...regressions.map(regressionText), ...(crash === undefined ? [] : [crash])];
+    const message = `Regression: ${why.join("; ")}`.slice(0, MAX_WHY_CHARS);
     const { way, came } = await firstThatWorks(
       waysBack(bad.spec.watchdog.stateOnRollback),
-      (each) => this.#swapBack(probation, each, regressions),
+      (each) => this.#swapBack(probation, each, message),
     );
     const payload = {
       from_revision: bad.id,
       revision: previous.id,
       reason: "regression",
       regressions,
+      ...(crash !== undefined && { crash }),
       state: way,
       pause_ms: rounded(came.pauseMs),
       state_bytes: came.stateBytes,
@@ -299,14 +306,9 @@ export class ProbationKeeper {
     void came.left.then(() => handles.discard(bad.handles));
   }
 
-  async #swapBack(
-    probation: Probation,
-    way: Way,
-    regressions: readonly Regression[],
-  ): Promise<Swapped> {
+  async #swapBack(probation: Probation, way: Way, message: string): Promise<Swapped> {
     const { tenants, powers, faults, probations } = this.#options;
     const { service, previous, handed, standby, record } = probation.options;
-    const message = `Regression: ${regressions.map(({ what }) => what).join(", ")}`;
     const why = { action: "rollback", by: "watchdog", message } as const;
     const loaded = await standby.take();
     try {

@@ -39,7 +39,7 @@ import { RolloutEvents } from "#kernel/upgrades/rollout-events.ts";
 import { measured, regressionsOf, regressionText, sentTo } from "#kernel/upgrades/rollout-look.ts";
 import { undoneAtRest } from "#kernel/upgrades/rollout-recovery.ts";
 import {
-  present,
+  presentFor,
   swap,
   type Handed,
   type SwapOptions,
@@ -329,7 +329,7 @@ export class RolloutDriver {
     const swapped = await this.#swap(active, {
       drain: true,
       evenIfDown: false,
-      stateOf: (replica) => present(replica, "codeChange"),
+      stateOf: (replica) => presentFor(replica, active.next),
       ...(rehearse !== undefined && { rehearse }),
     });
     for (const [slot, handed] of swapped.handed) {

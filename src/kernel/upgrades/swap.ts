@@ -179,6 +179,10 @@ export async function present(replica: Replica, via: Handed["via"]): Promise<Han
   return { state, via, ...(version !== undefined && { version }) };
 }
 
+/** The present state, for a revision to take over: only other source has anything to migrate. */
+export const presentFor = (replica: Replica, { sourceHash }: Revision): Promise<Handed> =>
+  present(replica, replica.revision.sourceHash === sourceHash ? "as_it_is" : "codeChange");
+
 /** What becomes of a replica that is not the service's any more. */
 async function leave(replica: Replica, service: Service): Promise<void> {
   const { shutdownTimeoutMs } = replica.spec.restartLimits;

@@ -39,7 +39,7 @@ import { planOf, type Plan } from "#kernel/upgrades/plan.ts";
 import type { ProbationKeeper, Trial } from "#kernel/upgrades/probation-keeper.ts";
 import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
-import { present, swap, type Swapped } from "#kernel/upgrades/swap.ts";
+import { presentFor, swap, type Swapped } from "#kernel/upgrades/swap.ts";
 import { performanceOf } from "#kernel/upgrades/watchdog.ts";
 import { WayBack } from "#kernel/upgrades/way-back.ts";
 
@@ -195,7 +195,7 @@ export class Upgrades {
     const letSleep = replica.keepAwake();
     try {
       await replica.awake(WAKE_MS);
-      const handed = await present(replica, "codeChange");
+      const handed = await presentFor(replica, revision);
       const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
       const adoption = { ...handed, ...wish, whole: true, timeoutMs };
       return await rehearse({ service, replica, revision, adoption, powers, hostApi });
@@ -349,7 +349,7 @@ export class Upgrades {
       stateOf: (replica, successor) =>
         change.action === "rollback"
           ? this.#wayBack.handOver(service, replica, successor)
-          : present(replica, "codeChange"),
+          : presentFor(replica, revision),
       record: this.#journal.recorder(service, revision, why, (handed) =>
         probations.writes(trial, service.key, handed),
       ),

@@ -12,7 +12,7 @@ import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
-import { present, type Handed, type SwapOptions } from "#kernel/upgrades/swap.ts";
+import { present, presentFor, type Handed, type SwapOptions } from "#kernel/upgrades/swap.ts";
 
 /** How a slot on the way back gets its state: as a policy says, or as when somebody asks. */
 export type Way = StateOnRollback | "asked";
@@ -54,8 +54,8 @@ export class WayBack {
   /** The state that a rollback hands over: the newer code makes it, if it knows how. */
   async handOver(service: Service, newer: Replica, older: Replica): Promise<Handed> {
     const traits = newer.instance?.started.traits ?? [];
-    const handed = await present(newer, "codeChange");
-    if (!traits.includes("downgrade")) return handed;
+    const handed = await presentFor(newer, older.revision);
+    if (handed.via === "as_it_is" || !traits.includes("downgrade")) return handed;
     return this.#downgraded({ service, newer, older, state: handed.state });
   }
 
