@@ -43,7 +43,7 @@ export async function startKernel({
 }: KernelSetup = {}): Promise<BenchKernel> {
   const dataDir = given ?? temporaryDirectory();
   const started = startProcess({
-    module: "../src/bin/solo.ts",
+    module: "../bin/entry.js",
     args: [
       "start",
       "--data-dir",

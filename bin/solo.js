@@ -1,4 +1,4 @@
 #!/usr/bin/env node
 import { launch } from "./launch.js";
 
-await launch({ entry: new URL("../src/bin/solo.ts", import.meta.url) });
+await launch({ entry: new URL("entry.js", import.meta.url) });

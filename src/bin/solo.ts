@@ -1,12 +1,6 @@
-/** The `solo` command: hands the powers of the process to the command line. */
-import { enableCompileCache } from "node:module";
+/** The `solo` command: hands the powers of the process to the command line. Begun by bin/entry.js. */
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-
-// Loading TypeScript from source is most of a short command's time.
-enableCompileCache(fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url)));
-
-const { main } = await import("#cli/main.ts");
+import { main } from "#cli/main.ts";
 
 const manifest = JSON.parse(
   readFileSync(new URL("../../package.json", import.meta.url), "utf8"),

@@ -9,7 +9,7 @@ import { prepareCellPrograms, probeCells } from "#bin/cell-host.ts";
 import { doctorReport } from "#sandbox/doctor.ts";
 import { finishCli } from "../support/run-cli.ts";
 
-const ENTRY = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
+const ENTRY = fileURLToPath(new URL("../../bin/entry.js", import.meta.url));
 
 /** In an empty directory, where no kernel runs. */
 async function solo(...args: string[]) {

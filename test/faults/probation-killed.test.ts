@@ -51,7 +51,7 @@ test(
   },
 );
 
-describe("after kill -9 of the kernel", () => {
+describe("after the end of the kernel", () => {
   const OLD = `export default { version: "1", init: () => ({ n: 0 }), calls: {
     add: (solo) => (solo.state.n += 1), get: (solo) => solo.state.n } };`;
   const bad = (more: string) => `export default { version: "2", ${more} calls: {
@@ -124,6 +124,18 @@ describe("after kill -9 of the kernel", () => {
     expect(back!["payload"].detail).toContain("poisoned");
     const { revisions } = (await kernel.request("GET", `/services/${service_id}/revisions`)).body;
     expect(revisions[0]).toMatchObject({ by: "watchdog", action: "rollback", revision: before });
+  });
+
+  test("an orderly stop ends whoever stands by without a trace", async () => {
+    const { kernel, service_id, events } = await tried("", { window_ms: 60_000 });
+    for (let n = 4; n < 7; n += 1) {
+      expect(await kernel.call(service_id, "add")).toBe(n);
+      await kernel.stop();
+      await kernel.restart();
+      expect(await kernel.status(service_id)).toMatchObject({ state: "running", version: "2" });
+      expect(await kernel.call(service_id, "get")).toBe(n);
+    }
+    expect(await events("hot_swap_rolled_back")).toEqual([]);
   });
 
   test("a probation that was over stays over", async () => {

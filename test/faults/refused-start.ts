@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { DEADLINE_MS } from "../support/until.ts";
 
-const ENTRY = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
+const ENTRY = fileURLToPath(new URL("../../bin/entry.js", import.meta.url));
 
 export interface RefusedStart {
   readonly code: number | null;

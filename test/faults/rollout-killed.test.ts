@@ -6,12 +6,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { COMPILE_CACHE } from "../support/run-cli.ts";
 import { DEADLINE_MS } from "../support/until.ts";
 
 const KERNEL = fileURLToPath(new URL("rollout-kernel.ts", import.meta.url));
 const KEYS = 8;
-const ENV = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
 const run = promisify(execFile);
 
 interface Slot {
@@ -39,7 +37,7 @@ type Kill = readonly ["promote" | "abort", string, number, "old" | "new"];
 async function generation(dataDir: string, version: number, kill: Kill): Promise<Left> {
   const [how, step, nth] = kill;
   const args = [KERNEL, dataDir, String(version), how, step, String(nth)];
-  const ended = await run(process.execPath, args, { env: ENV, timeout: DEADLINE_MS }).catch(
+  const ended = await run(process.execPath, args, { timeout: DEADLINE_MS }).catch(
     (error: { stdout: string; stderr: string }) => error,
   );
   if (ended.stdout === "") throw new Error(`Nothing was found: ${ended.stderr}`);

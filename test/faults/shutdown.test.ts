@@ -126,7 +126,7 @@ describe("asked to stop twice", () => {
 
 test("asked to stop while it starts, a kernel leaves nothing", async () => {
   const dataDir = mkdtempSync(join(tmpdir(), "solo-early-"));
-  const entry = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
+  const entry = fileURLToPath(new URL("../../bin/entry.js", import.meta.url));
   const ports = ["--http-port", "0", "--listen-port", "0", "--metrics-port", "0"];
   const child = spawn(process.execPath, [entry, "start", "--data-dir", dataDir, ...ports], {
     cwd: dataDir,

@@ -6,6 +6,7 @@
  * 2. Disposing leaves no process, thread, timer or file.
  */
 import { mkdtempSync, rmSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -80,6 +81,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     ...(options.faults !== undefined && { faults: options.faults }),
     onShutdown: () => {},
   });
+  // A program that a test kills writes nothing at its end.
+  flushCompileCache();
   const ask: InProcessKernel["ask"] = (name, input, tenant) =>
     kernel.port.call(name, input, context(tenant));
   return {

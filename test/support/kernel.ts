@@ -18,7 +18,7 @@ import { until } from "./until.ts";
 export { until } from "./until.ts";
 export { TestTenant, type Answer, type Body } from "./tenant.ts";
 
-const ENTRY = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
+const ENTRY = fileURLToPath(new URL("../../bin/entry.js", import.meta.url));
 /** A machine that is busy with other tests is no reason to shed, or to give a start up. */
 const PATIENCE = {
   SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0",

@@ -4,7 +4,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
-const ENTRY = fileURLToPath(new URL("../../src/bin/solo.ts", import.meta.url));
+const ENTRY = fileURLToPath(new URL("../../bin/entry.js", import.meta.url));
 
 /** What a tool answered, as the tests look at it. */
 export interface ToolReply {

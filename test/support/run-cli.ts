@@ -5,10 +5,6 @@ import { fileURLToPath } from "node:url";
 import type { Readable, Writable } from "node:stream";
 
 const ENTRY = fileURLToPath(new URL("./cli-entry.ts", import.meta.url));
-/** For NODE_COMPILE_CACHE: loading TypeScript is most of a short process's time. */
-export const COMPILE_CACHE = fileURLToPath(
-  new URL("../../node_modules/.cache/solo-test", import.meta.url),
-);
 
 export interface CliOptions {
   readonly dataDir?: string;
@@ -24,7 +20,7 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
   return spawn(process.execPath, [ENTRY, ...args], {
     ...(cwd !== undefined && { cwd }),
     env: {
-      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
       ...(dataDir !== undefined && { SOLO_DATA_DIR: dataDir }),
       ...env,
     },

@@ -1,6 +1,12 @@
 /** The router: the catalogue's operations, the documents beside them, and what is none of these. */
 import type { IncomingMessage, Server } from "node:http";
-import { fastify, type FastifyError, type FastifyInstance, type FastifyRequest } from "fastify";
+import {
+  fastify,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from "fastify";
 import type { KernelPort } from "#api/kernel-port.ts";
 import { SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
@@ -33,28 +39,11 @@ const KNOWN = [...ROUTES, ...DOC_ROUTES, MCP_ROUTE, { method: "GET", path: METRI
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { kernel, log, limits, version } = options;
-  const app = fastify({
-    serverFactory: (handler) => options.server(handler),
-    routerOptions: { maxParamLength: limits.urlBytes },
-    clientErrorHandler: refuseBrokenRequest,
-    frameworkErrors: (error, _request, reply) => {
-      reply.hijack();
-      writeProblem(reply.raw, reported(fromRouter(error), log));
-    },
-  });
+  const app = newRouter(options, { serverFactory: (handler) => options.server(handler) });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(JSON_BODY, (_request: FastifyRequest, payload: IncomingMessage) =>
     readJson(payload, limits),
   );
-  app.setErrorHandler((error, _request, reply) => {
-    reply.hijack();
-    writeProblem(reply.raw, reported(fromRouter(error), log));
-  });
-  app.setNotFoundHandler((request, reply) => {
-    const { error, headers } = lost(request.method, pathOf(request.url), KNOWN);
-    reply.hijack();
-    writeProblem(reply.raw, error, headers);
-  });
   addOperations(app, options);
   addMcp(app, { ...options, refusalOf: (error) => reported(fromRouter(error), log) });
   app.get(METRICS_PATH, async (request, reply) => {
@@ -66,9 +55,32 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     });
     reply.hijack();
   });
-  await addDocs(app, { version });
+  addDocs(app, { version, newRouter: () => newRouter(options) });
   await app.ready();
   return app;
+}
+
+/** A router that refuses in our words. */
+function newRouter({ log, limits }: AppOptions, more: FastifyServerOptions = {}): FastifyInstance {
+  const router = fastify({
+    ...more,
+    routerOptions: { maxParamLength: limits.urlBytes },
+    clientErrorHandler: refuseBrokenRequest,
+    frameworkErrors: (error, _request, reply) => {
+      reply.hijack();
+      writeProblem(reply.raw, reported(fromRouter(error), log));
+    },
+  });
+  router.setErrorHandler((error, _request, reply) => {
+    reply.hijack();
+    writeProblem(reply.raw, reported(fromRouter(error), log));
+  });
+  router.setNotFoundHandler((request, reply) => {
+    const { error, headers } = lost(request.method, pathOf(request.url), KNOWN);
+    reply.hijack();
+    writeProblem(reply.raw, error, headers);
+  });
+  return router;
 }
 
 const pathOf = (url: string): string => url.split("?", 1)[0] ?? "";

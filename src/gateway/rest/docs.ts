@@ -2,8 +2,9 @@
  * The documents a person or an agent reads without a token: openapi.json, a page to try
  * it in, and the table of errors. Everything comes from this package; nothing is loaded
  * from elsewhere.
+ *
+ * 1. They are made when somebody first asks for them: a start does not wait for them.
  */
-import swaggerUi from "@fastify/swagger-ui";
 import type { FastifyInstance } from "fastify";
 import { openApi } from "#api/openapi.ts";
 import { ERRORS } from "#base/errors.ts";
@@ -39,37 +40,67 @@ const PAGE_HEADERS = {
   "cross-origin-resource-policy": "same-origin",
 } as const;
 
-export async function addDocs(
-  app: FastifyInstance,
-  options: { readonly version: string },
-): Promise<void> {
-  const document = openApi(options);
-  const text = JSON.stringify(document);
-  await app.register(async (pages) => {
+export interface DocsOptions {
+  readonly version: string;
+  /** A router that refuses as every other does. */
+  readonly newRouter: () => FastifyInstance;
+}
+
+export function addDocs(app: FastifyInstance, options: DocsOptions): void {
+  let made: Promise<Documents> | undefined;
+  const documents = () => (made ??= makeDocuments(options));
+  app.addHook("onClose", async () => {
+    if (made !== undefined) await (await made).page.close();
+  });
+  void app.register(async (pages) => {
     pages.addHook("onSend", async (_request, reply) => {
       reply.headers(PAGE_HEADERS);
     });
-    pages.get(OPENAPI_PATH, (_request, reply) =>
-      reply.type("application/json; charset=utf-8").send(text),
+    pages.get(OPENAPI_PATH, async (_request, reply) =>
+      reply.type("application/json; charset=utf-8").send((await documents()).text),
     );
     pages.get(ERRORS_PAGE, (_request, reply) =>
       reply.type("text/html; charset=utf-8").send(errorsPage()),
     );
-    await pages.register(documentSource(document));
-    await pages.register(swaggerUi, {
-      routePrefix: DOCS_PATH,
-      staticCSP: CONTENT_SECURITY,
-      theme: { title: "Solo" },
-      uiConfig: { docExpansion: "list", tryItOutEnabled: true, displayRequestDuration: true },
-    });
+    for (const path of [DOCS_PATH, `${DOCS_PATH}/*`])
+      pages.get(path, async (request, reply) => {
+        const { page } = await documents();
+        reply.hijack();
+        page.routing(request.raw, reply.raw);
+      });
   });
 }
 
-/** The page asks a plugin named @fastify/swagger for its document; ours is already made. */
-const documentSource = (document: object) =>
+interface Documents {
+  readonly text: string;
+  /** Serves what is under DOCS_PATH. */
+  readonly page: FastifyInstance;
+}
+
+async function makeDocuments({ version, newRouter }: DocsOptions): Promise<Documents> {
+  const document = openApi({ version });
+  const text = JSON.stringify(document);
+  const page = newRouter();
+  page.addHook("onSend", async (_request, reply) => {
+    reply.headers(PAGE_HEADERS);
+  });
+  await page.register(documentSource(document, text));
+  const { default: swaggerUi } = await import("@fastify/swagger-ui");
+  await page.register(swaggerUi, {
+    routePrefix: DOCS_PATH,
+    staticCSP: CONTENT_SECURITY,
+    theme: { title: "Solo" },
+    uiConfig: { docExpansion: "list", tryItOutEnabled: true, displayRequestDuration: true },
+  });
+  await page.ready();
+  return { text, page };
+}
+
+/** The page asks a plugin named @fastify/swagger for its document; ours is already made. JSON is YAML. */
+const documentSource = (document: object, text: string) =>
   Object.assign(
     async (app: FastifyInstance) => {
-      app.decorate("swagger", (() => document) as never);
+      app.decorate("swagger", ((as?: { yaml?: boolean }) => (as?.yaml ? text : document)) as never);
     },
     {
       [Symbol.for("skip-override")]: true,

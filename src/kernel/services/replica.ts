@@ -4,7 +4,7 @@
  * sleeps when nobody needs it.
  *
  * 1. Messages, timers, subscriptions and state go to a successor at once; from then on nothing of this one
- *    is told or stored.
+ *    is told or stored. Nothing of the successor is before.
  */
 import { within } from "#base/deadline.ts";
 import type { ServiceKey } from "#base/ids.ts";
@@ -394,6 +394,11 @@ export class Replica {
     this.#inbox.hold();
   }
 
+  /** One that stands by has no state of its own to tell, also when it ends with the kernel. */
+  async #keep(instance: Instance, text: string): Promise<void> {
+    if (this.#life.standing !== "loaded") await this.#kept.save(instance, text);
+  }
+
   get #running(): Instance {
     if (this.instance === undefined) throw notUp(this.key.service, this.state);
     return this.instance;
@@ -434,7 +439,7 @@ export class Replica {
         asked({ replica: this, instance, request, method, args }),
       log: (instance, line) => bounds.log.write({ instance: instance.id, ...line }, instance),
       redact: this.secrets.redact,
-      state: (instance, text) => this.#kept.save(instance, text),
+      state: (instance, text) => this.#keep(instance, text),
       room: () => this.#inbox.pump(),
       settled: (_, tookMs, failed) => this.vitals.ended(tookMs, failed),
       handBack: (_, dispatches) => this.#inbox.takeBack(dispatches),
