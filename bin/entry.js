@@ -6,4 +6,4 @@ import { enableCompileCache } from "node:module";
 import { fileURLToPath } from "node:url";
 
 enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/solo", import.meta.url)));
-await import("../src/bin/solo.ts");
+await import(new URL("../src/bin/solo.ts", import.meta.url).href);

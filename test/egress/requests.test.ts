@@ -459,6 +459,7 @@ describe("what comes back:", () => {
       JSON.stringify({
         code: "egress_failed",
         detail: "The request to x.example failed: ECONNREFUSED.",
+        hint: "Check the host's name and that it answers; `detail` says what failed.",
       }),
     );
     const unknown = await refusal(tried.text({ url: "http://nowhere.example/" }));

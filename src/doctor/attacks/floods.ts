@@ -95,7 +95,7 @@ export const floods: readonly Attack[] = [
     flood(
       "answers with 200 MB",
       called("return 'x'.repeat(200_000_000);"),
-      "deadline_exceeded → timeout",
+      "service_crashed or deadline_exceeded → memory or timeout",
     ),
   ),
   flood(
