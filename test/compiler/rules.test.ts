@@ -54,6 +54,13 @@ const FOUND: Record<string, readonly string[]> = {
     "if (x) { const y = «await Promise.race([new Promise((r) => setTimeout(r, 9)), z])»; }",
     "«for await (const x of y) »{}",
   ],
+  missing_await: [
+    'const f = (solo) => { «solo.kv.put("k", 1)»; };',
+    'const f = (solo) => «solo.kv.get("n")» + 1;',
+    'const f = (solo) => `${«solo.kv.get("k")»}`;',
+    'const f = async (solo) => «solo.kv.get("n")».length;',
+    'const f = async (solo) => { if (x) «solo.publish("t", 1)»; };',
+  ],
   dynamic_code: [
     "«eval(x)»;",
     "«(0, eval)(x)»;",
@@ -144,6 +151,14 @@ const LEFT_ALONE: Record<string, readonly string[]> = {
     "await crypto.subtle.digest(x, y);",
     "await WebAssembly.compile(x);",
   ],
+  missing_await: [
+    "async (solo) => { await solo.kv.put(k, 1); };",
+    "(solo) => solo.kv.put(k, 1);",
+    "(solo) => { void solo.publish(t, 1); };",
+    "(solo) => { solo.publish(t, 1).catch(() => {}); };",
+    "async (solo) => { const later = solo.kv.get(k); return await later; };",
+    "(cache) => { cache.kv.put(k, 1); };",
+  ],
   dynamic_code: [
     "const f = (eval_: any) => eval_(x);",
     "const f = (Function: any) => Function(x);",
@@ -192,8 +207,8 @@ const LEFT_ALONE: Record<string, readonly string[]> = {
     'const fetch = (x: any) => x; fetch("https://api.example.com");',
     'x.fetch("https://api.example.com/");',
   ],
-  undeclared_secret: ["solo.secrets.get(name);", 'cache.get("stripe");'],
-  undeclared_service: ["solo.services.call(name);", 'x.call("billing");'],
+  undeclared_secret: ["x = solo.secrets.get(name);", 'cache.get("stripe");'],
+  undeclared_service: ["x = solo.services.call(name);", 'x.call("billing");'],
 };
 
 describe.each(Object.entries(FOUND))("%s", (code, sources) => {

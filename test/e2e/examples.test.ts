@@ -38,6 +38,7 @@ test("there is an example of each kind, and each shows how to try it", () => {
   expect(sessions.map(([path]) => path)).toEqual([
     "examples/counter.ts",
     "examples/http-server.ts",
+    "examples/job-queue/jobs.ts",
     "examples/ledger.ts",
     "examples/pipeline/ingest.ts",
     "examples/worker-pool/boss.ts",

@@ -6,6 +6,7 @@ import { dynamicCode } from "#compiler/rules/dynamic-code.ts";
 import { dynamicImport } from "#compiler/rules/dynamic-import.ts";
 import { endlessLoop } from "#compiler/rules/endless-loop.ts";
 import { hardCodedSecret } from "#compiler/rules/hard-coded-secret.ts";
+import { missingAwait } from "#compiler/rules/missing-await.ts";
 import { nodeApi } from "#compiler/rules/node-api.ts";
 import { prototypePollution } from "#compiler/rules/prototype-pollution.ts";
 import { topLevelAwait } from "#compiler/rules/top-level-await.ts";
@@ -19,6 +20,7 @@ export const RULES: readonly Rule[] = [
   catastrophicRegexp,
   unboundedGrowth,
   topLevelAwait,
+  missingAwait,
   dynamicCode,
   dynamicImport,
   prototypePollution,
