@@ -3,8 +3,7 @@
  *
  * 1. Its end is reported once; every dispatch it had been given has an outcome then, or is
  *    handed back because it had not begun.
- * 2. In durable mode a reply leaves only after the state it is based on is on disk.
- * 3. What the cell says is checked: unknown ids are ignored, floods end the cell.
+ * 2. A start or a hand-over that its cell does not end in time ends the cell.
  */
 import { within } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
@@ -14,34 +13,18 @@ import type { Blame } from "#kernel/cells/blame.ts";
 import { settledWithin } from "#supervisor/effort.ts";
 import type { Cell, CellEnd, SlotHandler } from "#kernel/cells/cell.ts";
 import { Answers } from "#kernel/services/answers.ts";
-import { Asked } from "#kernel/services/asked.ts";
 import { Barrier } from "#kernel/services/barrier.ts";
 import { FRAME_OF, type Dispatch } from "#kernel/services/dispatch.ts";
 import { InHand } from "#kernel/services/in-hand.ts";
-import {
-  down,
-  exitOf,
-  gone,
-  InstanceCrash,
-  type Fault,
-  refusalFrom,
-} from "#kernel/services/outcomes.ts";
+import { down, exitOf, gone, InstanceCrash, type Fault } from "#kernel/services/outcomes.ts";
+import { Settling } from "#kernel/services/settling.ts";
+import { SlotFrames, type SlotHearer } from "#kernel/services/slot-frames.ts";
 import { StateTalk } from "#kernel/services/state-talk.ts";
 import {
-  readDown,
-  readHead,
-  readLogLine,
-  readRequest,
-  readShapes,
-  readStarted,
-} from "#wire/from-cell.ts";
-import {
-  FROM_CELL,
   TO_CELL,
   type Adoption,
   type Down,
   type LogLine,
-  type ResponseHead,
   type SnapshotWish,
   type StartInstance,
   type Started,
@@ -92,11 +75,8 @@ export class Instance implements Child, SlotHandler {
   heapBytes = 0;
   /** Whether something may have changed the state since the last snapshot. */
   dirty = false;
-  /** Monotonic ms of the last sign that the instance gets on with its work. */
-  progressAt: number;
   /** Without the message that starts it: source and state are the cell's from then on. */
   readonly #options: Omit<InstanceOptions, "start">;
-  readonly #stateBytes: number;
   /** Answers with a body that the guest waits for. */
   readonly answers = new Answers({
     answer: (id, text) => this.answer(id, text),
@@ -104,9 +84,10 @@ export class Instance implements Child, SlotHandler {
   });
   readonly #slot: number;
   readonly #inHand = new InHand();
-  readonly #asked = new Asked();
   readonly #barrier: Barrier;
+  readonly #settling: Settling;
   readonly #stateTalk: StateTalk;
+  readonly #frames: SlotFrames;
   readonly #starting = Promise.withResolvers<Started>();
   readonly #exit = Promise.withResolvers<ExitReason>();
   /** What the readers of responses hear that do not end before the instance. */
@@ -120,14 +101,12 @@ export class Instance implements Child, SlotHandler {
 
   private constructor({ start, ...options }: InstanceOptions) {
     this.#options = options;
-    this.#stateBytes = start.stateBytes;
     this.id = options.id;
     this.cell = options.cell;
     this.durable = start.durable;
     this.exited = this.#exit.promise;
-    this.progressAt = options.now();
-    const { durable: isDurable } = start;
-    const { state, redact } = options.events;
+    const { durable: isDurable, stateBytes } = start;
+    const { state, redact, room, settled } = options.events;
     this.#barrier = new Barrier({ isDurable, save: (text) => state(this, text) });
     this.#stateTalk = new StateTalk({
       isDurable,
@@ -135,6 +114,15 @@ export class Instance implements Child, SlotHandler {
       send: (kind, id, payload) => this.#send(kind, id, payload),
       store: (text) => this.#barrier.store(text),
     });
+    this.#settling = new Settling({
+      inHand: this.#inHand,
+      barrier: this.#barrier,
+      now: options.now,
+      redact,
+      room: () => room(this),
+      settled: (tookMs, failed) => settled(this, tookMs, failed),
+    });
+    this.#frames = new SlotFrames({ stateBytes, redact, hearer: this.#hearer() });
     this.#slot = options.cell.attach(this);
   }
 
@@ -177,6 +165,11 @@ export class Instance implements Child, SlotHandler {
     return !this.busy && !this.#ended && this.#stopping === undefined && this.#inHand.isEmpty;
   }
 
+  /** Monotonic ms of the last sign that the instance gets on with its work. */
+  get progressAt(): number {
+    return this.#settling.progressAt;
+  }
+
   get openCount(): number {
     return this.#inHand.count;
   }
@@ -209,7 +202,7 @@ export class Instance implements Child, SlotHandler {
   dispatch(dispatch: Dispatch): void {
     dispatch.holder = this;
     dispatch.sentAt = this.#options.now();
-    if (this.#inHand.count === 0) this.progressAt = dispatch.sentAt;
+    if (this.#inHand.count === 0) this.#settling.progressAt = dispatch.sentAt;
     const id = this.#inHand.take(dispatch);
     this.dirty = true;
     this.#send(FRAME_OF[dispatch.kind], id, dispatch.payload);
@@ -225,7 +218,7 @@ export class Instance implements Child, SlotHandler {
   }
 
   answer(id: number, text: string): void {
-    this.#asked.answered(id);
+    this.#frames.answered(id);
     this.#send(TO_CELL.answer, id, text);
   }
 
@@ -305,7 +298,7 @@ export class Instance implements Child, SlotHandler {
 
   /** Nothing of the guest runs for so long; that is no lack of headway. */
   pause(ms: number): void {
-    this.progressAt = Math.max(this.progressAt, this.#options.now() + ms);
+    this.#settling.progressAt = Math.max(this.progressAt, this.#options.now() + ms);
     this.#send(TO_CELL.pause, 0, String(ms));
   }
 
@@ -340,151 +333,36 @@ export class Instance implements Child, SlotHandler {
   }
 
   frame(kind: number, id: number, payload: Buffer): void {
-    switch (kind) {
-      case FROM_CELL.reply:
-        return this.#replied(id, payload.toString());
-      case FROM_CELL.failed:
-        return this.#refused(id, payload.toString());
-      case FROM_CELL.head:
-        return this.#answered(id, payload.toString());
-      case FROM_CELL.body:
-        return this.#inHand.body(id, payload);
-      case FROM_CELL.bodyFailed:
-        return this.#inHand.bodyFailed(id);
-      case FROM_CELL.credit:
-        return this.#inHand.credit(id, Number(payload.toString()) || 0);
-      case FROM_CELL.answerCredit:
-        return this.answers.credit(id, Number(payload.toString()) || 0);
-      case FROM_CELL.unchanged:
-        return this.#stateTalk.toldNone(id, payload.toString());
-      case FROM_CELL.state:
-      case FROM_CELL.adopted: {
-        if (payload.length > this.#stateBytes) {
-          return this.cell.kill("it sent more state than it may keep");
-        }
-        const state = payload.toString();
-        if (kind === FROM_CELL.adopted) return this.#stateTalk.adopted(state);
-        return this.#stateTalk.told(id, state);
-      }
-      case FROM_CELL.started:
-        if (this.#ready) return this.cell.kill("it started twice");
-        return this.#untrusted(kind, id, payload.toString());
-      case FROM_CELL.request:
-        if (!this.#asked.begin(id, payload.length)) {
-          return this.cell.kill("it asked for more at once than its window");
-        }
-        return this.#untrusted(kind, id, payload.toString());
-      default:
-        return this.#untrusted(kind, id, payload.toString());
-    }
+    this.#frames.read(kind, id, payload);
   }
 
-  /** Frames with JSON in them: what is not of its kind ends the cell. */
-  #untrusted(kind: number, id: number, text: string): void {
-    let act: (() => void) | undefined;
-    try {
-      act = this.#read(kind, id, text);
-    } catch {
-      return this.cell.kill("it sent a malformed message");
-    }
-    if (act === undefined) this.cell.kill("it sent a frame of no known kind");
-    else act();
-  }
-
-  /** What the frame asks for, read whole before anything of it is done. */
-  #read(kind: number, id: number, text: string): (() => void) | undefined {
+  #hearer(): SlotHearer {
     const { events } = this.#options;
-    switch (kind) {
-      case FROM_CELL.request: {
-        const { method, args } = readRequest(text);
-        return () => events.request(this, id, method, args);
-      }
-      case FROM_CELL.log: {
-        const { level, text: said } = readLogLine(text);
-        const line = { level, text: events.redact(said) };
-        return () => events.log(this, line);
-      }
-      case FROM_CELL.started: {
-        const started = readStarted(text);
-        return () => {
-          this.#ready = true;
-          this.#starting.resolve(started);
-        };
-      }
-      case FROM_CELL.shapes: {
-        const shapes = readShapes(text);
-        return () => void (this.#stateTalk.shapes = shapes);
-      }
-      case FROM_CELL.down: {
-        const told = readDown(text);
-        const { name, message, stack } = told;
-        const report = { ...told, ...events.redact({ name, message, stack }) };
-        return () => this.#end(report);
-      }
-      default:
-        return undefined;
-    }
+    return {
+      started: (started) => {
+        this.#ready = true;
+        this.#starting.resolve(started);
+      },
+      replied: (id, json) => this.#settling.replied(id, json),
+      refused: (id, error) => this.#settling.refused(id, error),
+      responded: (id, head) => this.#settling.responded(id, head),
+      body: (id, chunk) => this.#inHand.body(id, chunk),
+      bodyFailed: (id) => this.#inHand.bodyFailed(id),
+      credit: (id, bytes) => this.#inHand.credit(id, bytes),
+      answerCredit: (id, bytes) => this.answers.credit(id, bytes),
+      requested: (id, { method, args }) => events.request(this, id, method, args),
+      logged: (line) => events.log(this, line),
+      told: (id, state) => this.#stateTalk.told(id, state),
+      toldNone: (id, problem) => this.#stateTalk.toldNone(id, problem),
+      adopted: (state) => this.#stateTalk.adopted(state),
+      shapes: (shapes) => void (this.#stateTalk.shapes = shapes),
+      ended: (report) => this.#end(report),
+      broken: (why) => this.cell.kill(why),
+    };
   }
 
   #send(kind: number, id: number, payload?: string | Uint8Array): void {
     if (!this.#ended) this.cell.send(kind, this.#slot, id, payload);
-  }
-
-  // What is settled may have to wait for the disk, and a frame's bytes are not its own for so
-  // long: it is text by then.
-
-  #replied(id: number, json: string): void {
-    this.#settle(id, (dispatch) => {
-      dispatch.reply(json);
-      return true;
-    });
-  }
-
-  #refused(id: number, text: string): void {
-    this.#settle(id, (dispatch) => {
-      dispatch.fail(refusalFrom(text, this.#options.events.redact));
-      return false;
-    });
-  }
-
-  #answered(id: number, text: string): void {
-    const asked = this.#inHand.find(id);
-    if (asked !== undefined) this.#inHand.beginBody(id, asked);
-    this.#settle(id, (dispatch) => {
-      const head = responded(dispatch, text);
-      if (head?.body !== true) this.#inHand.dropBody(id);
-      return (head?.status ?? 500) < 500;
-    });
-  }
-
-  /** `act`: ends the dispatch; says whether it went as its sender hoped. */
-  #settle(id: number, act: (dispatch: Dispatch) => boolean): void {
-    const dispatch = this.#inHand.find(id);
-    if (dispatch === undefined) return;
-    this.#barrier.pass(
-      () => {
-        // A message that was given up while it waited is no headway of the one at hand.
-        if (this.#inHand.isFirst(id) || !dispatch.settled) this.progressAt = this.#options.now();
-        // One that was given up before it ended was too slow for somebody.
-        const inTime = !dispatch.settled;
-        const well = act(dispatch);
-        this.#close(id, dispatch, well && inTime);
-        this.#options.events.room(this);
-      },
-      (error) => {
-        this.#close(id, dispatch, false);
-        this.#inHand.dropBody(id);
-        dispatch.fail(notStored(error));
-        this.#options.events.room(this);
-      },
-    );
-  }
-
-  #close(id: number, dispatch: Dispatch, well: boolean): void {
-    if (!this.#inHand.close(id, dispatch)) return;
-    const { events, now } = this.#options;
-    events.settled(this, now() - dispatch.sentAt, !well);
-    this.#inHand.tellHeadway();
   }
 
   #end(report: Down, fault: Fault = ITS_OWN): void {
@@ -514,22 +392,3 @@ export class Instance implements Child, SlotHandler {
     this.#barrier.afterwards(() => this.#exit.resolve(exitOf(ended.reason, crash)));
   }
 }
-
-/** Passes the head on; undefined when it is none. */
-function responded(dispatch: Dispatch, text: string): ResponseHead | undefined {
-  let head: ResponseHead;
-  try {
-    head = readHead(text);
-  } catch {
-    dispatch.fail(new SoloError("service_error", "The service's response is malformed."));
-    return undefined;
-  }
-  dispatch.bodies?.responded(head);
-  dispatch.reply("");
-  return head;
-}
-
-const notStored = (error: unknown): SoloError =>
-  error instanceof SoloError
-    ? error
-    : new SoloError("unavailable", "The state could not be stored.", { cause: error });

@@ -13,7 +13,7 @@ import { deploymentOp, type Deployment } from "#deploy/deployments.ts";
 import type { Dormants } from "#deploy/dormants.ts";
 import type { ProbationRecord, Probations } from "#deploy/probations.ts";
 import type { Revisions } from "#deploy/revisions.ts";
-import { revisionOf, sourceHash, type ServiceSpec } from "#deploy/spec.ts";
+import { revisionOf, type ServiceSpec } from "#deploy/spec.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { Performance } from "#deploy/watchdog.ts";
 import type { Handles } from "#kernel/deploys/handles.ts";
@@ -30,7 +30,8 @@ import { Journal, rounded } from "#kernel/upgrades/journal.ts";
 import type { Regression } from "#kernel/upgrades/probation.ts";
 import { regressionText } from "#kernel/upgrades/rollout-look.ts";
 import { Standby } from "#kernel/upgrades/standby.ts";
-import { swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
+import { handedOf, swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
+import { undoneProbation } from "#kernel/upgrades/undone.ts";
 import { Probation } from "#kernel/upgrades/watchdog.ts";
 import { firstThatWorks, WayBack, waysBack, type Way } from "#kernel/upgrades/way-back.ts";
 import type { KvOp } from "#storage/protocol.ts";
@@ -126,11 +127,7 @@ export class ProbationKeeper {
   async resume(record: ProbationRecord, service: Service): Promise<void> {
     const { probations, factory, powers } = this.#options;
     const { spec, capabilities } = record.previous;
-    const kept = await probations.keptStates(record);
-    const handed = new Map<number, Handed>();
-    for (const [slot, { state, version }] of kept) {
-      handed.set(slot, { state, via: "codeChange", ...(version !== undefined && { version }) });
-    }
+    const handed = handedOf(await probations.keptStates(record));
     const least = Math.min(RESUMED_LEAST_MS, service.spec.watchdog.windowMs);
     this.#watch({
       service,
@@ -147,22 +144,8 @@ export class ProbationKeeper {
     const { probations, snapshots, dormants, revisions, powers } = this.#options;
     const { key, previous, slots } = record;
     const causationId = await this.#causeOf(record);
-    const { trouble: _, ...kept } = deployment;
-    const restored: Deployment = {
-      ...kept,
-      revision: revisionOf(previous.spec),
-      spec: previous.spec,
-      capabilities: previous.capabilities,
-      quarantined: false,
-    };
-    const source = sourceHash(previous.spec);
-    const states = [...(await probations.keptStates(record))].map(
-      ([slot, { state, version }]) =>
-        [
-          { ...key, slot },
-          { state, version, sourceHash: source },
-        ] as const,
-    );
+    const kept = await probations.keptStates(record);
+    const { deployment: restored, states } = undoneProbation({ record, deployment, kept });
     const entry = {
       revision: restored.revision,
       atMs: powers.clock.wallMs(),

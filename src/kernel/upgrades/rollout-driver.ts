@@ -1,8 +1,7 @@
 /**
  * Carries rollouts out: moves slots, watches the new revision, goes on or back (H3).
  *
- * 1. Every phase is on disk before it is acted upon; what a slot runs is written in one batch
- *    with the state that it begins with.
+ * 1. Every phase is on disk before it is acted upon.
  * 2. Of one rollout one thing is done at a time, and under the same lock as a kill.
  * 3. A way back that fails is tried again, with ever simpler states, until it succeeds.
  */
@@ -15,7 +14,6 @@ import type { Revisions } from "#deploy/revisions.ts";
 import {
   decideRollout,
   isOver,
-  targetSlots,
   type Command,
   type Rollout,
   type RolloutInput,
@@ -23,29 +21,20 @@ import {
 import type { RolloutRecord, Rollouts } from "#deploy/rollouts.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { Strategy } from "#deploy/strategy.ts";
-import type { KvOp } from "#storage/protocol.ts";
 import type { Handles } from "#kernel/deploys/handles.ts";
 import type { ServiceLocks } from "#kernel/deploys/locks.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
-import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/faults.ts";
-import { Journal } from "#kernel/upgrades/journal.ts";
-import type { Regression } from "#kernel/upgrades/probation.ts";
+import { ActiveRollout } from "#kernel/upgrades/active-rollout.ts";
 import { RolloutEvents } from "#kernel/upgrades/rollout-events.ts";
-import { measured, regressionsOf, regressionText, sentTo } from "#kernel/upgrades/rollout-look.ts";
-import { undoneAtRest } from "#kernel/upgrades/rollout-recovery.ts";
-import {
-  presentFor,
-  swap,
-  type Handed,
-  type SwapOptions,
-  type Swapped,
-} from "#kernel/upgrades/swap.ts";
-import { firstThatWorks, WayBack, waysBack, type Way } from "#kernel/upgrades/way-back.ts";
+import { measured, regressionsOf, regressionText } from "#kernel/upgrades/rollout-look.ts";
+import { RolloutMoves } from "#kernel/upgrades/rollout-moves.ts";
+import { undoneRollout } from "#kernel/upgrades/undone.ts";
+import { handedOf, type SwapOptions, type Swapped } from "#kernel/upgrades/swap.ts";
 
 /** Under way at the same time, in the whole kernel. */
 const MAX_ROLLOUTS = 256;
@@ -77,36 +66,17 @@ export interface NewRollout {
   readonly rehearse: NonNullable<SwapOptions["rehearse"]>;
 }
 
-interface Active {
-  readonly service: Service;
-  readonly previous: Revision;
-  readonly next: Revision;
-  record: RolloutRecord;
-  /** What the moved slots had before. */
-  readonly kept: Map<number, Handed>;
-  /** What the new revision had been sent when the step began. */
-  sentBefore: number;
-  regressions: readonly Regression[];
-  /** One thing at a time. */
-  turn: Promise<unknown>;
-  isBusy: boolean;
-  /** Nothing is looked at or tried again before; monotonic. */
-  restsUntil: number;
-}
-
 export class RolloutDriver {
   readonly #options: RolloutDriverOptions;
-  readonly #active = new Map<string, Active>();
+  readonly #active = new Map<string, ActiveRollout>();
   readonly #events: RolloutEvents;
-  readonly #journal: Journal;
-  readonly #wayBack: WayBack;
+  readonly #moves: RolloutMoves;
   #isClosed = false;
 
   constructor(options: RolloutDriverOptions) {
     this.#options = options;
     this.#events = new RolloutEvents(options.powers.events);
-    this.#journal = new Journal(options);
-    this.#wayBack = new WayBack(options);
+    this.#moves = new RolloutMoves({ ...options, events: this.#events });
   }
 
   /** Makes the first step; any failure leaves the service as it was. Under the service's lock. */
@@ -130,7 +100,7 @@ export class RolloutDriver {
     };
     const { key } = service;
     const causeId = this.#events.began({ key, rollout, by, message });
-    const active = newActive({
+    const active = new ActiveRollout({
       service,
       previous: service.current,
       next: revision,
@@ -148,8 +118,8 @@ export class RolloutDriver {
     const name = keyText(key);
     this.#active.set(name, active);
     try {
-      const swapped = await this.#inTurn(active, () => this.#forward(active, rehearse));
-      return { rollout: active.record.rollout, swapped };
+      const swapped = await active.inTurn(() => this.#forward(active, rehearse));
+      return { rollout: active.rollout, swapped };
     } catch (error) {
       this.#active.delete(name);
       this.#events.refused(active.record, toSoloError(error));
@@ -162,14 +132,13 @@ export class RolloutDriver {
     const kept = await this.#options.rollouts.keptStates(record);
     const service = await revive();
     const { revision: next } = service.incoming!;
-    const active = newActive({ service, previous: service.current, next, record });
-    for (const [slot, { state, version }] of kept) {
-      active.kept.set(slot, {
-        state,
-        via: "codeChange",
-        ...(version !== undefined && { version }),
-      });
-    }
+    const active = new ActiveRollout({
+      service,
+      previous: service.current,
+      next,
+      record,
+      kept: handedOf(kept),
+    });
     this.#active.set(keyText(record.key), active);
   }
 
@@ -178,7 +147,7 @@ export class RolloutDriver {
     const { rollouts, snapshots, dormants, powers } = this.#options;
     const atMs = powers.clock.wallMs();
     const kept = await rollouts.keptStates(record);
-    const undone = undoneAtRest({ record, deployment, kept, why, atMs });
+    const undone = undoneRollout({ record, deployment, kept, why, atMs });
     const writes = [
       ...rollouts.writes(undone.record),
       deploymentOp(undone.deployment),
@@ -209,13 +178,13 @@ export class RolloutDriver {
     if (active === undefined || active.service !== service) {
       return decideRollout(await this.get(service), { kind: "command", command }, nowMs());
     }
-    return this.#inTurn(active, async () => {
+    return active.inTurn(async () => {
       // Slots that are about to move do so first: only a rollout that rests takes any command.
-      if (active.record.rollout.phase === "moving" && command !== "abort") {
+      if (active.rollout.phase === "moving" && command !== "abort") {
         await this.#advance(active);
       }
       await this.#take(active, { kind: "command", command });
-      return active.record.rollout;
+      return active.rollout;
     });
   }
 
@@ -243,45 +212,33 @@ export class RolloutDriver {
   }
 
   async #idle(): Promise<void> {
-    await Promise.all([...this.#active.values()].map(({ turn }) => turn));
+    await Promise.all([...this.#active.values()].map(({ idle }) => idle));
   }
 
-  #inTurn<T>(active: Active, act: () => Promise<T>): Promise<T> {
-    active.isBusy = true;
-    const done = active.turn.then(act);
-    const turn = done.then(
-      () => {},
-      () => {},
-    );
-    active.turn = turn;
-    void turn.then(() => {
-      if (active.turn === turn) active.isBusy = false;
-    });
-    return done;
-  }
-
-  async #tick(active: Active): Promise<void> {
+  async #tick(active: ActiveRollout): Promise<void> {
     const { log, clock } = this.#options.powers;
-    await this.#inTurn(active, () => this.#advance(active)).catch((error: unknown) => {
-      const { code, message } = toSoloError(error);
-      active.restsUntil = clock.now() + RETRY_MS;
-      // Somebody else is at the service just now.
-      if (code === "conflict") return;
-      const { key } = active.record;
-      log.error("rollout does not advance", { service: keyText(key), code, detail: message });
-    });
+    await active
+      .inTurn(() => this.#advance(active))
+      .catch((error: unknown) => {
+        const { code, message } = toSoloError(error);
+        active.restsUntil = clock.now() + RETRY_MS;
+        // Somebody else is at the service just now.
+        if (code === "conflict") return;
+        const service = keyText(active.key);
+        log.error("rollout does not advance", { service, code, detail: message });
+      });
   }
 
-  async #advance(active: Active): Promise<void> {
+  async #advance(active: ActiveRollout): Promise<void> {
     if (this.#isClosed) return;
-    const { phase } = active.record.rollout;
-    if (!this.#isThere(active)) this.#active.delete(keyText(active.record.key));
+    const { phase } = active.rollout;
+    if (!this.#isThere(active)) this.#active.delete(keyText(active.key));
     else if (phase === "moving" || phase === "promoting") await this.#moveOn(active);
     else if (phase === "rolling_back") await this.#locked(active, () => this.#back(active));
     else await this.#look(active);
   }
 
-  async #moveOn(active: Active): Promise<void> {
+  async #moveOn(active: ActiveRollout): Promise<void> {
     let begun = false;
     try {
       await this.#locked(active, async () => {
@@ -295,22 +252,20 @@ export class RolloutDriver {
     }
   }
 
-  async #look(active: Active): Promise<void> {
-    const { service, record, next } = active;
-    const { rollout, baseline: before } = record;
-    const newer = service.replicas.filter(({ revision }) => revision === next);
-    const older = service.replicas.filter(({ revision }) => revision !== next);
+  async #look(active: ActiveRollout): Promise<void> {
+    const { newer, older, next, rollout } = active;
+    const { baseline: before } = active.record;
     active.regressions = regressionsOf({ newer, older, before, watchdog: next.spec.watchdog });
-    const enough = sentTo(newer) - active.sentBefore >= rollout.strategy.minRequests;
+    const enough = active.sent >= rollout.strategy.minRequests;
     const worse = active.regressions.map(regressionText);
     active.restsUntil = this.#options.powers.clock.now() + LOOK_MS;
     await this.#take(active, { kind: "looked", worse, enough });
   }
 
   /** What follows from the input, written down. */
-  async #take(active: Active, input: RolloutInput): Promise<void> {
+  async #take(active: ActiveRollout, input: RolloutInput): Promise<void> {
     const { rollouts, powers, faults } = this.#options;
-    const { rollout } = active.record;
+    const { rollout } = active;
     const after = decideRollout(rollout, input, powers.clock.wallMs());
     if (after === rollout) return;
     await this.#locked(active, async () => {
@@ -324,126 +279,32 @@ export class RolloutDriver {
     });
   }
 
-  /** Slots to the new revision. */
-  async #forward(active: Active, rehearse?: SwapOptions["rehearse"]): Promise<Swapped> {
-    const swapped = await this.#swap(active, {
-      drain: true,
-      evenIfDown: false,
-      stateOf: (replica) => presentFor(replica, active.next),
-      ...(rehearse !== undefined && { rehearse }),
-    });
-    for (const [slot, handed] of swapped.handed) {
-      if (!active.kept.has(slot)) active.kept.set(slot, handed);
-    }
-    this.#moved(active, swapped, {});
+  async #forward(active: ActiveRollout, rehearse?: SwapOptions["rehearse"]): Promise<Swapped> {
+    const swapped = await this.#moves.forward(active, rehearse);
+    this.#forgetIfOver(active);
     return swapped;
   }
 
-  /** Every slot to the old revision. */
-  async #back(active: Active): Promise<void> {
-    const { service, record, next, kept } = active;
-    const aborted = record.rollout.setback === "aborted";
-    const ways: readonly Way[] = aborted
-      ? ["asked", "restore_old"]
-      : waysBack(next.spec.watchdog.stateOnRollback);
-    const { way, came } = await firstThatWorks(ways, (each) =>
-      this.#swap(active, this.#wayBack.swapBy(each, service, kept)),
-    );
-    this.#moved(active, came, { state: way });
+  async #back(active: ActiveRollout): Promise<void> {
+    await this.#moves.back(active);
+    this.#forgetIfOver(active);
   }
 
-  #swap(
-    active: Active,
-    how: Pick<SwapOptions, "drain" | "evenIfDown" | "stateOf" | "rehearse">,
-  ): Promise<Swapped> {
-    const { tenants, powers, faults, rollouts, snapshots } = this.#options;
-    const { service, record, previous, next } = active;
-    const { rollout } = record;
-    const forward = rollout.phase !== "rolling_back";
-    const target = targetSlots(rollout);
-    const after = this.#after(rollout);
-    const becomes = {
-      current: after.phase === "promoted" ? next : previous,
-      incoming: isOver(after) ? undefined : { rollout: after, revision: next },
-    };
-    const changing = forward
-      ? target.filter((slot) => !rollout.slots.includes(slot))
-      : rollout.slots.filter((slot) => slot < rollout.instances);
-    const dropped = rollout.slots.filter(
-      (slot) => slot >= rollout.instances && !target.includes(slot),
-    );
-    const outcome = this.#outcome(active, after);
-    outcome.catch(() => {}); // told to whoever records
-    return swap({
-      ...how,
-      service,
-      revision: forward ? next : previous,
-      part: { slots: changing, dropped, becomes },
-      tenants,
-      powers,
-      faults,
-      record: async (states, handed) => {
-        const kept = forward && keepsState(previous.spec) ? handed : new Map<number, Handed>();
-        const written = rollouts.writes({ ...active.record, rollout: after }, kept);
-        await snapshots.saveAll(states, [...written, ...(await outcome)]);
-        active.record = { ...active.record, rollout: after };
-      },
-    });
-  }
-
-  #after(rollout: Rollout): Rollout {
-    const slots = targetSlots(rollout);
-    return decideRollout(rollout, { kind: "moved", slots }, this.#options.powers.clock.wallMs());
-  }
-
-  /** What the end of the rollout makes of the deployment. */
-  async #outcome({ service, record, previous, next }: Active, after: Rollout): Promise<KvOp[]> {
-    if (!isOver(after)) return [];
-    if (after.phase === "rolled_back") return this.#journal.ending(service, previous, undefined);
-    const { by, message } = record;
-    return this.#journal.ending(service, next, { by, message, action: "update" });
-  }
-
-  /** The slots have moved, on disk and in fact. */
-  #moved(active: Active, swapped: Swapped, more: { readonly state?: Way }): void {
-    const { handles } = this.#options;
-    const { service, next, previous } = active;
-    const { pauseMs, stateBytes, left } = swapped;
-    const figures = { pauseMs, stateBytes, ...more };
-    active.sentBefore = sentTo(service.replicas.filter(({ revision }) => revision === next));
-    const { rollout } = active.record;
-    if (!isOver(rollout)) {
-      const causeId = this.#events.step(active.record, figures);
-      active.record = { ...active.record, causeId };
-      return;
-    }
-    this.#active.delete(keyText(service.key));
-    this.#events.over(active.record, { ...figures, regressions: active.regressions });
-    const unused = rollout.phase === "promoted" ? previous : next;
-    void left.then(() => handles.discard(unused.handles));
+  #forgetIfOver({ rollout, key }: ActiveRollout): void {
+    if (isOver(rollout)) this.#active.delete(keyText(key));
   }
 
   /** Under the service's lock, unless the service has been killed. */
-  async #locked(active: Active, act: () => Promise<unknown>): Promise<void> {
-    await this.#options.locks.exclusively(active.record.key, async () => {
+  async #locked(active: ActiveRollout, act: () => Promise<unknown>): Promise<void> {
+    await this.#options.locks.exclusively(active.key, async () => {
       if (this.#isThere(active)) await act();
     });
   }
 
-  #isThere({ service }: Active): boolean {
+  #isThere({ service }: ActiveRollout): boolean {
     return this.#options.tenants.find(service.key) === service;
   }
 }
-
-const newActive = (facts: Pick<Active, "service" | "previous" | "next" | "record">): Active => ({
-  ...facts,
-  kept: new Map(),
-  sentBefore: sentTo(facts.service.replicas.filter(({ revision }) => revision === facts.next)),
-  regressions: [],
-  turn: Promise.resolve(),
-  isBusy: false,
-  restsUntil: 0,
-});
 
 const tooMany = (): SoloError =>
   new SoloError("overloaded", `${MAX_ROLLOUTS} rollouts are under way already.`, {

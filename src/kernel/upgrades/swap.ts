@@ -5,6 +5,7 @@
  * 2. Which revision is current is decided by one durable write, with the states it begins with.
  * 3. Messages that come while the old replicas are held wait, and are the new ones' first.
  */
+import type { KeptState } from "#deploy/kept-states.ts";
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
 import { adoptionError, startError } from "#kernel/deploys/start-error.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
@@ -24,6 +25,15 @@ const RETIRE_MS = 1000;
 
 /** A state on its way from one revision to another. */
 export type Handed = Pick<Adoption, "state" | "via" | "version">;
+
+/** States that were kept for a way back, as if they had just been handed over. */
+export const handedOf = (kept: ReadonlyMap<number, KeptState>): Map<number, Handed> =>
+  new Map(
+    [...kept].map(([slot, { state, version }]) => [
+      slot,
+      { state, via: "codeChange", ...(version !== undefined && { version }) },
+    ]),
+  );
 
 /** The part of a swap that is a step of a rollout. */
 export interface Part {

@@ -94,6 +94,13 @@ interface Change extends Wish {
   readonly begun: number;
 }
 
+/** A compiled revision that the service is about to have. */
+interface Coming {
+  readonly service: Service;
+  readonly spec: ServiceSpec;
+  readonly code: RevisionCode;
+}
+
 export class Upgrades {
   readonly #options: UpgradesOptions;
   readonly #journal: Journal;
@@ -205,31 +212,41 @@ export class Upgrades {
   }
 
   async #change(service: Service, spec: ServiceSpec, change: Change): Promise<Changed> {
-    const { handles, factory, restarter, powers } = this.#options;
-    const journal = this.#journal;
+    const { factory, powers } = this.#options;
     const { key } = service;
     if (service.rollout !== undefined) throw rolloutUnderWay(key, service.rollout);
     // Whoever wakes is up in a moment: its sleep is nobody's business.
     const waking = service.replicas.filter(({ isWaking }) => isWaking);
     await Promise.all(waking.map((replica) => replica.awake(WAKE_MS)));
     if (!UPDATABLE.has(service.state)) throw onItsWay(service);
-    if (revisionOf(spec) === service.revision) {
-      await handles.renew(service, change.by);
-      if (service.state !== "running" && service.state !== "hibernated") {
-        await restarter.startAgain(service);
-      }
-      return { service, startedInMs: powers.clock.now() - change.begun, warnings: [] };
-    }
+    if (revisionOf(spec) === service.revision) return this.#renew(service, change);
     const strategy = this.strategyOf(service, spec, change.strategy);
     const { modules, warnings } = await this.#accept(spec, change, key);
-    const compiled = factory.code(spec, modules);
-    if (strategy !== undefined) {
-      const wish = { service, spec, code: compiled, strategy };
-      const begun = { ...(await this.#beginRollout(wish, change)), warnings };
-      logWarnings(powers.logs, begun);
-      return begun;
-    }
-    const previous = service.current;
+    const code = factory.code(spec, modules);
+    const changed =
+      strategy === undefined
+        ? await this.#hotSwap({ service, spec, code }, change)
+        : await this.#beginRollout({ service, spec, code, strategy }, change);
+    const done = { ...changed, warnings };
+    logWarnings(powers.logs, done);
+    return done;
+  }
+
+  /** The same again: what has ended of it begins anew. */
+  async #renew(service: Service, { by, begun }: Change): Promise<Changed> {
+    const { handles, restarter, powers } = this.#options;
+    await handles.renew(service, by);
+    if (!runs(service)) await restarter.startAgain(service);
+    return { service, startedInMs: powers.clock.now() - begun, warnings: [] };
+  }
+
+  async #hotSwap(
+    { service, spec, code }: Coming,
+    change: Change,
+  ): Promise<Omit<Changed, "warnings">> {
+    const { handles, powers } = this.#options;
+    const journal = this.#journal;
+    const { key, current: previous } = service;
     const payload = {
       from_revision: previous.id,
       revision: revisionOf(spec),
@@ -241,14 +258,10 @@ export class Upgrades {
     const trial = this.#trialOf(service, spec, { ...change, startedId });
     let swapped: Swapped;
     try {
-      swapped = await handles.mintedFor({ key, spec, by: change.by }, async (minting) =>
-        this.#swapTo(
-          service,
-          newRevision({ spec, code: compiled, handles: await minting }),
-          change,
-          trial,
-        ),
-      );
+      swapped = await handles.mintedFor({ key, spec, by: change.by }, async (minting) => {
+        const revision = newRevision({ spec, code, handles: await minting });
+        return this.#swapTo(service, revision, change, trial);
+      });
     } catch (error) {
       const refusal = toSoloError(error);
       const detail = refusal.message.slice(0, MAX_DETAIL_CHARS);
@@ -265,29 +278,21 @@ export class Upgrades {
     };
     const causationId = await journal.succeeded(key, { ...payload, ...figures }, startedId);
     const probationMs = this.#tried({ previous, trial, swapped, causationId }, service);
-    logWarnings(powers.logs, { service, startedInMs, warnings });
     return {
       service,
       startedInMs,
-      warnings,
       swapped: { pauseMs, stateBytes },
       ...(probationMs !== undefined && { probationMs }),
     };
   }
 
   async #beginRollout(
-    wish: {
-      readonly service: Service;
-      readonly spec: ServiceSpec;
-      readonly code: RevisionCode;
-      readonly strategy: Strategy;
-    },
+    { service, spec, code, strategy }: Coming & { readonly strategy: Strategy },
     change: Change,
   ): Promise<Omit<Changed, "warnings">> {
     const { handles, rollouts, probations, powers } = this.#options;
-    const { service, spec, code, strategy } = wish;
     const { key } = service;
-    if (service.state !== "running" && service.state !== "hibernated") throw notRunning(service);
+    if (!runs(service)) throw notRunning(service);
     const { rollout, swapped } = await handles.mintedFor(
       { key, spec, by: change.by },
       async (minting) => {
@@ -362,8 +367,7 @@ export class Upgrades {
     spec: ServiceSpec,
     { action, startedId: causeId }: Change & { readonly startedId: number },
   ): Trial | undefined {
-    const runs = service.state === "running" || service.state === "hibernated";
-    if (!spec.watchdog.enabled || action === "rollback" || !runs) return undefined;
+    if (!spec.watchdog.enabled || action === "rollback" || !runs(service)) return undefined;
     const { current: previous } = service;
     return { service, spec, previous, baseline: performanceOf(service), causeId };
   }
@@ -386,6 +390,8 @@ export class Upgrades {
     return undefined;
   }
 }
+
+const runs = ({ state }: Service): boolean => state === "running" || state === "hibernated";
 
 const onItsWay = ({ key, state }: Service): SoloError =>
   new SoloError("conflict", `${key.service} is ${state}, on its way to another state.`, {
