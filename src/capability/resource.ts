@@ -23,14 +23,7 @@ export interface Pattern {
   readonly port: string;
 }
 
-export const SINGLE_RESOURCES = [
-  "kernel",
-  "events",
-  "registry",
-  "kv",
-  "metrics",
-  "capabilities",
-] as const;
+const SINGLE_RESOURCES = ["kernel", "events", "registry", "kv", "metrics", "capabilities"] as const;
 
 /** What every capability reaches, whatever it permits: itself. No pattern names it. */
 export const SELF = "self";

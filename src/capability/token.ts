@@ -9,8 +9,8 @@
 import { hash } from "node:crypto";
 import { crc32 } from "node:zlib";
 
-export const TOKEN_BYTES = 32;
-export const TOKEN_PATTERN = /^solo_[A-Za-z0-9_-]{49}$/;
+const TOKEN_BYTES = 32;
+const TOKEN_PATTERN = /^solo_[A-Za-z0-9_-]{49}$/;
 /** Longer texts are not even hashed. */
 export const MAX_TOKEN_CHARS = 256;
 

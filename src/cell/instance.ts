@@ -1,28 +1,16 @@
 /**
- * The host's side of one guest: feeds it lines, acts on what it says, and reports its end.
+ * The host's side of one guest: feeds it lines, has what it says heard, and reports its end.
  *
  * 1. Turns of a guest never overlap; what arrives meanwhile goes into the next one.
- * 2. Whatever a guest says is checked before it leaves: an id the kernel did not send is
- *    ignored; a line that is not of its kind ends the guest, and not the cell around it.
+ * 2. What a guest says wrongly ends the guest, and not the cell around it.
  * 3. The end is reported once, with what was at hand and what had not begun.
  */
-import { excessOf, tooMuch } from "#base/bounded-json.ts";
 import { GuestFailure, type Guest } from "#cell/engine.ts";
-import {
-  FLAG,
-  IN,
-  NO_MORE,
-  OUT,
-  splitLine,
-  type GuestSetup,
-  type Thrown,
-} from "#cell/guest/lines.ts";
-import { believed, brokenBridge, readSalvage, readThrown, type Salvage } from "#cell/from-guest.ts";
-import { MAX_LINE_CHARS } from "#cell/guest/outbox.ts";
+import { FLAG, IN, splitLine, type GuestSetup, type Thrown } from "#cell/guest/lines.ts";
+import { believed, readSalvage, type Salvage } from "#cell/from-guest.ts";
 import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
-import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
-import { GuestTimers } from "#cell/timers.ts";
-import { mayBeSoLong, readLogLine, readRequest, readShapes, readStarted } from "#wire/from-cell.ts";
+import { Speech } from "#cell/speech.ts";
+import { TurnWatch } from "#cell/turn-watch.ts";
 import {
   FROM_CELL,
   type Adoption,
@@ -31,16 +19,7 @@ import {
   type StartInstance,
 } from "#wire/messages.ts";
 
-/** A turn is never stopped before it has had this long; one with several messages in it, any of
- *  which may be the slow one, or whose process waits for a core itself, PATIENT_TURN_MS. */
-const LEAST_TURN_MS = 225;
-const PATIENT_TURN_MS = 1000;
-/** After its caller's deadline, a turn that still runs has this long to end. */
-const CANCEL_GRACE_MS = 125;
-/** A process that got less CPU time than this share of the grace waits for a core. */
-const STARVED_BELOW = 0.25;
 const MAX_LINES_PER_TURN = 64;
-const MAX_BYTES_PER_CHAR = 3;
 const IDLE_DRAIN_MS = 5;
 const QUICK = { timeoutMs: FAST_LANE_TIMEOUT_MS };
 
@@ -63,42 +42,41 @@ export class Instance {
   readonly #options: InstanceOptions;
   readonly #guest: Guest;
   readonly #record = new LaneRecord();
-  readonly #timers: GuestTimers;
-  readonly #asked: RequestWindow;
+  readonly #speech: Speech;
+  readonly #watch: TurnWatch;
   #inbox: { line: string; key: string }[] = [];
   #chunks: Uint8Array[] = [];
-  /** Dispatches of the kernel that have no outcome yet. */
-  readonly #open = new Set<number>();
   #running = false;
   #acknowledged = true;
-  #started = false;
   #stopping = false;
   #ended = false;
   #onFastLane = false;
-  /** The guest has crashed in this turn; `waiting` never began. */
-  #crash: { thrown: Thrown; id: number; waiting: number[] } | undefined;
-  /** Lines in the turn that runs: the most messages that it may be at. */
-  #turnMessages = 0;
-  #turnStartedAt = 0;
   #pausedUntil = 0;
   #pauseTimer: NodeJS.Timeout | undefined;
   /** A continuation that nobody waits for may have spoken after the turn: ask once more. */
   readonly #idle = setTimeout(() => {
-    if (!this.#running && this.#started) this.post(IN.idle, 0);
+    if (!this.#running && this.#speech.hasStarted) this.post(IN.idle, 0);
   }, IDLE_DRAIN_MS).unref();
   /** The last message that came. */
   #seen = 0;
-  #turnTimer: NodeJS.Timeout | undefined;
   #startupTimer: NodeJS.Timeout | undefined;
 
   constructor(options: InstanceOptions) {
     this.#options = options;
     this.#guest = options.guest;
-    this.#asked = new RequestWindow((id, text) =>
-      options.send(FROM_CELL.request, options.slot, id, text),
-    );
+    const { slot, send, answerLocally, cpuMs } = options;
+    this.#speech = new Speech({
+      send: (kind, id, payload) => send(kind, slot, id, payload),
+      post: (op, id, rest, key) => this.post(op, id, rest, key),
+      answerLocally,
+      ready: () => clearTimeout(this.#startupTimer),
+      terminated: () => this.#end("stopped", undefined, ""),
+    });
+    this.#watch = new TurnWatch({
+      cpuMs,
+      overdue: () => this.#end("timeout", undefined, "It ran on after its deadline."),
+    });
     if (!options.start.fastLane) this.#record.ban();
-    this.#timers = new GuestTimers((id) => this.post(IN.timer, id, "", "timer"));
   }
 
   get running(): boolean {
@@ -125,7 +103,8 @@ export class Instance {
     };
     const timeoutMs = start.startupTimeoutMs;
     const late = setTimeout(() => {
-      if (!this.#started) this.#end("startup_timeout", undefined, "It was not ready in time.");
+      if (!this.#speech.hasStarted)
+        this.#end("startup_timeout", undefined, "It was not ready in time.");
     }, timeoutMs);
     this.#running = true;
     try {
@@ -140,7 +119,7 @@ export class Instance {
       this.#running = false;
       this.#schedule();
       // Top-level awaits and an asynchronous init go on in later turns.
-      if (this.#started || this.#ended) clearTimeout(late);
+      if (this.#speech.hasStarted || this.#ended) clearTimeout(late);
       else this.#startupTimer = late;
     }
   }
@@ -149,7 +128,7 @@ export class Instance {
   post(op: string, id: number, rest = "", key = "resume"): void {
     if (this.#ended) return;
     if (MESSAGES.has(op)) {
-      this.#open.add(id);
+      this.#speech.opened(id);
       this.#seen = id;
     }
     this.#inbox.push({ line: rest === "" ? `${op} ${id}` : `${op} ${id} ${rest}`, key });
@@ -163,30 +142,13 @@ export class Instance {
   }
 
   answer(id: number, ok: boolean, text: string): void {
-    this.#asked.answered(id);
-    this.post(ok ? IN.answer : IN.refusal, id, text);
+    this.#speech.answer(id, ok, text);
   }
 
   cancel(id: number): void {
     // Also when it has answered: the body of its response may still flow.
     this.post(IN.cancel, id);
-    if (!this.#running || !this.#open.has(id)) return;
-    // The guest cannot hear of it while its turn runs. If that turn is a loop, end it.
-    const turn = this.#turnStartedAt;
-    const { cpuMs } = this.#options;
-    const usedMs = cpuMs();
-    const ranMs = () => performance.now() - turn;
-    const graceMs = Math.max(CANCEL_GRACE_MS, LEAST_TURN_MS - ranMs());
-    const late = () => {
-      if (!this.#running || this.#turnStartedAt !== turn) return;
-      const leftMs = PATIENT_TURN_MS - ranMs();
-      const isStarved = cpuMs() - usedMs < graceMs * STARVED_BELOW;
-      const patient = leftMs > 0 && (isStarved || this.#turnMessages > 1);
-      if (patient) this.#turnTimer = setTimeout(late, Math.min(leftMs, CANCEL_GRACE_MS));
-      else this.#end("timeout", undefined, "It ran on after its deadline.");
-    };
-    clearTimeout(this.#turnTimer);
-    this.#turnTimer = setTimeout(late, graceMs);
+    if (this.#speech.open.has(id)) this.#watch.givenUp();
   }
 
   /** The guest takes a state over; one that does not get there in time is ended. */
@@ -224,7 +186,7 @@ export class Instance {
 
   /** At once; a guest that only waits is asked first what it has not begun. */
   async drop(): Promise<void> {
-    const idle = this.#started && !this.#running;
+    const idle = this.#speech.hasStarted && !this.#running;
     this.#running = true;
     const at = idle ? await this.#salvage() : undefined;
     this.#end("dropped", undefined, "Dropped.", at?.current, at?.waiting);
@@ -264,18 +226,17 @@ export class Instance {
     const acknowledged = this.#acknowledged;
     this.#acknowledged = false;
     if (keys !== undefined && this.#record.isProven(keys)) {
-      this.#turnStartedAt = performance.now();
+      const startedAt = performance.now();
       this.#onFastLane = true;
       if (this.#hear(this.#guest.turnNow(inbox, acknowledged, QUICK))) this.#drain();
       this.#onFastLane = false;
-      this.#record.note(keys, (performance.now() - this.#turnStartedAt) / lines.length);
+      this.#record.note(keys, (performance.now() - startedAt) / lines.length);
       return;
     }
     const leave = await this.#options.gate.enter();
     try {
       if (this.#ended) return;
-      this.#turnStartedAt = performance.now();
-      this.#turnMessages = lines.length;
+      this.#watch.turnBegins(lines.length);
       const ranMs = this.#guest.ranMs();
       const said = await this.#guest.turn(inbox, acknowledged, { timeoutMs });
       if (this.#ended) return;
@@ -284,7 +245,7 @@ export class Instance {
       if (keys !== undefined) this.#record.note(keys, (this.#guest.ranMs() - ranMs) / lines.length);
     } finally {
       leave();
-      clearTimeout(this.#turnTimer);
+      this.#watch.turnEnded();
     }
   }
 
@@ -298,11 +259,14 @@ export class Instance {
     const flags = said.charCodeAt(0) - 48;
     const chunks = (flags & FLAG.bytes) === 0 ? [] : this.#guest.take();
     if (said.length > 1) {
-      for (const line of said.slice(1).split("\n")) this.#act(line, chunks);
+      for (const line of said.slice(1).split("\n")) {
+        if (!this.#ended) this.#speech.hear(line, chunks);
+      }
     }
-    if (this.#crash !== undefined) {
-      const { thrown, id, waiting } = this.#crash;
-      this.#end(this.#started ? "exception" : "load_failed", thrown, thrown.message, id, waiting);
+    const { crash, hasStarted } = this.#speech;
+    if (crash !== undefined) {
+      const { thrown, id, waiting } = crash;
+      this.#end(hasStarted ? "exception" : "load_failed", thrown, thrown.message, id, waiting);
     }
     return (flags & FLAG.drain) !== 0;
   }
@@ -314,98 +278,6 @@ export class Instance {
     } catch (failure) {
       if (!(failure instanceof GuestFailure)) throw failure;
     }
-  }
-
-  #act(text: string, chunks: Uint8Array[]): void {
-    const line = splitLine(text);
-    if (line === undefined || this.#ended) return;
-    const { op, id, rest } = line;
-    if (rest.length > MAX_LINE_CHARS) throw brokenBridge();
-    const send = (kind: number, payload: string | Uint8Array = "") => {
-      const mostBytes = payload.length * (typeof payload === "string" ? MAX_BYTES_PER_CHAR : 1);
-      if (!mayBeSoLong(kind, mostBytes)) throw brokenBridge();
-      this.#options.send(kind, this.#options.slot, id, payload);
-    };
-    switch (op) {
-      case OUT.reply:
-        if (this.#open.delete(id)) send(FROM_CELL.reply, rest);
-        return;
-      case OUT.failed:
-        if (this.#open.delete(id)) send(FROM_CELL.failed, rest);
-        return;
-      case OUT.head:
-        if (this.#open.delete(id)) send(FROM_CELL.head, rest);
-        return;
-      case OUT.chunk: {
-        const bytes = chunks.shift();
-        if (bytes !== undefined) send(FROM_CELL.body, bytes);
-        return;
-      }
-      case OUT.end:
-        return send(FROM_CELL.body);
-      case OUT.bodyFailed:
-        return send(FROM_CELL.bodyFailed, rest);
-      case OUT.credit:
-        return send(FROM_CELL.credit, rest);
-      case OUT.request:
-        return this.#request(id, rest);
-      case OUT.answerCredit:
-        if (rest === NO_MORE && this.#asked.withdraw(id)) return;
-        return send(FROM_CELL.answerCredit, rest);
-      case OUT.log:
-        believed(readLogLine, rest);
-        return send(FROM_CELL.log, rest);
-      case OUT.startTimer:
-        return this.#timers.start(id, rest);
-      case OUT.stopTimer:
-        return this.#timers.stop(id);
-      case OUT.state:
-        return send(FROM_CELL.state, rest);
-      case OUT.unchanged:
-        return send(FROM_CELL.unchanged, rest);
-      case OUT.shapes:
-        believed(readShapes, rest);
-        return send(FROM_CELL.shapes, rest);
-      case OUT.adopted:
-        clearTimeout(this.#startupTimer);
-        return send(FROM_CELL.adopted, rest);
-      case OUT.started:
-        if (this.#started) throw brokenBridge();
-        believed(readStarted, rest);
-        this.#started = true;
-        clearTimeout(this.#startupTimer);
-        return send(FROM_CELL.started, rest);
-      case OUT.terminated:
-        return this.#end("stopped", undefined, "");
-      case OUT.crashed:
-        this.#crash ??= { thrown: believed(readThrown, rest), id, waiting: [] };
-        return;
-      case OUT.unstarted:
-        return void this.#crash?.waiting.push(id);
-    }
-  }
-
-  #request(id: number, rest: string): void {
-    const excess = excessOf(rest);
-    if (excess !== undefined) {
-      return this.answer(id, false, JSON.stringify(tooMuch(excess).toBody()));
-    }
-    const { method, args } = believed(readRequest, rest);
-    const local = this.#options.answerLocally(method, args[0]);
-    if (local === undefined) {
-      if (this.#asked.isOpen(id)) throw brokenBridge();
-      if (this.#asked.ask(id, rest)) return;
-      const detail = `More than ${MAX_WAITING} requests wait for the kernel.`;
-      this.answer(id, false, JSON.stringify({ code: "overloaded", detail }));
-      return;
-    }
-    local.then(
-      (value) => this.answer(id, true, JSON.stringify(value)),
-      (error: Error) => {
-        const refusal = { code: "invalid_argument", detail: error.message };
-        this.answer(id, false, JSON.stringify(refusal));
-      },
-    );
   }
 
   /** The guest gave no result: say what it had said, then that it is gone. */
@@ -423,7 +295,7 @@ export class Instance {
     const at = speaks ? await this.#salvage() : undefined;
     if (at !== undefined) this.#hearLast(at.said);
     const thrown = { name: error.errorName, message: error.message, stack: error.guestStack };
-    const failedToStart = !this.#started && reason === "exception";
+    const failedToStart = !this.#speech.hasStarted && reason === "exception";
     this.#end(
       failedToStart ? "load_failed" : reason,
       thrown,
@@ -452,18 +324,19 @@ export class Instance {
   ): void {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#turnTimer);
+    this.#watch.turnEnded();
     clearTimeout(this.#startupTimer);
     clearTimeout(this.#idle);
     clearTimeout(this.#pauseTimer);
-    this.#timers.stopAll();
+    this.#speech.end();
     // What is still in the inbox never reached the guest.
     const unbegun = new Set(waiting);
     for (const { line } of this.#inbox) {
       if (MESSAGES.has(line[0]!)) unbegun.add(splitLine(line)!.id);
     }
-    const unstarted = [...this.#open].filter((id) => unbegun.has(id));
-    const first = this.#open.values().next().value;
+    const { open } = this.#speech;
+    const unstarted = [...open].filter((id) => unbegun.has(id));
+    const first = open.values().next().value;
     const at = current !== undefined && current > 0 ? current : first;
     const down: Down = {
       reason: this.#stopping && reason === "exception" ? "stopped" : reason,

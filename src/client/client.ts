@@ -8,6 +8,7 @@ import { type IsStream, type MethodName, methodName, operations } from "#client/
 import { type RequestInput, deadlineMs, wireRequest } from "#client/request.ts";
 import { type Transport, type TransportOptions, openTransport } from "#client/transport.ts";
 
+/** Where the kernel is, whom to speak for, and how long to wait. */
 export interface ClientOptions extends TransportOptions {
   /** How long each request may take; 60 s, or what its input asks of the kernel, unless given. */
   readonly timeoutMs?: number;
@@ -15,9 +16,11 @@ export interface ClientOptions extends TransportOptions {
   readonly random?: () => number;
 }
 
+/** Of one request. */
 export interface RequestOptions {
+  /** Gives it up: a request throws `cancelled`, a stream ends. */
   readonly signal?: AbortSignal | undefined;
-  /** For this request; of a stream, the time until it begins. */
+  /** Milliseconds for this request; of a stream, until it begins. */
   readonly timeoutMs?: number;
 }
 
@@ -30,6 +33,8 @@ type MethodParameters<N extends OperationName> =
     ? [input?: RawInputOf<N>, options?: RequestOptions]
     : [input: RawInputOf<N>, options?: RequestOptions];
 
+/** One method per operation, such as `client.deploy(input)`; streams are async iterables. Inputs and
+ *  outputs are those of docs/api.md. What fails is thrown as a SoloError with one of its codes. */
 export type Client = {
   readonly [N in OperationName as MethodName<N>]: (...given: MethodParameters<N>) => Answer<N>;
 };
@@ -46,6 +51,7 @@ const RESUME: Partial<Record<OperationName, Resume>> = {
   Logs: { position: "seq", continues: "since", applies: (input) => input["follow"] === true },
 };
 
+/** Connects to nothing yet: each request does, and streams of events go on after a break. */
 export function createClient(options: ClientOptions): Client {
   const transport = openTransport(options);
   const { clock = systemClock, random = Math.random, timeoutMs } = options;

@@ -16,16 +16,10 @@ const GIB = 1024 * MIB;
 const runtime = true;
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
-export const SANDBOX_MODES = ["auto", "require", "off"] as const;
-export const MASTER_KEY_SOURCES = [
-  "auto",
-  "environment",
-  "passphrase",
-  "credential",
-  "file",
-] as const;
-export const ANALYSIS_LEVELS = ["off", "warn", "strict"] as const;
-export const LOG_FORMATS = ["auto", "json", "pretty"] as const;
+const SANDBOX_MODES = ["auto", "require", "off"] as const;
+const MASTER_KEY_SOURCES = ["auto", "environment", "passphrase", "credential", "file"] as const;
+const ANALYSIS_LEVELS = ["off", "warn", "strict"] as const;
+const LOG_FORMATS = ["auto", "json", "pretty"] as const;
 
 const solo = z.strictObject({
   host: text({

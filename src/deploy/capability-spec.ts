@@ -9,7 +9,7 @@ import { MAX_RATE_PER_MINUTE, MAX_RESOURCES } from "#capability/limits.ts";
 import { ALL_PERMISSIONS, isPermission, type Permission } from "#capability/permission.ts";
 import { parsePattern, RESOURCE_RULE } from "#capability/resource.ts";
 
-export const MAX_SERVICE_CAPABILITIES = 32;
+const MAX_SERVICE_CAPABILITIES = 32;
 
 /** One capability that the service shall hold. */
 export interface CapabilitySpec {

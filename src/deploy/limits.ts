@@ -30,7 +30,7 @@ export const LIMIT_NAMES = {
 export type LimitNumber = keyof typeof LIMIT_NAMES;
 export type LimitNumbers = Readonly<Record<LimitNumber, number>>;
 
-export const LIMIT_NUMBERS = Object.keys(LIMIT_NAMES) as LimitNumber[];
+const LIMIT_NUMBERS = Object.keys(LIMIT_NAMES) as LimitNumber[];
 
 /** What happens at a limit, where there is a choice. */
 export const LIMIT_ACTION_NAMES = {
@@ -60,7 +60,7 @@ export type LimitsInput = Named<typeof LIMIT_NAMES, number> & {
 };
 
 /** Limits for which a tenant may have a ceiling. */
-export const CEILINGS = [
+const CEILINGS = [
   "memoryMb",
   "callTimeoutMs",
   "mailbox",

@@ -22,7 +22,7 @@ export interface SecretInput {
   readonly hosts?: readonly string[] | undefined;
 }
 
-export const MAX_BINDINGS = 32;
+const MAX_BINDINGS = 32;
 const MAX_HOSTS = 32;
 const PLAIN = "http://";
 const HOST_RULE =

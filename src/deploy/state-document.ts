@@ -9,7 +9,7 @@ import { SoloError } from "#base/errors.ts";
 import type { Snapshot } from "#deploy/snapshots.ts";
 import { viewState } from "#deploy/state-view.ts";
 
-export const STATE_FORMAT = "solo-state";
+const STATE_FORMAT = "solo-state";
 const FORM = 1;
 
 export interface StateDocument {

@@ -18,7 +18,7 @@ export interface ConnectionLimits {
   readonly tokensPerConnection: number;
 }
 
-export const CONNECTION_LIMITS: ConnectionLimits = Object.freeze({
+const CONNECTION_LIMITS: ConnectionLimits = Object.freeze({
   perAddress: 2048,
   perToken: 1024,
   tokensPerConnection: 64,

@@ -19,13 +19,13 @@ export const SLEEP_STEPS = ["drowsy", "idle_told", "sleep_recorded", "evicted"] 
 export const WAKE_STEPS = ["rousing", "woken", "sleep_ended"] as const;
 
 /** Of replacing a state: the new one is on disk, the service has not started with it. */
-export const REPLACE_STEPS = ["replaced"] as const;
+const REPLACE_STEPS = ["replaced"] as const;
 
 /** Of a rollout: its next phase is on disk and not yet acted upon. */
 const ROLLOUT_STEPS = ["decided"] as const;
 
 /** Of the kernel's start: a service is about to be started. */
-export const BOOT_STEPS = ["attempting"] as const;
+const BOOT_STEPS = ["attempting"] as const;
 
 export type FaultStep = (
   | typeof SWAP_STEPS

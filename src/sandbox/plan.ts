@@ -23,7 +23,7 @@ export const DEFAULT_OPEN_FILES = 256;
 /** Processes and threads in a cell: bwrap's two, Node's threads, isolated-vm's pool. */
 export const DEFAULT_PIDS = 256;
 /** The chain's own exit code when a layer before bwrap fails. */
-export const CHAIN_FAILED = 125;
+const CHAIN_FAILED = 125;
 
 /** Where setpriv stands in the room when the uid is dropped inside. */
 const SETPRIV_INSIDE = "/.solo/setpriv";

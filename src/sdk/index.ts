@@ -28,11 +28,13 @@ export interface SoloRequestError extends Error {
   readonly hint?: string;
 }
 
+/** The service's own keys and values; they outlive its instances and its updates. */
 export interface Kv {
   /** The value, or undefined. Keys are at most 512 characters, values 1 MiB of JSON. */
   get<T = Json>(key: string): Promise<T | undefined>;
   /** Resolves when the value is on disk. */
   put(key: string, value: unknown): Promise<void>;
+  /** Resolves when it is gone from the disk; a key that is not there is no error. */
   delete(key: string): Promise<void>;
   /**
    * Entries in key order, at most `limit` (100 unless given, 1000 at most). Large values end
@@ -53,6 +55,7 @@ export interface Kv {
   batch(writes: readonly KvWrite[]): Promise<number[]>;
 }
 
+/** One write of a batch. `ifVersion`: only while the key has this version; 0: no entry. */
 export type KvWrite =
   | { put: string; value: unknown; ifVersion?: number }
   | { delete: string; ifVersion?: number };
@@ -65,6 +68,8 @@ export interface Secrets {
   getBytes(name: string): Promise<Uint8Array>;
 }
 
+/** The tenant's other services: throws `service_not_found`, `permission_denied`, or what the
+ *  message came to there. */
 export interface Services {
   /** A request to another service of the tenant; waits for its reply. */
   call<T = Json>(target: string, name: string, ...args: unknown[]): Promise<T>;
@@ -74,6 +79,7 @@ export interface Services {
   fetch(target: string, request: Request | string | URL, init?: RequestInit): Promise<Response>;
 }
 
+/** Lines of the service's log; items are formatted as `console` would. */
 export interface Log {
   debug(...items: unknown[]): void;
   info(...items: unknown[]): void;
@@ -81,7 +87,9 @@ export interface Log {
   error(...items: unknown[]): void;
 }
 
+/** What every handler is given: the service's state, and its ways out. */
 export interface Solo<State = any> {
+  /** Ids: of the tenant, of the service in it, and of this running copy. */
   readonly tenant: string;
   readonly service: string;
   readonly instance: string;
@@ -89,6 +97,7 @@ export interface Solo<State = any> {
   state: State;
   /** True in `init` when a stored state replaces what `init` returns. */
   readonly restored: boolean;
+  /** The deployment's settings. */
   readonly env: Readonly<Record<string, string>>;
   readonly log: Log;
   readonly kv: Kv;
@@ -105,19 +114,26 @@ export interface Solo<State = any> {
   subscribe(topic: string): Promise<ListeningHandle>;
   /** From now on `info` gets a ServiceDown whenever `service` crashes, is quarantined or killed. */
   monitor(service: string): Promise<ListeningHandle>;
-  /** Sends `message` to this service's `info` after `ms`. Survives nothing but the instance. */
+  /** Sends `message`, at most 16 KiB of JSON, to this service's `info` once, after `ms`
+   *  milliseconds. It ends with the instance; sleep and an update it survives. */
   after(ms: number, message: Json): Promise<TimerHandle>;
+  /** The same again and again, every `ms` milliseconds; 10 at least. */
   every(ms: number, message: Json): Promise<TimerHandle>;
+  /** Resolves after `ms` milliseconds. */
   sleep(ms: number): Promise<void>;
   /** Fires when the caller of the current message is gone or its deadline has passed. */
   readonly signal: AbortSignal;
 }
 
+/** A message that is due. */
 export interface TimerHandle {
+  /** Nothing of it is delivered from then on. */
   cancel(): Promise<void>;
 }
 
+/** A subscription, or the monitoring of a service. */
 export interface ListeningHandle {
+  /** Nothing is heard from then on. */
   cancel(): Promise<void>;
 }
 
@@ -129,11 +145,16 @@ export interface ServiceDown {
   readonly message: string;
 }
 
+/** As other platforms hand it to `fetch`, so that what was written for them runs here. */
 export interface FetchContext {
+  /** Changes nothing: an instance lives on after its response, and a rejection is a crash. */
   waitUntil(promise: Promise<unknown>): void;
+  /** Does nothing: there is no origin behind a service. */
   passThroughOnException(): void;
 }
 
+/** A service: what it begins with and what it answers. All parts are optional, and any handler
+ *  may be async. */
 export interface ServiceDefinition<State = any> {
   /** The author's own name for this version; `codeChange` of the next one is told it. */
   version?: string;
@@ -142,10 +163,13 @@ export interface ServiceDefinition<State = any> {
   /** Runs at every start, before the first message; what it returns is the state. Its `solo`
    *  has no state yet: so the state's type can be inferred from what this returns. */
   init?(solo: Solo<unknown>, args: any): MaybePromise<State>;
+  /** Requests by name; what is returned, as JSON, is the reply. */
   calls?: Record<string, (solo: Solo<State>, ...args: any[]) => unknown>;
+  /** One-way messages by name; their senders have been answered already. */
   casts?: Record<string, (solo: Solo<State>, ...args: any[]) => unknown>;
-  /** Timers, monitors, subscriptions. */
+  /** What timers, monitors and subscriptions deliver. */
   info?(solo: Solo<State>, message: any): unknown;
+  /** HTTP requests under `/s/{tenant}/{service}/`. An exception is a response with status 500. */
   fetch?(request: Request, solo: Solo<State>, ctx: FetchContext): MaybePromise<Response>;
   /** Makes this version's state of a copy of another version's, at an update. */
   codeChange?(oldState: any, from: string | undefined): MaybePromise<State>;
@@ -158,9 +182,11 @@ export interface ServiceDefinition<State = any> {
    *  be read, everything else that reaches outside is refused. False or an exception refuses
    *  the update. */
   selfTest?(solo: Solo<State>): MaybePromise<boolean | void>;
+  /** Runs at an orderly end, within `restart_limits.shutdown_timeout_ms`; may still use `solo`. */
   terminate?(solo: Solo<State>, reason: string): unknown;
 }
 
+/** Returns what it is given; it is there to infer the state's type. */
 export const defineService = <State>(
   definition: ServiceDefinition<State>,
 ): ServiceDefinition<State> => definition;

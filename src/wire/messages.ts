@@ -78,7 +78,7 @@ export const FROM_CELL = {
   shapes: 17,
 } as const;
 
-export const SNAPSHOT_WISHES = [
+const SNAPSHOT_WISHES = [
   "changed", // if it has changed since it was last told
   "present", // as it would be stored, changed or not
   "whole", // with the keys that are not stored

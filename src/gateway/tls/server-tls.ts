@@ -24,7 +24,7 @@ export interface TlsLimits {
   readonly expiryWarningMs: number;
 }
 
-export const TLS_LIMITS: TlsLimits = Object.freeze({
+const TLS_LIMITS: TlsLimits = Object.freeze({
   handshakeMs: 10_000,
   reloadMs: 1000,
   expiryWarningMs: 30 * 86_400_000,
