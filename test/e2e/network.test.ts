@@ -300,6 +300,37 @@ describe("fetch in a service", () => {
     await until(() => closed >= before + 2, "both connections to be closed");
   });
 
+  test("that was given up holds no place: six hundred, before and after they left, and the next is answered", async () => {
+    const before = held.length;
+    const [early, late, next] = await tenant.call(
+      "net",
+      "run",
+      `
+      const names = (all) => Promise.all(all.map((one) => one.catch((e) => e.name)));
+      const giveUp = async (after) => {
+        const controller = new AbortController();
+        const all = names(Array.from({ length: 600 }, () => fetch(url + "/silent", { signal: controller.signal })));
+        await after();
+        controller.abort();
+        return [...new Set(await all)];
+      };
+      const early = await giveUp(async () => {});
+      const late = await giveUp(() => solo.sleep(300));
+      await solo.kv.put("asked", 1);
+      return [early, late, (await fetch(url + "/packed")).status];`,
+    );
+    // Those beyond what may wait are refused before they are given up.
+    expect([early, next]).toEqual([["AbortError"], 200]);
+    expect(late).toContain("AbortError");
+    const { mailbox_length } = await tenant.status("net");
+    expect(mailbox_length).toBe(0);
+    expect(held.length).toBeGreaterThan(before);
+    await until(
+      () => held.slice(before).every((each) => (each as { closed?: boolean }).closed),
+      "no connection to be left",
+    );
+  });
+
   test("ends with the instance: a service killed in the middle leaves nothing behind", async () => {
     await tenant.deploy({
       service_id: "short",

@@ -149,9 +149,13 @@ function deployed({ service, startedInMs, warnings }: Deployed): OutputOf<"Deplo
   const { key, revision, state, instances } = service;
   const [instance] = instances;
   if (instance === undefined)
-    throw new SoloError("service_crashed", `${key.service} started and ended at once.`, {
-      hint: "See last_crash in its status.",
-    });
+    throw new SoloError(
+      "service_crashed",
+      `${key.service} is at revision ${revision}, and its instance ended at once.`,
+      {
+        hint: "This revision stays, and its supervisor starts it again within restart_limits; see last_crash in its status.",
+      },
+    );
   return {
     tenant_id: key.tenant,
     service_id: key.service,

@@ -216,6 +216,8 @@ export class Life {
 
   #runs(instance: Instance): void {
     const { lifecycle, sleep, record, inbox } = this.#options;
+    // It came to serve just as its cell had ended, and its runner has moved it.
+    if (lifecycle.state === "crashed") lifecycle.move("restarting");
     if (lifecycle.can("running")) lifecycle.move("running");
     if (!sleep.ended(instance)) record.started(instance);
     inbox.pump();
