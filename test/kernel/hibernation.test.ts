@@ -194,7 +194,10 @@ describe("a sleeper", () => {
     for (const id of ids) await deploy(id);
     for (const id of ids) await call(id, "add");
     await Promise.all(ids.map(asleep));
-    expect(await Promise.all(ids.map((id) => call(id, "get")))).toEqual(ids.map(() => 1));
+    const counts = await Promise.all(ids.map((id) => call(id, "get")));
+    const ends = await Promise.all(ids.map(async (id) => (await status(id)).last_crash?.message));
+    expect(ends.filter((end) => end !== undefined)).toEqual([]);
+    expect(counts).toEqual(ids.map(() => 1));
   });
 });
 

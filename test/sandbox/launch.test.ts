@@ -6,9 +6,11 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
+import { tenantId } from "#base/ids.ts";
 import { sweepCgroups } from "#sandbox/cgroup.ts";
 import { ending } from "#sandbox/launch.ts";
 import { probeHost } from "#sandbox/probe.ts";
+import { TenantGroups } from "#sandbox/tenant-groups.ts";
 import { DEFAULT_UID_RANGE, uidOf } from "#sandbox/tenant-uid.ts";
 import type { HostWalls } from "#sandbox/walls.ts";
 import {
@@ -24,6 +26,8 @@ import {
 } from "./support.ts";
 
 const MB = 2 ** 20;
+/** Defines `grow`, which takes so many MiB more, and gives Linux time to count them. */
+const GROW = `const grow = (mb) => { for (let at = 0; at < mb; at += 1) kept.push(Buffer.alloc(${MB}, 1)); };`;
 const say = (what: string) => `require("fs").writeSync(3, String(${what}))`;
 
 const isAlive = (pid: number): boolean => {
@@ -160,6 +164,33 @@ describe("a walled process", () => {
       Object.values(walls.cgroup!.places).map((place) => readdir(place)),
     );
     expect(names.flat().filter((name) => name.startsWith(`solo-${process.pid}-cell`))).toEqual([]);
+  });
+
+  test("that ends because its tenant's processes have no memory left together is said to be out of memory, whichever of them Linux chose", async ({
+    skip,
+  }) => {
+    if (walls.cgroup?.tenants !== true) return skip("no group of a tenant's own here");
+    const groups = new TenantGroups(walls.cgroup, process.pid);
+    const tenant = tenantId("crowded");
+    const hold = { memoryBytes: 320 * MB };
+    /** What the idle one holds: less, and more, than the other when nothing is left. */
+    for (const idleMb of [40, 200]) {
+      const idle = `const kept = []; ${GROW} grow(${idleMb}); ${say("1")}; ${DECOY[1]}`;
+      const bomb = `const kept = []; ${GROW} ${say("1")};
+        new (require("net").Socket)({ fd: 3 }).once("data", () => { for (;;) grow(1); });`;
+      const cells = await Promise.all(
+        [bomb, idle].map((code) =>
+          launch(walls, ["-e", `setTimeout(() => { ${code} }, 300)`], { memoryBytes: 512 * MB }),
+        ),
+      );
+      await Promise.all(cells.map(({ cgroup }) => cgroup!.joinTenant({ groups, tenant, hold })));
+      await Promise.all(cells.map(({ child }) => once(child.stdio[3]!, "data")));
+      (cells[0]!.child.stdio[3] as NodeJS.WritableStream).write("go");
+      const first = await Promise.race(cells.map(({ exited }) => exited));
+      expect(first).toMatchObject({ signal: "SIGKILL", outOfMemory: true });
+      for (const { kill } of cells) kill();
+      await Promise.all(cells.map(({ cleared }) => cleared));
+    }
   });
 
   test("shows its memory and CPU time", async ({ skip }) => {
