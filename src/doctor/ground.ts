@@ -66,7 +66,8 @@ const ENDED_TOO_SOON: ReadonlySet<string> = new Set([
 const ANSWER_MS = 3000;
 /** An attacker's own call is over by then, one way or the other. */
 const SETTLED_MS = 15_000;
-const ENDED_MS = 8000;
+/** What loops with nobody waiting is ended at its call's limit. */
+const ENDED_MS = PATIENT_MS + 5000;
 const RECOVERED_MS = 5000;
 const LOOK_AGAIN_MS = 25;
 const MAX_REPLY_CHARS = 200;

@@ -101,7 +101,7 @@ export const floods: readonly Attack[] = [
   flood(
     "answers with two million lists",
     called("return Array.from({ length: 2_000_000 }, () => []);"),
-    "deadline_exceeded → timeout",
+    "service_crashed or deadline_exceeded → memory or timeout",
   ),
   flood(
     "casts two million lists to its neighbour, again and again",

@@ -4,8 +4,9 @@
  * 1. A named offender is the only one; without one, whoever was at work may be it.
  * 2. One at work is the culprit. Of several, each is a suspect: it starts again in a cell of
  *    its own, where the next end names it.
- * 3. Nobody at work: a cell that passed its memory limit is the largest heap's doing; any
- *    other cell died by itself.
+ * 3. Nobody at work: a cell that passed its memory limit is the doing of one in it. Heaps are
+ *    measured now and then, and memory may run out between two measurements: so of several
+ *    each is a suspect, those with the largest heaps first. Any other cell died by itself.
  * 4. A cell that somebody outside killed is the doing of none in it, whoever was at work.
  */
 
@@ -40,7 +41,7 @@ export function decideBlame(
   if (fromOutside) return blamed([], "innocent");
   const byHeap = accused.toSorted((a, b) => b.heapBytes - a.heapBytes);
   const busy = byHeap.filter((each) => each.busy);
-  if (busy.length === 1) return blamed(busy, "culprit");
-  if (busy.length > 1) return blamed(busy.slice(0, MAX_SUSPECTS), "suspect");
-  return blamed(outOfMemory ? byHeap.slice(0, 1) : [], "culprit");
+  const possible = busy.length > 0 ? busy : outOfMemory ? byHeap : [];
+  if (possible.length === 1) return blamed(possible, "culprit");
+  return blamed(possible.slice(0, MAX_SUSPECTS), "suspect");
 }
