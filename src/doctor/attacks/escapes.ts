@@ -62,7 +62,8 @@ export const escapes: readonly Attack[] = [
   everyDay(
     escape(
       "looks for references of the host",
-      `const seen = new Set<any>();
+      // Weak: some getters make a new object each time, and those must not fill its memory.
+      `const seen = new WeakSet<any>();
       const look = (value: any, path: string, depth: number) => {
         if (value === null || (typeof value !== "object" && typeof value !== "function") || seen.has(value) || depth > 6) return;
         seen.add(value);
