@@ -199,13 +199,12 @@ export class Instance {
   }
 
   async #loop(): Promise<void> {
-    const timeoutMs = this.#options.start.callTimeoutMs;
     try {
       while (this.#inbox.length > 0 && !this.#ended && !this.#isPaused) {
         const batch = this.#inbox.splice(0, MAX_LINES_PER_TURN);
         const keys = new Set(batch.map((entry) => entry.key));
         const lines = batch.map((entry) => entry.line);
-        await this.#turn(lines, keys, timeoutMs);
+        await this.#turn(lines, keys);
         if (batch.length > 1 || !batch[0]!.line.startsWith(IN.idle)) this.#idle.refresh();
       }
     } catch (error) {
@@ -216,33 +215,43 @@ export class Instance {
     }
   }
 
-  async #turn(lines: string[], keys: Set<string> | undefined, timeoutMs: number): Promise<void> {
+  async #turn(lines: readonly string[], keys: ReadonlySet<string>): Promise<void> {
     if (this.#chunks.length > 0) {
       this.#guest.give(this.#chunks);
       this.#chunks = [];
     }
-    if (keys?.has("fetch") === true) this.#guest.expectRequests();
-    const inbox = lines.join("\n");
+    if (keys.has("fetch")) this.#guest.expectRequests();
     const acknowledged = this.#acknowledged;
     this.#acknowledged = false;
-    if (keys !== undefined && this.#record.isProven(keys)) {
-      const startedAt = performance.now();
-      this.#onFastLane = true;
-      if (this.#hear(this.#guest.turnNow(inbox, acknowledged, QUICK))) this.#drain();
-      this.#onFastLane = false;
-      this.#record.note(keys, (performance.now() - startedAt) / lines.length);
-      return;
-    }
-    const leave = await this.#options.gate.enter();
+    const tookMs = this.#record.isProven(keys)
+      ? this.#turnHere(lines, acknowledged)
+      : await this.#turnInPool(lines, acknowledged);
+    if (tookMs !== undefined) this.#record.note(keys, tookMs / lines.length);
+  }
+
+  /** On the cell's own thread. Returns how long it took. */
+  #turnHere(lines: readonly string[], acknowledged: boolean): number {
+    const startedAt = performance.now();
+    this.#onFastLane = true;
+    if (this.#hear(this.#guest.turnNow(lines.join("\n"), acknowledged, QUICK))) this.#drain();
+    this.#onFastLane = false;
+    return performance.now() - startedAt;
+  }
+
+  /** Resolves with how long the guest ran: on the pool a turn also waits, for which its handlers
+   *  are not to blame. Undefined when it ended meanwhile. */
+  async #turnInPool(lines: readonly string[], acknowledged: boolean): Promise<number | undefined> {
+    const { gate, start } = this.#options;
+    const leave = await gate.enter();
     try {
-      if (this.#ended) return;
+      if (this.#ended) return undefined;
       this.#watch.turnBegins(lines.length);
       const ranMs = this.#guest.ranMs();
-      const said = await this.#guest.turn(inbox, acknowledged, { timeoutMs });
-      if (this.#ended) return;
+      const limit = { timeoutMs: start.callTimeoutMs };
+      const said = await this.#guest.turn(lines.join("\n"), acknowledged, limit);
+      if (this.#ended) return undefined;
       if (this.#hear(said)) this.#drain();
-      // On the pool a turn also waits, for which its handlers are not to blame.
-      if (keys !== undefined) this.#record.note(keys, (this.#guest.ranMs() - ranMs) / lines.length);
+      return this.#guest.ranMs() - ranMs;
     } finally {
       leave();
       this.#watch.turnEnded();

@@ -8,6 +8,7 @@ import type { Capability } from "#capability/capability.ts";
 import type { Clock } from "#base/clock.ts";
 import { toSoloError, type SoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
+import { rounded } from "#base/rounded.ts";
 import type { Deployments } from "#deploy/deployments.ts";
 import type { Revisions } from "#deploy/revisions.ts";
 import { resolveSpec, revisionOf, type SpecDefaults, type SpecInput } from "#deploy/spec.ts";
@@ -143,7 +144,7 @@ export class Deployer {
           type: "service_deployed",
           tenantId: key.tenant,
           subject: key.service,
-          payload: { revision, instance_id, started_in_ms: Math.round(startedInMs * 1000) / 1000 },
+          payload: { revision, instance_id, started_in_ms: rounded(startedInMs) },
         }),
       ]);
     } catch (error) {

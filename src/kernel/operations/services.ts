@@ -2,6 +2,7 @@
 import type { OutputOf } from "#api/catalogue.ts";
 import type { Clock } from "#base/clock.ts";
 import { SoloError } from "#base/errors.ts";
+import { rounded } from "#base/rounded.ts";
 import type { Deployed } from "#kernel/deploys/deployed.ts";
 import type { Deployer } from "#kernel/deploys/deployer.ts";
 import type { Remover } from "#kernel/deploys/remover.ts";
@@ -106,7 +107,7 @@ export const updated = ({
 }: Changed): OutputOf<"Update"> => ({
   ...deployed(rest),
   ...(swapped !== undefined && {
-    pause_ms: Math.round(swapped.pauseMs * 1000) / 1000,
+    pause_ms: rounded(swapped.pauseMs),
     state_bytes: swapped.stateBytes,
   }),
   ...(probationMs !== undefined && { probation_ms: probationMs }),
@@ -123,7 +124,7 @@ export function planned(service: Service, plan: Plan, tookMs: number): OutputOf<
     revision: plan.revision,
     state: service.state,
     instance_id: service.instances[0]?.id ?? "",
-    started_in_ms: Math.round(tookMs * 1000) / 1000,
+    started_in_ms: rounded(tookMs),
     plan: {
       from_revision: plan.fromRevision,
       problems: [...plan.problems],
@@ -162,7 +163,7 @@ function deployed({ service, startedInMs, warnings }: Deployed): OutputOf<"Deplo
     revision,
     state,
     instance_id: instance.id,
-    started_in_ms: Math.round(startedInMs * 1000) / 1000,
+    started_in_ms: rounded(startedInMs),
     ...(warnings.length > 0 && { warnings: [...warnings] }),
   };
 }
@@ -231,7 +232,7 @@ function statusOf(
     restarts: totals.restarts,
     memory_bytes: totals.memoryBytes,
     mailbox_length: service.mailboxLength,
-    cpu_ms: Math.round(totals.cpuMs * 1000) / 1000,
+    cpu_ms: rounded(totals.cpuMs),
     calls: totals.messages,
     errors: totals.errors,
     last_crash: totals.lastCrash ?? null,

@@ -1,4 +1,5 @@
 /** Look at, carry and replace what services keep. */
+import { rounded } from "#base/rounded.ts";
 import type { OutputOf } from "#api/catalogue.ts";
 import { viewState } from "#deploy/state-view.ts";
 import type { Started } from "#kernel/deploys/deployed.ts";
@@ -33,5 +34,5 @@ export const stateHandlers = ({ states }: { readonly states: States }): StateHan
 const replaced = ({ service, startedInMs }: Started): OutputOf<"ImportState"> => ({
   service_id: service.key.service,
   instance_id: service.instances[0]?.id ?? "",
-  started_in_ms: Math.round(startedInMs * 1000) / 1000,
+  started_in_ms: rounded(startedInMs),
 });

@@ -9,6 +9,7 @@
  */
 import { within } from "#base/deadline.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
+import { rounded } from "#base/rounded.ts";
 import type { Dormant } from "#deploy/dormants.ts";
 import type { Dormancy } from "#kernel/services/dormancy.ts";
 import type { Inbox } from "#kernel/services/inbox.ts";
@@ -140,7 +141,7 @@ export class Sleep {
     const { dormant } = dormancy;
     if (dormant === undefined) return false;
     const slept_ms = clock.wallMs() - dormant.sinceMs;
-    const took_ms = Math.round((clock.now() - (this.#waking?.since ?? clock.now())) * 1000) / 1000;
+    const took_ms = rounded(clock.now() - (this.#waking?.since ?? clock.now()));
     record.woken(instance, { slept_ms, took_ms });
     this.#endOnDisk().catch((error: unknown) => {
       log.warn("sleep not ended on disk", { service: keyText(key), error: String(error) });

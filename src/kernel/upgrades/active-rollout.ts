@@ -5,7 +5,7 @@ import type { RolloutRecord } from "#deploy/rollouts.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
-import type { Regression } from "#kernel/upgrades/probation.ts";
+import type { Regression } from "#kernel/upgrades/judge.ts";
 import { sentTo } from "#kernel/upgrades/rollout-look.ts";
 import type { Handed } from "#kernel/upgrades/swap.ts";
 

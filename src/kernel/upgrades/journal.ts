@@ -83,6 +83,3 @@ export class Journal {
     });
   }
 }
-
-/** Milliseconds as events and answers have them. */
-export const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

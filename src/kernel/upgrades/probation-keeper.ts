@@ -9,6 +9,7 @@
  */
 import { toSoloError } from "#base/errors.ts";
 import { keyText, type ServiceKey, type TenantId } from "#base/ids.ts";
+import { rounded } from "#base/rounded.ts";
 import { deploymentOp, type Deployment } from "#deploy/deployments.ts";
 import type { Dormants } from "#deploy/dormants.ts";
 import type { ProbationRecord, Probations } from "#deploy/probations.ts";
@@ -26,13 +27,12 @@ import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/faults.ts";
-import { Journal, rounded } from "#kernel/upgrades/journal.ts";
-import type { Regression } from "#kernel/upgrades/probation.ts";
-import { regressionText } from "#kernel/upgrades/rollout-look.ts";
+import { Journal } from "#kernel/upgrades/journal.ts";
+import { regressionText, type Regression } from "#kernel/upgrades/judge.ts";
 import { Standby } from "#kernel/upgrades/standby.ts";
 import { handedOf, swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
 import { undoneProbation } from "#kernel/upgrades/undone.ts";
-import { Probation } from "#kernel/upgrades/watchdog.ts";
+import { Probation } from "#kernel/upgrades/probation.ts";
 import { firstThatWorks, WayBack, waysBack, type Way } from "#kernel/upgrades/way-back.ts";
 import type { KvOp } from "#storage/protocol.ts";
 

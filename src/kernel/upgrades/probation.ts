@@ -1,78 +1,114 @@
 /**
- * Whether a revision that has just taken over may stay: a pure decision.
+ * Watches a service whose revision has just changed, until its probation is over.
  *
- * 1. Nothing is judged that the old revision gives no measure for, except crashes.
- * 2. Few messages are no evidence: rates and percentiles wait for ENOUGH_MESSAGES.
+ * 1. Every crash is judged at once; everything else again and again.
+ * 2. A regression stands: the way back is tried until it works, or somebody changes the service.
+ * 3. It ends once: passed, rolled back, or because the service is another one by now.
  */
-import type { Performance, Watchdog } from "#deploy/watchdog.ts";
+import type { Clock } from "#base/clock.ts";
+import type { ProbationRecord } from "#deploy/probations.ts";
+import type { Performance } from "#deploy/watchdog.ts";
+import type { Revision } from "#kernel/services/revision.ts";
+import type { Service } from "#kernel/services/service.ts";
+import { together } from "#kernel/services/vitals.ts";
+import { judge, type Regression } from "#kernel/upgrades/judge.ts";
+import type { Standby } from "#kernel/upgrades/standby.ts";
+import type { Handed } from "#kernel/upgrades/swap.ts";
 
-export interface Regression {
-  readonly what: "crashes" | "quarantine" | "error_rate" | "latency_p95_ms" | "memory_bytes";
-  readonly value: number;
-  /** Of the old revision. */
-  readonly baseline: number;
-  readonly limit: number;
+const CHECK_MS = 100;
+const RETRY_MS = 1000;
+
+/** How the service's replicas have done in the last minute or so. */
+export const performanceOf = ({ replicas, totals }: Service): Performance => ({
+  ...together(replicas.map(({ vitals }) => vitals.read())),
+  memoryBytes: totals.memoryBytes,
+});
+
+export interface ProbationOptions {
+  readonly service: Service;
+  /** As it is on disk. */
+  readonly record: ProbationRecord;
+  readonly previous: Revision;
+  /** What each slot had handed over. */
+  readonly handed: ReadonlyMap<number, Handed>;
+  /** Of the event before it. */
+  readonly causationId: number;
+  readonly leftMs: number;
+  readonly standby: Standby;
+  readonly clock: Clock;
+  /** False once the service has been killed. */
+  readonly isThere: () => boolean;
+  /** `busy`: somebody else is at the service; `failed`: to be tried again a little later. */
+  readonly rollBack: (
+    probation: Probation,
+    regressions: readonly Regression[],
+  ) => Promise<"done" | "busy" | "failed">;
+  readonly over: (probation: Probation) => void;
 }
 
-export type Verdict =
-  | { readonly kind: "wait" }
-  | { readonly kind: "pass" }
-  | { readonly kind: "roll_back"; readonly regressions: readonly Regression[] };
+export class Probation {
+  readonly options: ProbationOptions;
+  /** The revision on probation. */
+  readonly revision: Revision;
+  readonly #endsAt: number;
+  readonly #timer: NodeJS.Timeout;
+  #regressions: readonly Regression[] = [];
+  #isRollingBack = false;
+  #restsUntil = 0;
+  #isOver = false;
 
-export const ENOUGH_MESSAGES = 20;
-/** A slower answer is no regression before it is slower by so much. */
-const LATENCY_FLOOR_MS = 50;
-/** Nor is more memory, before it is so much more. */
-const MEMORY_FLOOR_BYTES = 16 * 1024 * 1024;
-
-export function judge(options: {
-  readonly watchdog: Watchdog;
-  readonly baseline: Performance;
-  /** Of the new revision, since it took over. */
-  readonly seen: Performance;
-  readonly quarantined: boolean;
-  readonly elapsedMs: number;
-}): Verdict {
-  const { watchdog, elapsedMs, seen } = options;
-  const regressions = [...regressionsOf(options)];
-  if (regressions.length > 0) return { kind: "roll_back", regressions };
-  const over = elapsedMs >= watchdog.windowMs || seen.messages >= watchdog.maxMessages;
-  return { kind: over ? "pass" : "wait" };
-}
-
-function* regressionsOf({
-  watchdog,
-  baseline,
-  seen,
-  quarantined,
-}: Parameters<typeof judge>[0]): Generator<Regression> {
-  const usualCrashes =
-    baseline.overMs > 0 ? Math.ceil((baseline.crashes * watchdog.windowMs) / baseline.overMs) : 0;
-  const crashLimit = usualCrashes + watchdog.maxCrashes;
-  if (seen.crashes > crashLimit) {
-    yield { what: "crashes", value: seen.crashes, baseline: usualCrashes, limit: crashLimit };
+  constructor(options: ProbationOptions) {
+    this.options = options;
+    this.revision = options.service.current;
+    this.#endsAt = options.clock.now() + options.leftMs;
+    options.service.watch = () => this.check();
+    this.#timer = setInterval(() => this.check(), CHECK_MS);
   }
-  if (quarantined) yield { what: "quarantine", value: 1, baseline: 0, limit: 0 };
-  if (seen.messages >= ENOUGH_MESSAGES) {
-    const [value, usual] = [errorRate(seen), errorRate(baseline)];
-    const limit = usual + watchdog.maxErrorRateIncrease;
-    if (value > limit) yield { what: "error_rate", value, baseline: usual, limit };
+
+  get endsInMs(): number {
+    return Math.max(0, this.#endsAt - this.options.clock.now());
   }
-  if (seen.messages >= ENOUGH_MESSAGES && baseline.messages >= ENOUGH_MESSAGES) {
-    const usual = baseline.p95Ms;
-    const limit = Math.max(usual * watchdog.maxLatencyFactor, usual + LATENCY_FLOOR_MS);
-    if (seen.p95Ms > limit) {
-      yield { what: "latency_p95_ms", value: seen.p95Ms, baseline: usual, limit };
+
+  check(): void {
+    const { service, record, clock, standby, isThere } = this.options;
+    if (this.#isOver || this.#isRollingBack) return;
+    if (service.current !== this.revision || !isThere()) return this.end();
+    standby.check();
+    if (this.#regressions.length === 0) {
+      const { watchdog } = this.revision.spec;
+      const verdict = judge({
+        watchdog,
+        baseline: record.baseline,
+        seen: performanceOf(service),
+        quarantined: service.replicas.some(({ state }) => state === "quarantined"),
+        elapsedMs: watchdog.windowMs - this.endsInMs,
+      });
+      if (verdict.kind === "pass") return this.end();
+      if (verdict.kind === "wait") return;
+      this.#regressions = verdict.regressions;
     }
+    if (clock.now() >= this.#restsUntil) void this.#rollBack();
   }
-  if (baseline.memoryBytes > 0) {
-    const usual = baseline.memoryBytes;
-    const limit = Math.max(usual * watchdog.maxMemoryFactor, usual + MEMORY_FLOOR_BYTES);
-    if (seen.memoryBytes > limit) {
-      yield { what: "memory_bytes", value: seen.memoryBytes, baseline: usual, limit };
-    }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.stop();
+    this.options.over(this);
+  }
+
+  /** Looks no more; what is on disk stays. */
+  stop(): void {
+    this.#isOver = true;
+    clearInterval(this.#timer);
+    this.options.service.watch = undefined;
+  }
+
+  async #rollBack(): Promise<void> {
+    const { rollBack, clock } = this.options;
+    this.#isRollingBack = true;
+    const outcome = await rollBack(this, this.#regressions);
+    this.#isRollingBack = false;
+    if (outcome === "done") this.end();
+    else if (outcome === "failed") this.#restsUntil = clock.now() + RETRY_MS;
   }
 }
-
-const errorRate = ({ messages, errors }: Performance): number =>
-  messages === 0 ? 0 : errors / messages;

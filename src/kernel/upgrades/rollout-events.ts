@@ -1,10 +1,11 @@
 /** What the event log says of a rollout: each event names the one before it as its cause. */
 import type { SoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
+import { rounded } from "#base/rounded.ts";
 import { shareOf, type Rollout } from "#deploy/rollout.ts";
 import type { RolloutRecord } from "#deploy/rollouts.ts";
 import type { EventLog } from "#events/event-log.ts";
-import type { Regression } from "#kernel/upgrades/probation.ts";
+import type { Regression } from "#kernel/upgrades/judge.ts";
 
 const MAX_DETAIL_CHARS = 2000;
 
@@ -88,7 +89,7 @@ function payloadOf(rollout: Rollout): object {
 }
 
 const shown = ({ pauseMs, stateBytes, regressions = [], state }: Figures): object => ({
-  ...(pauseMs !== undefined && { pause_ms: Math.round(pauseMs * 1000) / 1000 }),
+  ...(pauseMs !== undefined && { pause_ms: rounded(pauseMs) }),
   ...(stateBytes !== undefined && { state_bytes: stateBytes }),
   ...(regressions.length > 0 && { regressions }),
   ...(state !== undefined && { state }),

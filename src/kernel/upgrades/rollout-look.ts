@@ -2,7 +2,7 @@
 import type { Performance, Watchdog } from "#deploy/watchdog.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import { together } from "#kernel/services/vitals.ts";
-import { ENOUGH_MESSAGES, judge, type Regression } from "#kernel/upgrades/probation.ts";
+import { ENOUGH_MESSAGES, judge, type Regression } from "#kernel/upgrades/judge.ts";
 
 /** In the last minute or so; memory is that of one instance. */
 export function measured(replicas: readonly Replica[]): Performance {
@@ -37,11 +37,6 @@ export function regressionsOf(options: {
   return verdict.kind === "roll_back" ? verdict.regressions : [];
 }
 
-export const regressionText = ({ what, value, limit }: Regression): string =>
-  `${what} ${rounded(value)}, at most ${rounded(limit)} allowed`;
-
 /** Messages that they have been sent, ever. */
 export const sentTo = (replicas: readonly Replica[]): number =>
   replicas.reduce((sum, { record }) => sum + record.counts.messages, 0);
-
-const rounded = (value: number): number => Math.round(value * 1000) / 1000;

@@ -7,6 +7,7 @@
 import type { Capability } from "#capability/capability.ts";
 import { SoloError, toSoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
+import { rounded } from "#base/rounded.ts";
 import type { Rollout } from "#deploy/rollout.ts";
 import type { RevisionAction, Revisions } from "#deploy/revisions.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
@@ -34,13 +35,13 @@ import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/faults.ts";
-import { Journal, rounded } from "#kernel/upgrades/journal.ts";
+import { Journal } from "#kernel/upgrades/journal.ts";
 import { planOf, type Plan } from "#kernel/upgrades/plan.ts";
 import type { ProbationKeeper, Trial } from "#kernel/upgrades/probation-keeper.ts";
 import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
 import { presentFor, swap, type Swapped } from "#kernel/upgrades/swap.ts";
-import { performanceOf } from "#kernel/upgrades/watchdog.ts";
+import { performanceOf } from "#kernel/upgrades/probation.ts";
 import { WayBack } from "#kernel/upgrades/way-back.ts";
 
 const UPDATABLE: ReadonlySet<ServiceState> = new Set([

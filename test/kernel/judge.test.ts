@@ -1,10 +1,10 @@
-/** Whether a new revision may stay (src/kernel/upgrades/probation.ts), and what it is judged by. */
+/** Whether a new revision may stay (src/kernel/upgrades/judge.ts), and what it is judged by. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { WATCHDOG, watchdogFrom, type Performance } from "#deploy/watchdog.ts";
 import { SLOTS, bucketOf, p95Of } from "#kernel/services/durations.ts";
 import { together, Vitals } from "#kernel/services/vitals.ts";
-import { judge, type Verdict } from "#kernel/upgrades/probation.ts";
+import { judge, type Verdict } from "#kernel/upgrades/judge.ts";
 
 const performance = fc
   .record({
