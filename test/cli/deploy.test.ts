@@ -189,6 +189,15 @@ describe("solo deploy", () => {
   });
 });
 
+test("solo update of a service that is named may go without a source", async () => {
+  expect(await solo(["update", "--id", "counter", "--instances", "3", "--json"])).toMatchObject({
+    code: 0,
+  });
+  expect(kernel.last?.body).toEqual({ instances: 3 });
+  const { code, stderr } = await solo(["update", "--instances", "3"]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining("with --id alone only settings")]);
+});
+
 test("solo update puts the source in the place of the old one", async () => {
   await write({ "counter.ts": "new" });
   expect(await solo(["update", "counter.ts", "--json"])).toMatchObject({ code: 0 });

@@ -25,14 +25,21 @@ async function readSpec(session: Session, file: string): Promise<Partial<RawInpu
   return jsonObject(text, file);
 }
 
-export async function readInput(session: Session, { args, options }: Given, doing: string) {
+/** `settingsAlone`: a service that is named may go without a source, and keeps the one it has. */
+export async function readInput(
+  session: Session,
+  { args, options }: Given,
+  { doing, settingsAlone = false }: { readonly doing: string; readonly settingsAlone?: boolean },
+) {
   const flags: SpecFlags = options;
   const [path] = args;
   const spec = flags.spec === undefined ? {} : await readSpec(session, flags.spec);
-  if (path === undefined && spec.code === undefined && spec.files === undefined) {
+  const hasSource = path !== undefined || spec.code !== undefined || spec.files !== undefined;
+  const isNamed = flags.id !== undefined || spec.service_id !== undefined;
+  if (!hasSource && !(settingsAlone && isNamed)) {
     throw new UsageError(
       "There is no source.",
-      "Name a file, a directory, or - for standard input.",
+      `Name a file, a directory, or - for standard input${settingsAlone ? "; with --id alone only settings change" : ""}.`,
     );
   }
   // Only `solo deploy` of a file needs the reader.
@@ -46,7 +53,7 @@ export async function readInput(session: Session, { args, options }: Given, doin
           stdin: session.powers.stdin,
         });
   const input = deployInput({ flags, spec, source });
-  session.remark(`${doing} ${input.service_id} (${source?.what ?? flags.spec}) …`);
+  session.remark(`${doing} ${input.service_id} (${source?.what ?? flags.spec ?? "settings"}) …`);
   return input;
 }
 
@@ -116,7 +123,7 @@ export const deploy: CommandSpec = {
     "cat counter.ts | solo deploy - --id counter",
   ],
   async run(session, given) {
-    const input = await readInput(session, given, "deploying");
+    const input = await readInput(session, given, { doing: "deploying" });
     const client = await session.client();
     return printDeployed(session, await client.deploy(input, session.request));
   },
@@ -131,7 +138,7 @@ export const validate: CommandSpec = {
   options: specOptions(),
   examples: ["solo validate counter.ts --json"],
   async run(session, given) {
-    const input = await readInput(session, given, "checking");
+    const input = await readInput(session, given, { doing: "checking" });
     const client = await session.client();
     return printFindings(session, await client.validate(input, session.request));
   },

@@ -34,10 +34,11 @@ export const update: CommandSpec = {
   examples: [
     "solo update counter.ts",
     "solo update counter.ts --strategy canary --steps 10,50 --pause 30s",
+    "solo update --id counter --instances 3",
     'solo update counter.ts --message "count in tens" --dry-run',
   ],
   async run(session, given) {
-    const source = await readInput(session, given, "updating");
+    const source = await readInput(session, given, { doing: "updating", settingsAlone: true });
     const off = given.options["watchdog"] === false;
     const strategy = strategyInput(given.options);
     const input = {
