@@ -5,11 +5,12 @@
  * 2. Every static import is followed here, so that a missing file is found before anything
  *    starts.
  */
-import { parseSync, type ParseResult } from "oxc-parser";
+import type { ParseResult } from "oxc-parser";
 import { transformSync, type OxcError } from "oxc-transform";
 import type { Diagnostic } from "#base/errors.ts";
 import { importRefusal, resolveModule, SDK_SPECIFIER } from "#wire/modules.ts";
 import type { CompileRequest, CompileResult, CompiledModule } from "#wire/compiler.ts";
+import { Parsed } from "#compiler/parse.ts";
 import { Analyser } from "#compiler/analysis/analyse.ts";
 import { placeOf } from "#compiler/position.ts";
 
@@ -81,14 +82,14 @@ function scriptModule(
     for (const error of output.errors) diagnostics.push(syntaxFinding(script, error));
     return { path, code: "", map: "" };
   }
-  const parsed = parseSync(path, source, { lang, sourceType: "module" });
+  const parsed = new Parsed(path, source, { lang, sourceType: "module" });
   analyser?.look({ path, source, parsed, isEntry });
   const isMissing = ({ value }: { readonly value: string }) =>
     value !== SDK_SPECIFIER && !resolveModule(value, path, paths);
   let { module } = parsed;
   if (requestsOf(module).some(isMissing) || (isEntry && !exportsDefaultValue(parsed))) {
     // What counts is the output: imports and exports of types only are gone from it.
-    ({ module } = parseSync(path, output.code, { lang: "js", sourceType: "module" }));
+    ({ module } = new Parsed(path, output.code, { lang: "js", sourceType: "module" }));
     const missing = requestsOf(module).filter(isMissing);
     if (missing.length > 0) {
       const values = new Set(missing.map(({ value }) => value));
@@ -101,7 +102,7 @@ function scriptModule(
 }
 
 /** `export default` of something that is there at run time. */
-const exportsDefaultValue = ({ program }: ParseResult): boolean =>
+const exportsDefaultValue = ({ program }: Parsed): boolean =>
   program.body.some(
     (statement) =>
       statement.type === "ExportDefaultDeclaration" &&

@@ -120,6 +120,10 @@ const limits = z.strictObject({
     default: 2,
     is: "How many cell processes wait, already started, for the next tenant.",
   }),
+  compilers: whole(1, 256, {
+    default: 4,
+    is: "How many tenants' sources are compiled at the same moment, each in a process that reads no other tenant's.",
+  }),
 });
 
 const analysis = choice(ANALYSIS_LEVELS, {

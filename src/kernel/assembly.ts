@@ -22,7 +22,7 @@ import { BootLoader } from "#kernel/boot.ts";
 import { CapabilityAudit } from "#kernel/capability-audit.ts";
 import type { Launcher } from "#kernel/cells/launcher.ts";
 import { CellPool } from "#kernel/cells/pool.ts";
-import { Compiler } from "#kernel/compiler.ts";
+import { CompilerPool } from "#kernel/compilers/pool.ts";
 import {
   cellMemoryBytes,
   pressureThresholds,
@@ -172,7 +172,8 @@ function makeCells(
     cells: () => cells.size,
     instances: () => tenants.instanceCount,
   });
-  return { kv, limits, cells, monitor, compiler: new Compiler({ launch, log }) };
+  const compilers = new CompilerPool({ launch, clock, log, limit: config.limits.compilers });
+  return { kv, limits, cells, monitor, compilers };
 }
 
 type World = ReturnType<typeof makeWorld>;
@@ -196,9 +197,9 @@ type Deploys = ReturnType<typeof makeDeploys>;
 
 /** From a request to a service, from its record to a service, and back to nothing. */
 function makeDeploys(options: AssemblyOptions, parts: Ground & Authorities & Cells & World) {
-  const { store, config, log, register, monitor, compiler, serviceAuthority: authority } = parts;
+  const { store, config, log, register, monitor, compilers, serviceAuthority: authority } = parts;
   const sources = new Sources({
-    compiler,
+    compilers,
     cache: new CompileCache({ kv: store.kv, log, version: options.compilerVersion }),
     level: (tenant) => config.tenants[tenant]?.analysis ?? config.security.analysis,
   });

@@ -152,7 +152,7 @@ export class Kernel implements AsyncDisposable {
         authoritySpec(parts.authority),
         runtimeMonitorSpec(monitor),
         vaultSpec(parts.secrets),
-        compilerSpec(parts.compiler),
+        compilerSpec(parts.compilers),
         upkeepSpec(parts),
         rolloutsSpec(parts.rollouts),
         ...gateways.map((gateway) => gatewaySpec(gateway, this.port)),

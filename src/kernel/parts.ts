@@ -6,7 +6,7 @@ import type { Config } from "#config/schema.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
-import type { Compiler } from "#kernel/compiler.ts";
+import type { CompilerPool } from "#kernel/compilers/pool.ts";
 import type { RuntimeMonitor } from "#kernel/runtime-monitor.ts";
 import type { Secrets } from "#kernel/secrets.ts";
 import type { Settings } from "#kernel/settings.ts";
@@ -121,10 +121,10 @@ export const vaultSpec = (secrets: Secrets): ChildSpec =>
     return part({ close: () => secrets.close() });
   });
 
-export const compilerSpec = (compiler: Compiler): ChildSpec =>
+export const compilerSpec = (compilers: CompilerPool): ChildSpec =>
   worker("compiler", async () => {
-    await compiler.open();
-    return part({ close: () => compiler.close() });
+    await compilers.open();
+    return part({ close: () => compilers.close() });
   });
 
 export const upkeepSpec = (options: UpkeepOptions): ChildSpec =>

@@ -10,7 +10,7 @@
  *   │   ├── authority      capabilities; forgets those that are over
  *   │   ├── runtime_monitor  heap, loop delay, descriptors, disk: sheds deploys
  *   │   ├── vault          the tenants' secrets
- *   │   ├── compiler       the process that parses source
+ *   │   ├── compiler       the processes that parse source
  *   │   ├── upkeep         flushes state, ends instances that make no headway
  *   │   ├── rollouts       moves slots, watches the new revision, goes on or back
  *   │   ├── grpc · rest · metrics

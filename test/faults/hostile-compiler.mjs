@@ -1,6 +1,7 @@
 /** A compiler that was taken over: its argument names how it answers. */
 import { Socket } from "node:net";
 
+const READY = 1;
 const RESULT = 2;
 const HEADER_BYTES = 13;
 const [behaviour] = process.argv.slice(2);
@@ -8,11 +9,11 @@ const socket = new Socket({ fd: 3, readable: true, writable: true });
 socket.on("error", () => {});
 socket.on("close", () => process.exit(0));
 
-function frame(id, payload) {
+function frame(id, payload, kind = RESULT) {
   const body = Buffer.from(payload);
   const head = Buffer.alloc(HEADER_BYTES);
   head.writeUInt32LE(HEADER_BYTES - 4 + body.length, 0);
-  head.writeUInt8(RESULT, 4);
+  head.writeUInt8(kind, 4);
   head.writeUInt32LE(id, 9);
   return Buffer.concat([head, body]);
 }
@@ -26,8 +27,16 @@ const ANSWERS = {
   "a module of another path": () => result("../other.ts", "export default {};"),
   "a module without code": () => '{"modules":[{"path":"index.ts"}],"diagnostics":[]}',
   "findings without a place": () => '{"modules":[],"diagnostics":[{"code":"x"}]}',
+  "its own code": () => result("index.ts", "forged"),
   "ten million brackets": () => `{"modules":[${"[],".repeat(5_000_000)}0],"diagnostics":[]}`,
 };
+
+/** As a native part would: beside V8's heap. Ends by itself beyond what any test allows. */
+function fill(held = []) {
+  held.push(Buffer.alloc(64 * 1024 * 1024, 1));
+  if (held.length > 30) process.exit(7);
+  setTimeout(fill, 10, held);
+}
 
 let pending = Buffer.alloc(0);
 socket.on("data", (chunk) => {
@@ -35,7 +44,10 @@ socket.on("data", (chunk) => {
   while (pending.length >= 4 && pending.length >= 4 + pending.readUInt32LE(0)) {
     const id = pending.readUInt32LE(9);
     pending = pending.subarray(4 + pending.readUInt32LE(0));
-    if (behaviour === "a frame of four gigabytes") socket.write(Buffer.from([255, 255, 255, 255]));
+    if (behaviour === "nothing") console.error("asked");
+    else if (behaviour === "memory without end") fill();
+    else if (behaviour === "a frame of four gigabytes")
+      socket.write(Buffer.from([255, 255, 255, 255]));
     else if (behaviour === "another's number") socket.write(frame(id + 1, result("index.ts", "1")));
     else if (behaviour === "twice") {
       const forged = frame(id, result("index.ts", "forged"));
@@ -43,3 +55,4 @@ socket.on("data", (chunk) => {
     } else socket.write(frame(id, ANSWERS[behaviour]()));
   }
 });
+socket.write(frame(0, "", READY));

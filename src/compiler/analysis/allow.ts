@@ -34,6 +34,7 @@ export function readAllowances(
 ): Allowances {
   const allowed: Allowance[] = [];
   const bad: Comment[] = [];
+  const ends = endsOfRuns(source, comments);
   for (const [index, comment] of comments.entries()) {
     if (!MARK.test(comment.value)) continue;
     const [, code, reason] = FORM.exec(comment.value) ?? [];
@@ -41,26 +42,33 @@ export function readAllowances(
       bad.push(comment);
       continue;
     }
-    const line = lineMeant(source, comments, { index, places });
-    allowed.push({ code, line, reason: reason.trim().slice(0, MAX_REASON_CHARS) });
+    const meant = followsCode(source, comment) ? comment.start : ends[index]!;
+    allowed.push({
+      code,
+      line: places.line(meant),
+      reason: reason.trim().slice(0, MAX_REASON_CHARS),
+    });
   }
   return { allowed, bad };
 }
 
-function lineMeant(
-  source: string,
-  comments: readonly Comment[],
-  { index, places }: { index: number; places: Places },
-): number {
-  const own = comments[index]!;
-  const lineStart = source.lastIndexOf("\n", own.start - 1) + 1;
-  if (source.slice(lineStart, own.start).trim() !== "") return places.line(own.start);
-  let at = own.end;
-  for (let next = index + 1; ; next += 1) {
-    const space = /\S/.exec(source.slice(at, at + 10_000));
-    at += space?.index ?? 0;
-    const comment = comments[next];
-    if (comment === undefined || comment.start !== at) return places.line(at);
-    at = comment.end;
+/** For each comment, where the code begins that follows it and the comments right after it.
+ *  From the last to the first: a run of comments is gone over once. */
+function endsOfRuns(source: string, comments: readonly Comment[]): readonly number[] {
+  const ends: number[] = [];
+  for (let index = comments.length - 1; index >= 0; index -= 1) {
+    const { end } = comments[index]!;
+    const space = /\S/.exec(source.slice(end, end + 10_000));
+    const at = end + (space?.index ?? 0);
+    ends[index] = comments[index + 1]?.start === at ? ends[index + 1]! : at;
   }
+  return ends;
+}
+
+/** On its line. */
+function followsCode(source: string, { start }: Comment): boolean {
+  for (let at = start - 1; at >= 0 && source[at] !== "\n"; at -= 1) {
+    if (source[at]!.trim() !== "") return true;
+  }
+  return false;
 }

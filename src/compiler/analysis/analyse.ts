@@ -12,6 +12,7 @@ import { readAllowances } from "#compiler/analysis/allow.ts";
 import type { Context, Report, Rule, Span } from "#compiler/analysis/rule.ts";
 import { declaredNames } from "#compiler/analysis/names.ts";
 import { Budget, OutOfSteps, pushChildren, type Node } from "#compiler/analysis/tree.ts";
+import type { Parsed } from "#compiler/parse.ts";
 import { Places } from "#compiler/position.ts";
 import { NOTICES, RULE_CODES, RULES } from "#compiler/rules/index.ts";
 
@@ -23,7 +24,7 @@ const MAX_FINDINGS = 50;
 export interface ParsedFile {
   readonly path: string;
   readonly source: string;
-  readonly parsed: ParseResult;
+  readonly parsed: Pick<Parsed, "program" | "comments">;
   readonly isEntry: boolean;
 }
 
@@ -75,11 +76,14 @@ export class Analyser {
         message: "This names no rule and reason.",
       })),
     ];
+    const allowances = new Map(
+      allowed.toReversed().map((each) => [`${each.code}:${each.line}`, each]),
+    );
     for (const report of all.toSorted((a, b) => a.start - b.start)) {
       const { rule, start, end, message, needs } = report;
       const { code, severity, explanation, fix } = rule;
       const place = places.of(start, end);
-      const allowance = allowed.find((each) => each.code === code && each.line === place.line);
+      const allowance = allowances.get(`${code}:${place.line}`);
       if (allowance !== undefined) {
         const { line } = place;
         if (this.#allowed.length < MAX_FINDINGS)
@@ -160,11 +164,16 @@ function inOrder(root: Node, parents: Map<Node, Node>, budget: Budget): Node[] {
 
 /** The source with what must not be shown dotted out; every offset stays. */
 function redacted(source: string, reports: readonly Reported[]): string {
-  let text = source;
-  for (const { hide } of reports) {
-    if (hide === undefined || hide.end <= hide.start) continue;
-    const hidden = text.slice(hide.start, hide.end).replace(/[^\r\n]/g, "•");
-    text = text.slice(0, hide.start) + hidden + text.slice(hide.end);
+  const hidden = reports
+    .flatMap(({ hide }) => (hide !== undefined && hide.end > hide.start ? hide : []))
+    .toSorted((a, b) => a.start - b.start);
+  const pieces: string[] = [];
+  let at = 0;
+  for (const { start, end } of hidden) {
+    if (end <= at) continue;
+    const from = Math.max(start, at);
+    pieces.push(source.slice(at, from), source.slice(from, end).replace(/[^\r\n]/g, "•"));
+    at = end;
   }
-  return text;
+  return pieces.length === 0 ? source : pieces.join("") + source.slice(at);
 }

@@ -38,10 +38,15 @@ const trimmed = ({ source }: Context, start: number, end: number): number =>
 
 function isAlwaysTrue(test: Node): boolean {
   const inner = bare(test);
-  if (inner.type === "Literal") return Boolean(inner.value);
+  if (inner.type === "Literal") return isTruthy(inner);
   if (inner.type !== "UnaryExpression" || inner.operator !== "!") return false;
   const negated = bare(inner.argument);
-  return negated.type === "Literal" && !negated.value;
+  return negated.type === "Literal" && !isTruthy(negated);
+}
+
+function isTruthy(literal: NodeOf<"Literal">): boolean {
+  if ("bigint" in literal) return literal.bigint !== "0";
+  return "regex" in literal || Boolean(literal.value);
 }
 
 function hasExit(loop: Loop, context: Context): boolean {

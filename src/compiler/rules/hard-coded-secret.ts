@@ -25,7 +25,7 @@ export const hardCodedSecret: Rule = {
       const from =
         known === undefined
           ? start + 1
-          : context.source.indexOf(text.slice(known.at, known.at + 8), start);
+          : start + context.source.slice(start, end).indexOf(text.slice(known.at, known.at + 8));
       context.report(
         { start, end },
         {

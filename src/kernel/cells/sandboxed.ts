@@ -28,8 +28,8 @@ export interface SandboxedOptions {
   readonly log: Logger;
 }
 
-/** Of a control group; 100 is normal. The kernel's own threads, and the compiler, come first when
- *  there is not enough for all. */
+/** Of a control group; 100 is normal. The kernel's own threads come first when there is not
+ *  enough for all. */
 const CPU_SHARE = 50;
 /** The quota of CPU time is so much above the limit: what passes the limit is seen, told and
  *  acted on, and nobody goes far beyond it in the meantime. */
@@ -53,7 +53,7 @@ export function launchBehindWalls(
       tenant: null,
       readOnly: [...files, ...options.files],
       memoryBytes,
-      ...(program === "cell" && { cpuShare: CPU_SHARE }),
+      cpuShare: CPU_SHARE,
       log: options.log,
     });
     const { child, pid, cgroup, exited, cleared } = running;

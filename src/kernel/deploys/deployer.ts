@@ -99,7 +99,7 @@ export class Deployer {
   ): Promise<Deployed> {
     const { clock, sources, factory, tenants, powers } = this.#options;
     const { modules, warnings } = await sources.accept(spec, key.tenant);
-    const code = factory.code(spec, modules);
+    const code = factory.code(key.tenant, spec, modules);
     const revision = newRevision({ spec, code, handles: await minting });
     const service = factory.service({ key, revision, deployedAtMs: clock.wallMs() });
     await tenants.start(service).catch(async (error: unknown) => {

@@ -31,8 +31,9 @@ export class ServiceFactory {
     this.#options = options;
   }
 
-  code(spec: ServiceSpec, modules?: readonly CompiledModule[]): RevisionCode {
-    return new RevisionCode({ modules, load: () => this.#options.sources.recorded(spec) });
+  code(tenant: string, spec: ServiceSpec, modules?: readonly CompiledModule[]): RevisionCode {
+    const { sources } = this.#options;
+    return new RevisionCode({ tenant, modules, load: () => sources.recorded(spec, tenant) });
   }
 
   /** A revision as an earlier kernel has recorded it. */
@@ -45,7 +46,7 @@ export class ServiceFactory {
     const limits = { ...defaults(tenant).limits, ...recorded.spec.limits };
     const spec = { ...recorded.spec, limits };
     const handles = authority.recall(recorded.capabilities);
-    return newRevision({ spec, code: this.code(spec), handles });
+    return newRevision({ spec, code: this.code(tenant, spec), handles });
   }
 
   /** Nothing of it runs yet, and no name is taken. */

@@ -3,6 +3,8 @@
  *
  * 1. What was accepted once starts again whatever the rules say by then.
  * 2. Analysis runs only for tenants whose level asks for it.
+ * 3. What was compiled for a tenant is remembered for that tenant only: its compiler may have
+ *    been taken over by its source.
  */
 import { SoloError, type Diagnostic } from "#base/errors.ts";
 import type { CompileCache } from "#deploy/compile-cache.ts";
@@ -13,11 +15,11 @@ import {
   type AnalysisLevel,
   type Declared,
 } from "#kernel/deploys/analysis-level.ts";
-import type { Compiler } from "#kernel/compiler.ts";
+import type { CompilerPool } from "#kernel/compilers/pool.ts";
 import type { Allowed, CompiledModule, CompileResult } from "#wire/compiler.ts";
 
 export interface SourcesOptions {
-  readonly compiler: Compiler;
+  readonly compilers: CompilerPool;
   readonly cache: CompileCache;
   readonly level: (tenant: string) => AnalysisLevel;
 }
@@ -45,9 +47,9 @@ export class Sources {
     const { cache, level } = this.#options;
     const analysis = level(tenant);
     // Hardly any was compiled before: looking on the disk would cost more than compiling.
-    const known = cache.recall(sourceHash(spec));
+    const known = cache.recall(keyOf(spec, tenant));
     const usable = known !== undefined && (analysis === "off" || known.analysis !== undefined);
-    const result = usable ? known : await this.#compile(spec, analysis !== "off");
+    const result = usable ? known : await this.#compile(spec, tenant, analysis !== "off");
     const warnings = findingsAt(analysis, result.analysis?.findings ?? [], declaredBy(spec));
     const refusal = compileError(result.diagnostics) ?? analysisError(warnings);
     if (refusal !== undefined) throw refusal;
@@ -55,9 +57,9 @@ export class Sources {
   }
 
   /** Of a service that was accepted before. */
-  async recorded(spec: ServiceSpec): Promise<readonly CompiledModule[]> {
-    const known = await this.#options.cache.load(sourceHash(spec));
-    const { modules, diagnostics } = known ?? (await this.#compile(spec, false));
+  async recorded(spec: ServiceSpec, tenant: string): Promise<readonly CompiledModule[]> {
+    const known = await this.#options.cache.load(keyOf(spec, tenant));
+    const { modules, diagnostics } = known ?? (await this.#compile(spec, tenant, false));
     const refusal = compileError(diagnostics);
     if (refusal !== undefined) throw refusal;
     return modules;
@@ -65,10 +67,10 @@ export class Sources {
 
   /** Everything there is to say, with nothing refused. */
   async judge(spec: ServiceSpec, tenant: string): Promise<Judged> {
-    const { compiler, level } = this.#options;
+    const { compilers, level } = this.#options;
     const analysis = level(tenant);
     const { files, entry } = spec;
-    const result = await compiler.compile({ files, entry, analyse: analysis !== "off" });
+    const result = await compilers.compile(tenant, { files, entry, analyse: analysis !== "off" });
     const found = findingsAt(analysis, result.analysis?.findings ?? [], declaredBy(spec));
     return {
       findings: [...result.diagnostics, ...found],
@@ -76,14 +78,16 @@ export class Sources {
     };
   }
 
-  async #compile(spec: ServiceSpec, analyse: boolean): Promise<CompileResult> {
-    const { cache, compiler } = this.#options;
+  async #compile(spec: ServiceSpec, tenant: string, analyse: boolean): Promise<CompileResult> {
+    const { cache, compilers } = this.#options;
     const { files, entry } = spec;
-    const result = await compiler.compile({ files, entry, analyse });
-    if (result.modules.length > 0) cache.save(sourceHash(spec), result);
+    const result = await compilers.compile(tenant, { files, entry, analyse });
+    if (result.modules.length > 0) cache.save(keyOf(spec, tenant), result);
     return result;
   }
 }
+
+const keyOf = (spec: ServiceSpec, tenant: string): string => `${tenant}:${sourceHash(spec)}`;
 
 /** Undefined when no finding is an error. */
 function compileError(diagnostics: readonly Diagnostic[]): SoloError | undefined {

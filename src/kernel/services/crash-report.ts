@@ -28,18 +28,19 @@ export const crashText = ({ down: { name, message } }: InstanceCrash): string =>
 export async function describeCrash(options: {
   crash: InstanceCrash;
   revision: Pick<Revision, "code">;
-  powers: Pick<ServicePowers, "compiler" | "clock">;
+  powers: Pick<ServicePowers, "compilers" | "clock">;
 }): Promise<CrashReport> {
   const { crash, revision, powers } = options;
   const { reason, stack } = crash.down;
   const modules = stack === "" ? [] : await revision.code.modules();
   const maps = Object.fromEntries(modules.map(({ path, map }) => [path, map]));
   const text = String(stack).slice(0, MAX_STACK_CHARS);
+  const { tenant } = revision.code;
   return {
     at: new Date(powers.clock.wallMs()).toISOString(),
     reason: String(reason),
     message: crashText(crash),
-    stack: text === "" ? "" : await powers.compiler.mapStack({ stack: text, maps }),
+    stack: text === "" ? "" : await powers.compilers.mapStack(tenant, { stack: text, maps }),
     last_messages: [...crash.handlers],
     ...(crash.blame === "suspect" && { suspect: true }),
   };

@@ -5,7 +5,7 @@ import type { Dormants } from "#deploy/dormants.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { EventLog } from "#events/event-log.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
-import type { Compiler } from "#kernel/compiler.ts";
+import type { CompilerPool } from "#kernel/compilers/pool.ts";
 import type { Faults } from "#kernel/faults.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import type { LimitsBook } from "#kernel/limits/book.ts";
@@ -19,7 +19,7 @@ export interface ServicePowers {
   readonly log: Logger;
   readonly events: EventLog;
   readonly cells: CellPool;
-  readonly compiler: Compiler;
+  readonly compilers: CompilerPool;
   readonly snapshots: Snapshots;
   readonly dormants: Dormants;
   readonly wakes: WakeGate;

@@ -18,10 +18,17 @@ type Modules = readonly CompiledModule[];
 
 /** Compiled source that is in memory only while somebody runs it. */
 export class RevisionCode {
+  /** Whose source it is: another's process never reads it. */
+  readonly tenant: string;
   #modules: Modules | Promise<Modules> | undefined;
   readonly #load: () => Promise<Modules>;
 
-  constructor(options: { modules?: Modules | undefined; load: () => Promise<Modules> }) {
+  constructor(options: {
+    tenant: string;
+    modules?: Modules | undefined;
+    load: () => Promise<Modules>;
+  }) {
+    this.tenant = options.tenant;
     this.#modules = options.modules;
     this.#load = options.load;
   }

@@ -56,7 +56,11 @@ export async function planOf(options: {
     plan.diagnostics.push(...warnings);
     const running = service.instances.length > 0;
     if (!running || plan.revision === plan.fromRevision) return plan;
-    const code = new RevisionCode({ modules, load: async () => modules });
+    const code = new RevisionCode({
+      tenant: service.key.tenant,
+      modules,
+      load: async () => modules,
+    });
     const { state, shapes } = await rehearse(newRevision({ spec, code, handles: [] }));
     const changes = shapes === undefined ? [] : shapeChanges(shapes);
     return { ...plan, state: { bytes: Buffer.byteLength(state), changes } };

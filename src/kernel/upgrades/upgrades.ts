@@ -223,7 +223,7 @@ export class Upgrades {
     if (revisionOf(spec) === service.revision) return this.#renew(service, change);
     const strategy = this.strategyOf(service, spec, change.strategy);
     const { modules, warnings } = await this.#accept(spec, change, key);
-    const code = factory.code(spec, modules);
+    const code = factory.code(key.tenant, spec, modules);
     const changed =
       strategy === undefined
         ? await this.#hotSwap({ service, spec, code }, change)
@@ -331,7 +331,7 @@ export class Upgrades {
   ): Promise<Accepted> {
     const { sources } = this.#options;
     if (action !== "rollback") return sources.accept(spec, tenant);
-    return { modules: await sources.recorded(spec), warnings: [] };
+    return { modules: await sources.recorded(spec, tenant), warnings: [] };
   }
 
   /** A swap forward, as people ask for it. */
