@@ -1,8 +1,11 @@
-/** `solo` as a subprocess. */
+/** `solo` against a kernel that a test makes up: as a function, and as a subprocess. */
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Readable, Writable } from "node:stream";
+import { PassThrough, Readable, type Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { main } from "#cli/main.ts";
+import { cliPowers } from "./cli-powers.ts";
 
 const ENTRY = fileURLToPath(new URL("./cli-entry.ts", import.meta.url));
 
@@ -43,8 +46,23 @@ export async function finishCli(child: CliProcess): Promise<CliResult> {
   return { code, stdout, stderr };
 }
 
-export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const child = startCli(args, options);
-  child.stdin.end(options.stdin);
-  return finishCli(child);
+/** A command from its arguments to its exit code, in the test's own process: a process for each
+ *  would take most of the time. */
+export async function runCli(
+  args: readonly string[],
+  { dataDir, cwd = process.cwd(), env, stdin }: CliOptions = {},
+): Promise<CliResult> {
+  const outputs = { stdout: new PassThrough(), stderr: new PassThrough() };
+  const printed = { stdout: text(outputs.stdout), stderr: text(outputs.stderr) };
+  const code = await main(
+    cliPowers({
+      argv: args,
+      env: { ...(dataDir !== undefined && { SOLO_DATA_DIR: dataDir }), ...env },
+      cwd,
+      stdin: Readable.from(stdin === undefined ? [] : [stdin]),
+      ...outputs,
+    }),
+  );
+  for (const output of Object.values(outputs)) output.end();
+  return { code, stdout: await printed.stdout, stderr: await printed.stderr };
 }
