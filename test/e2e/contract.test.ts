@@ -164,13 +164,13 @@ describe("time", () => {
     const tenant = kernel.tenant("time");
     const code = `export default { calls: { async race(solo) {
       const order = [];
-      setTimeout(() => order.push("late"), 200);
+      const late = new Promise((resolve) => setTimeout(resolve, 1000)).then(() => order.push("late"));
       const cleared = setTimeout(() => order.push("never"), 5);
       clearTimeout(cleared);
       queueMicrotask(() => order.push("micro"));
       await solo.sleep(10);
       order.push("slept");
-      await new Promise((resolve) => setTimeout(resolve, 210));
+      await late;
       return order;
     } } };`;
     await tenant.deploy({ service_id: "race", code });

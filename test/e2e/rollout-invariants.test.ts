@@ -171,12 +171,12 @@ test(
           }
         }
         faults = [];
-        for (let tries = 0; tries < 200 && !(await isOver(service_id)); tries += 1) {
-          const { phase } = await rolloutOf(service_id);
-          const name = phase === "paused" || phase === "observing" ? "PromoteRollout" : undefined;
-          if (name) await solo.ask(name, { service_id }, tenant).catch(() => {});
-          await new Promise((resolve) => setTimeout(resolve, 25));
-        }
+        await until(async () => {
+          const { phase: now } = await rolloutOf(service_id);
+          if (now === "paused" || now === "observing")
+            await solo.ask("PromoteRollout", { service_id }, tenant);
+          return isOver(service_id);
+        }, "its end");
         const { phase, from, to } = await rolloutOf(service_id);
         const serves = phase === "promoted" ? to : from;
         const { instances } = await solo.ask("Status", { service_id }, tenant);
