@@ -53,7 +53,8 @@ test(
 
 describe("after the end of the kernel", () => {
   const OLD = `export default { version: "1", init: () => ({ n: 0 }), calls: {
-    add: (solo) => (solo.state.n += 1), get: (solo) => solo.state.n } };`;
+    add: (solo) => (solo.state.n += 1), get: (solo) => solo.state.n },
+    terminate: (solo) => solo.events.emit("terminated", {}) };`;
   const bad = (more: string) => `export default { version: "2", ${more} calls: {
     add: (solo) => (solo.state.n += 1), poison: (solo) => solo.kv.put("poison", true),
     boom() { throw new Error("boom"); }, get: (solo) => solo.state.n } };`;
@@ -136,6 +137,7 @@ describe("after the end of the kernel", () => {
       expect(await kernel.call(service_id, "get")).toBe(n);
     }
     expect(await events("hot_swap_rolled_back")).toEqual([]);
+    expect(await events("service.terminated")).toEqual([]);
   });
 
   test("a probation that was over stays over", async () => {

@@ -152,7 +152,7 @@ export class Life {
     this.#standing = "replaced";
   }
 
-  /** Ends one that was replaced; what it has in hand may end within `lingerMs`. */
+  /** Ends one that serves no more or never did; what it has in hand may end within `lingerMs`. */
   async retire(lingerMs: number): Promise<void> {
     const { lifecycle } = this.#options;
     this.#lingerMs = lingerMs;
@@ -192,10 +192,11 @@ export class Life {
       relocated: (crash) => {
         if (this.#standing === "serving") record.relocated(crash);
       },
+      // Only who serves has an end of its own to go through: `terminate`, and a state to tell.
       stop: (instance, how) =>
-        this.#standing === "replaced"
-          ? instance.finish(this.#lingerMs, replaced())
-          : instance.stop(how),
+        this.#standing === "serving"
+          ? instance.stop(how)
+          : instance.finish(this.#lingerMs, replaced()),
       turn: () => powers.wakes.enter(),
       wakeFailed: () => sleep.wakeFailed(),
     };
