@@ -46,7 +46,9 @@ async function watchLimits(
 ): Promise<void> {
   while (!signal.aborted) {
     await pause(SAMPLE_MS, signal);
-    if (!signal.aborted) limits.sample(tenants.all(), cells.usage());
+    if (signal.aborted) return;
+    const gone = limits.sample(tenants.all(), cells.usage());
+    for (const tenant of gone) cells.forget(tenant);
   }
 }
 

@@ -94,9 +94,15 @@ export class LogFile {
   }
 
   remove({ tenant, service }: { tenant: string; service: string }): void {
+    const id = this.#service(tenant, service);
     translated(this.#path, () =>
-      this.#db.prepare("DELETE FROM lines WHERE service = ?").run(this.#service(tenant, service)),
+      transaction(this.#db, () => {
+        this.#db.prepare("DELETE FROM lines WHERE service = ?").run(id);
+        this.#db.prepare("DELETE FROM services WHERE id = ?").run(id);
+      }),
     );
+    this.#services.delete(`${tenant}/${service}`);
+    this.#added.delete(id);
   }
 
   close(): void {

@@ -1,10 +1,13 @@
 /** What the deploy nouns keep: the compile cache, deployments. */
+import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { SoloError } from "#base/errors.ts";
 import { serviceId, tenantId } from "#base/ids.ts";
 import { silentLogger } from "#base/log.ts";
 import { CompileCache } from "#deploy/compile-cache.ts";
 import { Deployments, type Deployment } from "#deploy/deployments.ts";
 import { resolveSpec, revisionOf } from "#deploy/spec.ts";
+import type { Kv } from "#storage/kv.ts";
 import { defaults, memoryKv } from "./support.ts";
 
 const key = { tenant: tenantId("t"), service: serviceId("s"), slot: 0 };
@@ -14,29 +17,34 @@ describe("the compile cache", () => {
     modules: [{ path: "a.ts", code: "x".repeat(size), map: "" }],
     diagnostics: [],
   });
-  const cache = (kv = memoryKv(), version = "1") =>
+  const cache = (kv: Kv = memoryKv(), version = "1") =>
     new CompileCache({ kv, version, log: silentLogger });
+
+  const MIB = 1024 * 1024;
+  /** Text that nothing makes shorter. */
+  const noise = (bytes: number) => randomBytes(bytes).toString("base64");
 
   test("finds again what it saved, in memory and after a restart", async () => {
     const kv = memoryKv();
     const first = cache(kv);
-    first.save("h", result(10));
-    expect(first.recall("h")).toEqual(result(10));
+    expect(await first.save("h", result(10)).stored).toBe(true);
+    expect(first.recall("h")?.result).toEqual(result(10));
     const second = cache(kv);
     expect(second.recall("h")).toBeUndefined();
-    expect(await second.load("h")).toEqual(result(10));
-    expect(second.recall("h")).toEqual(result(10));
+    const loaded = await second.load("h");
+    expect([loaded?.result, await loaded?.stored]).toEqual([result(10), true]);
+    expect(second.recall("h")?.result).toEqual(result(10));
   });
 
   test("knows nothing of what another compiler made", async () => {
     const kv = memoryKv();
-    cache(kv, "1").save("h", result(10));
+    await cache(kv, "1").save("h", result(10)).stored;
     expect(await cache(kv, "2").load("h")).toBeUndefined();
   });
 
   test("takes a damaged entry for a miss (invariant 1)", async () => {
     const kv = memoryKv();
-    cache(kv).save("h", result(10));
+    await cache(kv).save("h", result(10)).stored;
     const [[at, value]] = [...kv.rows] as [[string, Uint8Array]];
     for (let bit = 0; bit < value.length * 8; bit += 1) {
       const altered = Uint8Array.from(value);
@@ -48,29 +56,61 @@ describe("the compile cache", () => {
     expect(await cache(kv).load("h")).toBeUndefined();
   });
 
-  test("holds a bounded number of characters, the newest", () => {
-    const MIB = 1024 * 1024;
+  test("holds a bounded number of characters in memory, the newest (invariant 2)", () => {
     const small = cache();
-    for (let n = 0; n < 5; n += 1) small.save(`h${n}`, result(20 * MIB));
+    for (let n = 0; n < 5; n += 1) small.save(`h${n}`, result(5 * MIB));
     const held = Array.from({ length: 5 }, (_, n) => small.recall(`h${n}`) !== undefined);
     expect(held).toEqual([false, false, true, true, true]);
   });
 
   test("counts a source that is saved again only once", () => {
-    const MIB = 1024 * 1024;
     const small = cache();
-    for (let n = 0; n < 4; n += 1) small.save("same", result(20 * MIB));
-    small.save("other", result(20 * MIB));
+    for (let n = 0; n < 4; n += 1) small.save("same", result(5 * MIB));
+    small.save("other", result(5 * MIB));
     expect(small.recall("same")).toBeDefined();
     expect(small.recall("other")).toBeDefined();
   });
 
-  test("does not put a giant on the disk", () => {
+  test("stores a large result that is not held in memory, and says what it does not store", async () => {
     const kv = memoryKv();
-    cache(kv).save("h", result(13 * 1024 * 1024));
-    expect(kv.rows.size).toBe(0);
+    const large = cache(kv);
+    expect(await large.save("long", result(20 * MIB)).stored).toBe(true);
+    expect(large.recall("long")).toBeUndefined();
+    expect((await large.load("long"))?.result).toEqual(result(20 * MIB));
+    const giant = { ...result(0), modules: [{ path: "a.ts", code: noise(13 * MIB), map: "" }] };
+    expect(await large.save("giant", giant).stored).toBe(false);
+    expect(kv.rows.size).toBe(1);
+  });
+
+  test("makes room on the disk for what is new, at the cost of what is there (invariant 2)", async () => {
+    const kv = memoryKv();
+    const full = { ...kv, batch: roomFor(kv, 250) };
+    const small = cache(full);
+    for (let n = 0; n < 600; n += 1) {
+      const hash = createHash("sha256").update(String(n)).digest("hex");
+      expect(await small.save(hash, result(10)).stored).toBe(true);
+      expect(kv.rows.size).toBeLessThanOrEqual(250);
+      expect(await cache(full).load(hash)).toBeDefined();
+    }
+    expect(kv.rows.size).toBeGreaterThan(100);
+  });
+
+  test("says when it could not store", async () => {
+    const batch = () => Promise.reject(new Error("The disk is gone."));
+    expect(await cache({ ...memoryKv(), batch }).save("h", result(10)).stored).toBe(false);
   });
 });
+
+/** Writes as the storage does that has room for so many keys. */
+function roomFor(kv: ReturnType<typeof memoryKv>, keys: number): Kv["batch"] {
+  return async (ops, within) => {
+    const added = ops.filter(({ op }) => op === "put").length;
+    if (within !== undefined && kv.rows.size + added > keys) {
+      throw new SoloError("limit_exceeded", "It is full.");
+    }
+    return kv.batch(ops);
+  };
+}
 
 describe("deployments", () => {
   const deployment = (service: string, quarantined = false): Deployment => {

@@ -3,7 +3,7 @@ import type { TenantId } from "#base/ids.ts";
 import type { Cell } from "#kernel/cells/cell.ts";
 
 export interface ProcessUsage {
-  /** Since the kernel's start, also of processes that have ended, ms. */
+  /** Since it last had neither services nor processes, also of those that have ended, ms. */
   readonly cpuMs: number;
   readonly memoryBytes: number;
 }
@@ -22,6 +22,11 @@ export class CellAccounts {
   ended(cell: Cell): void {
     if (cell.tenant === undefined) return;
     this.#spent.set(cell.tenant, (this.#spent.get(cell.tenant) ?? 0) + this.#cpuOf(cell));
+  }
+
+  /** It has neither services nor processes any more. */
+  forget(tenant: TenantId): void {
+    this.#spent.delete(tenant);
   }
 
   read(cells: Iterable<Cell>): Map<TenantId, ProcessUsage> {

@@ -74,6 +74,11 @@ export class CellPool {
     return this.#accounts.read(this.#cells);
   }
 
+  /** The tenant has neither services nor cells. */
+  forget(tenant: TenantId): void {
+    this.#accounts.forget(tenant);
+  }
+
   /** Resolves once a spare cell waits; rejects when none can be made. */
   async warm(): Promise<void> {
     if (this.#options.spares === 0 || this.#spares.length > 0) return;

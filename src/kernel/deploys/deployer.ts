@@ -97,13 +97,15 @@ export class Deployer {
     { key, spec, by }: Wanted,
     { minting, begun }: { minting: Promise<readonly Capability[]>; begun: number },
   ): Promise<Deployed> {
-    const { clock, sources, factory, tenants, powers } = this.#options;
-    const { modules, warnings } = await sources.accept(spec, key.tenant);
-    const code = factory.code(key.tenant, spec, modules);
+    const { clock, sources, factory, tenants, remover, powers } = this.#options;
+    const { compiled, warnings } = await sources.accept(spec, key.tenant);
+    const code = factory.code(key.tenant, spec, compiled);
     const revision = newRevision({ spec, code, handles: await minting });
     const service = factory.service({ key, revision, deployedAtMs: clock.wallMs() });
     await tenants.start(service).catch(async (error: unknown) => {
-      throw await startError({ error, revision, powers });
+      const refusal = await startError({ error, revision, powers });
+      await remover.discard(service);
+      throw refusal;
     });
     const startedInMs = clock.now() - begun;
     await this.#acknowledge(service, { startedInMs, by });
@@ -134,7 +136,7 @@ export class Deployer {
     service: Service,
     { startedInMs, by }: { startedInMs: number; by: Capability },
   ): Promise<void> {
-    const { deployments, tenants, powers } = this.#options;
+    const { remover, tenants, powers } = this.#options;
     const { key, revision } = service;
     const instance_id = service.instances[0]?.id ?? "";
     try {
@@ -151,7 +153,7 @@ export class Deployer {
       await service.stop({ force: true, timeoutMs: UNACKNOWLEDGED_STOP_MS });
       tenants.remove(service);
       // It may have been written before the answer was lost: it must not come back.
-      await deployments.remove(key).catch(() => {});
+      await remover.discard(service);
       throw error;
     }
   }

@@ -13,6 +13,7 @@ import type { ServiceLocks } from "#kernel/deploys/locks.ts";
 import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
+import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
 export interface RemoverOptions {
@@ -29,7 +30,7 @@ export interface RemoverOptions {
 
 export class Remover {
   readonly #options: RemoverOptions;
-  /** Killed services that still keep something on the disk, because storage failed meanwhile. */
+  /** Services that are gone and still keep something on the disk, because storage failed meanwhile. */
   readonly #leftovers = new Set<string>();
 
   constructor(options: RemoverOptions) {
@@ -48,9 +49,7 @@ export class Remover {
       const timeoutMs = options.timeoutMs ?? service.spec.restartLimits.shutdownTimeoutMs;
       const { forced } = await service.stop({ force, timeoutMs });
       tenants.remove(service);
-      powers.metrics.forget(key);
-      await this.forget(key);
-      service.bounds.storage.clear();
+      await this.#clear(service);
       await service.settled();
       await powers.events.append({
         type: "service_killed",
@@ -65,6 +64,23 @@ export class Remover {
       });
       return { forced };
     });
+  }
+
+  /** What a service kept that did not come into being: its `init` may have written and logged. */
+  async discard(service: Service): Promise<void> {
+    await this.#clear(service).catch((error: unknown) => {
+      const name = keyText(service.key);
+      this.#options.powers.log.warn("a refused deploy left something", {
+        service: name,
+        error: String(error),
+      });
+    });
+  }
+
+  async #clear({ key, bounds }: Service): Promise<void> {
+    this.#options.powers.metrics.forget(key);
+    await this.forget(key);
+    bounds.storage.clear();
   }
 
   /** What a killed service kept, gone from the disk. */

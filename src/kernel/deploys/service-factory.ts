@@ -1,5 +1,6 @@
 /** Makes revisions and services from what is deployed now, or was recorded by an earlier kernel. */
 import { keyText, type ServiceKey } from "#base/ids.ts";
+import type { Compiled } from "#deploy/compile-cache.ts";
 import type { Deployments } from "#deploy/deployments.ts";
 import type { ServiceSpec, SpecDefaults } from "#deploy/spec.ts";
 import { deploymentOf } from "#kernel/deploys/deployed.ts";
@@ -11,7 +12,6 @@ import { newRevision, RevisionCode, type Revision } from "#kernel/services/revis
 import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
-import type { CompiledModule } from "#wire/compiler.ts";
 
 export interface ServiceFactoryOptions {
   readonly sources: Sources;
@@ -31,9 +31,9 @@ export class ServiceFactory {
     this.#options = options;
   }
 
-  code(tenant: string, spec: ServiceSpec, modules?: readonly CompiledModule[]): RevisionCode {
+  code(tenant: string, spec: ServiceSpec, compiled?: Compiled): RevisionCode {
     const { sources } = this.#options;
-    return new RevisionCode({ tenant, modules, load: () => sources.recorded(spec, tenant) });
+    return new RevisionCode({ tenant, compiled, load: () => sources.recorded(spec, tenant) });
   }
 
   /** A revision as an earlier kernel has recorded it. */

@@ -7,7 +7,7 @@
  *    been taken over by its source.
  */
 import { SoloError, type Diagnostic } from "#base/errors.ts";
-import type { CompileCache } from "#deploy/compile-cache.ts";
+import type { CompileCache, Compiled } from "#deploy/compile-cache.ts";
 import { sourceHash, type ServiceSpec } from "#deploy/spec.ts";
 import {
   analysisError,
@@ -16,7 +16,7 @@ import {
   type Declared,
 } from "#kernel/deploys/analysis-level.ts";
 import type { CompilerPool } from "#kernel/compilers/pool.ts";
-import type { Allowed, CompiledModule, CompileResult } from "#wire/compiler.ts";
+import type { Allowed } from "#wire/compiler.ts";
 
 export interface SourcesOptions {
   readonly compilers: CompilerPool;
@@ -25,7 +25,7 @@ export interface SourcesOptions {
 }
 
 export interface Accepted {
-  readonly modules: readonly CompiledModule[];
+  readonly compiled: Compiled;
   readonly warnings: readonly Diagnostic[];
 }
 
@@ -48,21 +48,23 @@ export class Sources {
     const analysis = level(tenant);
     // Hardly any was compiled before: looking on the disk would cost more than compiling.
     const known = cache.recall(keyOf(spec, tenant));
-    const usable = known !== undefined && (analysis === "off" || known.analysis !== undefined);
-    const result = usable ? known : await this.#compile(spec, tenant, analysis !== "off");
+    const usable =
+      known !== undefined && (analysis === "off" || known.result.analysis !== undefined);
+    const compiled = usable ? known : await this.#compile(spec, tenant, analysis !== "off");
+    const { result } = compiled;
     const warnings = findingsAt(analysis, result.analysis?.findings ?? [], declaredBy(spec));
     const refusal = compileError(result.diagnostics) ?? analysisError(warnings);
     if (refusal !== undefined) throw refusal;
-    return { modules: result.modules, warnings };
+    return { compiled, warnings };
   }
 
   /** Of a service that was accepted before. */
-  async recorded(spec: ServiceSpec, tenant: string): Promise<readonly CompiledModule[]> {
+  async recorded(spec: ServiceSpec, tenant: string): Promise<Compiled> {
     const known = await this.#options.cache.load(keyOf(spec, tenant));
-    const { modules, diagnostics } = known ?? (await this.#compile(spec, tenant, false));
-    const refusal = compileError(diagnostics);
+    const compiled = known ?? (await this.#compile(spec, tenant, false));
+    const refusal = compileError(compiled.result.diagnostics);
     if (refusal !== undefined) throw refusal;
-    return modules;
+    return compiled;
   }
 
   /** Everything there is to say, with nothing refused. */
@@ -78,12 +80,12 @@ export class Sources {
     };
   }
 
-  async #compile(spec: ServiceSpec, tenant: string, analyse: boolean): Promise<CompileResult> {
+  async #compile(spec: ServiceSpec, tenant: string, analyse: boolean): Promise<Compiled> {
     const { cache, compilers } = this.#options;
     const { files, entry } = spec;
     const result = await compilers.compile(tenant, { files, entry, analyse });
-    if (result.modules.length > 0) cache.save(keyOf(spec, tenant), result);
-    return result;
+    if (result.modules.length > 0) return cache.save(keyOf(spec, tenant), result);
+    return { result, stored: Promise.resolve(false) };
   }
 }
 

@@ -114,8 +114,11 @@ export class LimitsBook {
     meter.violated("tenant_memory", meter.valueOf("tenant_memory"));
   }
 
-  /** Called every SAMPLE_MS. */
-  sample(services: Iterable<SampledService>, processes: ReadonlyMap<TenantId, ProcessUsage>): void {
+  /** Called every SAMPLE_MS; the tenants that have nothing any more. */
+  sample(
+    services: Iterable<SampledService>,
+    processes: ReadonlyMap<TenantId, ProcessUsage>,
+  ): TenantId[] {
     const now = this.#options.clock.now();
     for (const tenant of this.#tenants.values()) {
       tenant.rebound(this.#options.bounds(tenant.tenant));
@@ -138,8 +141,10 @@ export class LimitsBook {
     }
     for (const [tenant, limits] of this.#tenants) {
       if (present.has(tenant)) limits.looked(counts.get(tenant) ?? 0);
-      else this.#forget(tenant);
     }
+    const gone = [...this.#tenants.keys()].filter((tenant) => !present.has(tenant));
+    for (const tenant of gone) this.#forget(tenant);
+    return gone;
   }
 
   #forget(tenant: TenantId): void {

@@ -1,6 +1,7 @@
 /** A revision as the kernel runs it: settings and compiled source under one id, and what they may use. */
 import type { Capability } from "#capability/capability.ts";
 import type { RevisionId } from "#base/ids.ts";
+import type { Compiled } from "#deploy/compile-cache.ts";
 import { revisionOf, sourceHash, type ServiceSpec } from "#deploy/spec.ts";
 import type { CompiledModule } from "#wire/compiler.ts";
 
@@ -14,38 +15,38 @@ export interface Revision {
   handles: readonly Capability[];
 }
 
-type Modules = readonly CompiledModule[];
-
-/** Compiled source that is in memory only while somebody runs it. */
+/** Compiled source, in memory only until somebody has taken it and it can be loaded again. */
 export class RevisionCode {
   /** Whose source it is: another's process never reads it. */
   readonly tenant: string;
-  #modules: Modules | Promise<Modules> | undefined;
-  readonly #load: () => Promise<Modules>;
+  #held: Promise<Compiled> | undefined;
+  readonly #load: () => Promise<Compiled>;
 
   constructor(options: {
     tenant: string;
-    modules?: Modules | undefined;
-    load: () => Promise<Modules>;
+    compiled?: Compiled | undefined;
+    load: () => Promise<Compiled>;
   }) {
-    this.tenant = options.tenant;
-    this.#modules = options.modules;
-    this.#load = options.load;
+    const { tenant, compiled, load } = options;
+    this.tenant = tenant;
+    this.#held = compiled && Promise.resolve(compiled);
+    this.#load = load;
   }
 
-  async modules(): Promise<Modules> {
-    this.#modules ??= this.#load();
+  async modules(): Promise<readonly CompiledModule[]> {
+    const held = (this.#held ??= this.#load());
     try {
-      return (this.#modules = await this.#modules);
+      const { result, stored } = await held;
+      void stored.then((isStored) => isStored && this.#letGo(held));
+      return result.modules;
     } catch (error) {
-      this.#modules = undefined;
+      this.#letGo(held);
       throw error;
     }
   }
 
-  /** The next one who needs it loads it again. */
-  forget(): void {
-    this.#modules = undefined;
+  #letGo(held: Promise<Compiled>): void {
+    if (this.#held === held) this.#held = undefined;
   }
 }
 

@@ -156,7 +156,7 @@ export class Sleep {
   }
 
   async #hibernate(): Promise<boolean> {
-    const { revision, powers, dormancy, kept, inbox, record, lifecycle, evict } = this.#options;
+    const { powers, dormancy, kept, inbox, record, lifecycle, evict } = this.#options;
     const idle_ms = Math.round(this.idleMs(powers.clock.now()));
     const instance = this.#options.instance();
     if (idle_ms === 0 || instance === undefined) return false;
@@ -184,7 +184,6 @@ export class Sleep {
       kept.settle();
       lifecycle.move("hibernated");
       evict();
-      revision.code.forget();
       record.hibernated(instance, { idle_ms, state_bytes: state.length });
       await powers.faults("evicted", name);
       return true;

@@ -52,15 +52,12 @@ export async function planOf(options: {
     state: undefined,
   };
   try {
-    const { modules, warnings } = await accept();
+    const { compiled, warnings } = await accept();
     plan.diagnostics.push(...warnings);
     const running = service.instances.length > 0;
     if (!running || plan.revision === plan.fromRevision) return plan;
-    const code = new RevisionCode({
-      tenant: service.key.tenant,
-      modules,
-      load: async () => modules,
-    });
+    const { tenant } = service.key;
+    const code = new RevisionCode({ tenant, compiled, load: async () => compiled });
     const { state, shapes } = await rehearse(newRevision({ spec, code, handles: [] }));
     const changes = shapes === undefined ? [] : shapeChanges(shapes);
     return { ...plan, state: { bytes: Buffer.byteLength(state), changes } };

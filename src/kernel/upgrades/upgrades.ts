@@ -222,8 +222,8 @@ export class Upgrades {
     if (!UPDATABLE.has(service.state)) throw onItsWay(service);
     if (revisionOf(spec) === service.revision) return this.#renew(service, change);
     const strategy = this.strategyOf(service, spec, change.strategy);
-    const { modules, warnings } = await this.#accept(spec, change, key);
-    const code = factory.code(key.tenant, spec, modules);
+    const { compiled, warnings } = await this.#accept(spec, change, key);
+    const code = factory.code(key.tenant, spec, compiled);
     const changed =
       strategy === undefined
         ? await this.#hotSwap({ service, spec, code }, change)
@@ -331,7 +331,7 @@ export class Upgrades {
   ): Promise<Accepted> {
     const { sources } = this.#options;
     if (action !== "rollback") return sources.accept(spec, tenant);
-    return { modules: await sources.recorded(spec, tenant), warnings: [] };
+    return { compiled: await sources.recorded(spec, tenant), warnings: [] };
   }
 
   /** A swap forward, as people ask for it. */
