@@ -153,7 +153,7 @@ describe("a sleeper", () => {
     expect(await call("fragile", "get")).toBe(1);
     const after = await until(async () => {
       const now = await status("fragile");
-      return now.last_crash !== undefined && now;
+      return now.last_crash !== null && now;
     }, "the crash to be known");
     expect(after).toMatchObject({ state: "running", last_crash: { reason: "load_failed" } });
   });
