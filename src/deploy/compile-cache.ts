@@ -105,7 +105,7 @@ export class CompileCache {
     }
   }
 
-  /** Its neighbours in the order of hashes go: as good as any at random, and no use is recorded. */
+  /** Its neighbours in the order of keys go, mostly of the same tenant: as good as any at random. */
   async #evict(after: string): Promise<void> {
     const page = { limit: EVICTED_AT_ONCE, maxBytes: EVICTED_BYTES };
     const next = await this.#kv.list(NAMESPACE, { ...page, after });
