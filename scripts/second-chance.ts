@@ -35,7 +35,8 @@ export default class SecondChance implements Reporter {
     console.log(`\n!!! ${again.length} FAILED AND WILL RUN ONCE MORE, ALONE:`);
     for (const module of failed) {
       console.log(`!!! ${module.relativeModuleId}`);
-      for (const { message } of module.errors()) console.log(`!!!   ${firstLine(message)}`);
+      for (const part of [module, ...module.children.allSuites()])
+        for (const { message } of part.errors()) console.log(`!!!   ${firstLine(message)}`);
       for (const test of module.children.allTests("failed"))
         console.log(`!!!   ${test.fullName}: ${firstLine(test.result().errors?.[0]?.message)}`);
     }

@@ -66,7 +66,8 @@ test("sleepers survive kill -9 with state and timers, and are not started", asyn
   await kernel.deploy({ service_id: "timed", code: COUNTER, persistence: "hybrid", ...SLEEPY });
   await kernel.deploy({ service_id: "awake", code: COUNTER, persistence: "durable" });
   for (const id of ["stateless", "hybrid", "durable"]) await asleep(kernel, id);
-  await kernel.call("timed", "later", 3000);
+  // Not before the restart, however busy the machine is.
+  await kernel.call("timed", "later", 12_000);
   await asleep(kernel, "timed");
   await kernel.kill9();
   await kernel.restart();
