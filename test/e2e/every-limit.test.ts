@@ -27,6 +27,8 @@ interface Row {
   readonly action: Act | keyof typeof LIMIT_ACTION_NAMES;
   /** More than 80 % of it, and not more than all of it. */
   readonly near: (tenant: TestTenant, id: string) => Promise<unknown>;
+  /** Of the service, so that no other limit comes first. */
+  readonly room?: Readonly<Record<string, number>>;
   /** Passes it; says whether something was refused, where that can be seen. */
   readonly pass: (tenant: TestTenant, id: string) => Promise<boolean | undefined>;
 }
@@ -102,6 +104,17 @@ function spend(tenant: TestTenant, id: string, what: Resource): Promise<unknown>
     turns *= Math.min(4, Math.max(0.25, (0.1 * limit) / used));
   };
   return approach(tenant, id, { what, step });
+}
+
+/** The kernel looks twice a second: each step is seen before the next. */
+async function holdSeen(tenant: TestTenant, id: string, mib: number): Promise<void> {
+  const { value: before } = await usageOf(tenant, id, "tenant_memory");
+  await tenant.call(id, "hold", mib);
+  await until(
+    async () => (await usageOf(tenant, id, "tenant_memory"))["value"] > before + (mib * MIB) / 2,
+    "what is held to be seen",
+    PATIENCE_MS,
+  );
 }
 
 /** However little of a busy machine it gets. */
@@ -248,8 +261,9 @@ const TENANT_ROWS: readonly Row[] = [
     limit: 256,
     unit: MIB,
     action: "kill",
+    room: { memory_mb: 250 },
     near: (tenant, id) =>
-      approach(tenant, id, { what: "tenant_memory", step: () => tenant.call(id, "hold", 5) }),
+      approach(tenant, id, { what: "tenant_memory", step: () => holdSeen(tenant, id, 10) }),
     async pass(tenant, id) {
       await tenant.ask(id, "hold", [300]);
       return undefined;
@@ -364,7 +378,7 @@ const crashOf = (tenant: TestTenant): Promise<Body> =>
 async function provoke(row: Row, act: Act, subject: string | null): Promise<void> {
   const { what, limit, unit = 1 } = row;
   const tenant = kernel.tenant(tenantOf(row, subject === null ? "own" : act));
-  const input: Body = { service_id: "a", code };
+  const input: Body = { service_id: "a", code, ...(row.room && { limits: row.room }) };
   if (subject !== null) {
     const actions = row.action in LIMIT_ACTION_NAMES && {
       actions: {

@@ -33,11 +33,24 @@ beforeAll(async () => {
 });
 afterAll(() => kernel[Symbol.asyncDispose]());
 
+/** The words of a process's command; none of one that has just ended. */
+function commandOf({ pid }: ProcessRef): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+/** Also the walls around it, whose command ends in the cell's. */
+const isOfCell = (ref: ProcessRef): boolean =>
+  commandOf(ref).some((word) => /\/cell-[0-9a-f]+\.mjs$/.test(word));
+
 /** Runs `deploy`, and answers with the processes that came with it: the cell, and its walls. */
 async function cellOf(deploy: () => Promise<unknown>): Promise<ProcessRef[]> {
   const before = new Set(descendants(kernel.pid).map(({ pid }) => pid));
   await deploy();
-  const fresh = descendants(kernel.pid).filter(({ pid }) => !before.has(pid));
+  const fresh = descendants(kernel.pid).filter((ref) => !before.has(ref.pid) && isOfCell(ref));
   expect(fresh.length).toBeGreaterThan(0);
   return fresh;
 }
@@ -290,14 +303,9 @@ test("a cell that is frozen is found out by its silence and replaced", () =>
 
 test("spare cells that were killed are not given to anybody", async () => {
   await using spared = await startKernel({ config: "[limits]\nspare_cells = 2" });
-  const commandOf = ({ pid }: ProcessRef) =>
-    readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   const spares = await until(() => {
-    // Each with the walls around it, whose command ends in the cell's.
-    const found = descendants(spared.pid).filter((ref) =>
-      commandOf(ref).some((word) => /\/cell-[0-9a-f]+\.mjs$/.test(word)),
-    );
-    return found.filter((ref) => commandOf(ref)[0]!.endsWith("node")).length === 2
+    const found = descendants(spared.pid).filter(isOfCell);
+    return found.filter((ref) => commandOf(ref)[0]?.endsWith("node")).length === 2
       ? found
       : undefined;
   }, "two spares");
