@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => kernel[Symbol.asyncDispose]());
 
 /** The words of a process's command; none of one that has just ended. */
-function commandOf({ pid }: ProcessRef): string[] {
+function commandOf(pid: number): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   } catch {
@@ -43,14 +43,14 @@ function commandOf({ pid }: ProcessRef): string[] {
 }
 
 /** Also the walls around it, whose command ends in the cell's. */
-const isOfCell = (ref: ProcessRef): boolean =>
-  commandOf(ref).some((word) => /\/cell-[0-9a-f]+\.mjs$/.test(word));
+const isOfCell = (pid: number): boolean =>
+  commandOf(pid).some((word) => /\/cell-[0-9a-f]+\.mjs$/.test(word));
 
 /** Runs `deploy`, and answers with the processes that came with it: the cell, and its walls. */
 async function cellOf(deploy: () => Promise<unknown>): Promise<ProcessRef[]> {
   const before = new Set(descendants(kernel.pid).map(({ pid }) => pid));
   await deploy();
-  const fresh = descendants(kernel.pid).filter((ref) => !before.has(ref.pid) && isOfCell(ref));
+  const fresh = descendants(kernel.pid).filter((ref) => !before.has(ref.pid) && isOfCell(ref.pid));
   expect(fresh.length).toBeGreaterThan(0);
   return fresh;
 }
@@ -184,7 +184,7 @@ describe("a tenant's cell that is killed", () => {
         });
       }
       // One of the two new cells, whichever it is, ends one of the two services alone.
-      const [own] = kernel.cellPids().filter((pid) => !before.has(pid));
+      const [own] = kernel.cellPids().filter((pid) => !before.has(pid) && isOfCell(pid));
       const instances = () =>
         Promise.all(["one", "two"].map(async (each) => (await tenant.status(each))["instance_id"]));
       const [one, two] = await instances();
@@ -304,8 +304,8 @@ test("a cell that is frozen is found out by its silence and replaced", () =>
 test("spare cells that were killed are not given to anybody", async () => {
   await using spared = await startKernel({ config: "[limits]\nspare_cells = 2" });
   const spares = await until(() => {
-    const found = descendants(spared.pid).filter(isOfCell);
-    return found.filter((ref) => commandOf(ref)[0]?.endsWith("node")).length === 2
+    const found = descendants(spared.pid).filter(({ pid }) => isOfCell(pid));
+    return found.filter(({ pid }) => commandOf(pid)[0]?.endsWith("node")).length === 2
       ? found
       : undefined;
   }, "two spares");

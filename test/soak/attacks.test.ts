@@ -53,12 +53,13 @@ test("hundreds of attacks leave no process, descriptor or memory behind", async 
   const memoryMb = async () => (await kernel.client.health()).memory_mb ?? 0;
   const before = {
     descriptors: descriptors(),
-    cells: kernel.cellPids().length,
+    processes: kernel.cellPids().length,
     memoryMb: await memoryMb(),
   };
   const results = await round(10);
   expect(failures(results)).toEqual([]);
   expect(descriptors()).toBeLessThanOrEqual(before.descriptors + 20);
   expect(await memoryMb()).toBeLessThan(before.memoryMb + 150);
-  expect(kernel.cellPids().length).toBeLessThanOrEqual(before.cells + 2);
+  // Compilers come and go with their tenants: four that work and a spare.
+  expect(kernel.cellPids().length).toBeLessThanOrEqual(before.processes + 5);
 });
