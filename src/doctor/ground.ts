@@ -172,7 +172,9 @@ export class Ground {
   async #end(heard: string, expect: string): Promise<string[]> {
     const look = async () => {
       const { last_crash } = await this.#mallory.status({ service_id: ATTACKER });
-      return last_crash ?? undefined;
+      // That its process ended for another's sake says nothing of the attacker.
+      const isItsOwn = last_crash?.innocent !== true || last_crash.suspect === true;
+      return isItsOwn ? (last_crash ?? undefined) : undefined;
     };
     // Only an instance that is gone leaves its caller with one of these.
     const must = !mayLive(expect) || heard === "service_crashed" || heard === "outcome_unknown";

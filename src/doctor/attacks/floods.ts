@@ -35,7 +35,11 @@ export const floods: readonly Attack[] = [
       "deadline_exceeded → timeout",
     ),
   ),
-  flood("logs in waves", waves("solo.log.info('x'.repeat(1000));"), "deadline_exceeded → timeout"),
+  flood(
+    "logs in waves",
+    waves("solo.log.info('x'.repeat(1000));"),
+    "deadline_exceeded or replied → timeout or lives",
+  ),
   flood(
     "logs one enormous line",
     called("solo.log.info('x'.repeat(50_000_000)); return 1;"),
@@ -79,7 +83,7 @@ export const floods: readonly Attack[] = [
   flood(
     "calls itself",
     called("return solo.services.call(solo.service, 'attack');"),
-    "deadline_exceeded → timeout",
+    "deadline_exceeded → timeout or lives",
   ),
   flood(
     "records events in waves",
@@ -89,7 +93,7 @@ export const floods: readonly Attack[] = [
   flood(
     "writes keys in waves",
     waves("if (i < 100) solo.kv.put(`key-${wave}-${i}`, 'x'.repeat(10_000)).catch(() => {});"),
-    "deadline_exceeded → timeout",
+    "deadline_exceeded or replied → timeout or lives",
   ),
   everyDay(
     flood(
@@ -101,7 +105,7 @@ export const floods: readonly Attack[] = [
   flood(
     "answers with two million lists",
     called("return Array.from({ length: 2_000_000 }, () => []);"),
-    "service_crashed or deadline_exceeded → memory or timeout",
+    "service_crashed or deadline_exceeded or payload_too_large → memory or timeout or lives",
   ),
   flood(
     "casts two million lists to its neighbour, again and again",
@@ -115,7 +119,7 @@ export const floods: readonly Attack[] = [
     called(
       "for (let i = 0; i < 20; i += 1) await solo.kv.put('deep', JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))).catch(() => {}); return 1;",
     ),
-    "service_crashed or deadline_exceeded → memory or timeout",
+    "service_crashed or deadline_exceeded → memory or timeout; replied → lives",
   ),
   flood(
     "throws an enormous error while it is loaded",

@@ -99,7 +99,7 @@ export const loops: readonly Attack[] = [
   ),
   loop(
     "prints an enormous BigInt",
-    called("return String((3n ** 4_000_000n).toString().length);"),
+    called("return String((3n ** 16_000_000n).toString().length);"),
     "deadline_exceeded → timeout",
   ),
   everyDay(
