@@ -303,10 +303,11 @@ describe("a service", () => {
       ),
     );
     const timer = thrower("info: (message, solo) => fail(solo)").replace(
-      "init: () => ({})",
-      'init(solo) { solo.after(1, "go"); return {}; }',
+      'hi: () => "hi"',
+      'later: (solo) => void solo.after(1, "go")',
     );
     await kernel.deploy({ service_id: "throws-late", code: timer, secrets });
+    await kernel.call("throws-late", "later");
     const crashed = await until(
       async () => (await kernel.status("throws-late"))["last_crash"],
       "the timer to have thrown",
