@@ -113,6 +113,26 @@ test("a canary whose gate fails goes back by itself: the error rate", async () =
   expect(instances.map(({ revision }) => revision)).toEqual(Array(4).fill(old.revision));
 });
 
+test.each(["warmed", "held", "told", "adopted"] as const)(
+  "an abort that fails at '%s' for a passing reason still takes the newest state along",
+  async (at) => {
+    const service_id = `abort-${at}`;
+    await deploy(service_id, { persistence: "durable", instances: 1 });
+    await update(service_id, { type: "blue_green", manual: true });
+    await call(service_id, "add");
+    let failed = false;
+    between = (step) => {
+      if (step !== at || failed) return;
+      failed = true;
+      throw new SoloError("unavailable", "A fault.");
+    };
+    await solo.ask("AbortRollout", { service_id }, tenant);
+    await until(() => isOver(service_id), "its end").finally(() => (between = () => {}));
+    expect(failed).toBe(true);
+    expect(await call(service_id, "add")).toMatchObject({ code: 1, n: 2 });
+  },
+);
+
 test(
   "the model: whatever fails or is said at whatever step, one revision answers each message with a state of its own, and no acknowledged change is lost",
   { timeout: 120_000 },

@@ -6,6 +6,7 @@
  * 2. Whoever waits hears of it when no instance will come: after an end that stays, or after
  *    too many crashes.
  */
+import { within } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
@@ -27,6 +28,8 @@ import { Supervisor } from "#supervisor/supervisor.ts";
 
 const BACKOFF = { baseMs: 50, factor: 2, maxMs: 5000 };
 const RETIRE_MS = 1000;
+/** Far beyond what a swap takes. */
+const MAX_SUSPENSION_MS = 300_000;
 const EMPTY_POLL_MS = 5;
 
 export interface LifeOptions {
@@ -56,6 +59,8 @@ export class Life {
   #instance: Instance | undefined;
   /** Its supervisor gave up before it served. */
   #gaveUp: SupervisorEvent | undefined;
+  /** No instance is started before this is settled. */
+  #suspension: PromiseWithResolvers<void> | undefined;
   /** A replaced instance has so long for what it has in hand. */
   #lingerMs = 0;
 
@@ -132,6 +137,16 @@ export class Life {
     this.#supervisor?.kill();
   }
 
+  /** Its supervisor restarts nothing until `resume`. */
+  suspend(): void {
+    this.#suspension ??= Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#suspension?.resolve();
+    this.#suspension = undefined;
+  }
+
   /** Left alone until somebody starts it. */
   quarantine(): void {
     const { lifecycle } = this.#options;
@@ -174,6 +189,10 @@ export class Life {
 
   async #startRunner(signal: AbortSignal): Promise<Runner> {
     const { lifecycle } = this.#options;
+    const suspended = this.#suspension?.promise;
+    if (suspended !== undefined) {
+      await within(suspended, { ms: MAX_SUSPENSION_MS, what: "its successor", signal });
+    }
     if (this.#options.sleep.resumes()) this.#runner = Runner.asleep(this.#runnerOptions);
     else {
       if (this.#standing === "serving" && lifecycle.can("restarting")) lifecycle.move("restarting");

@@ -55,7 +55,8 @@ export interface ReplicaOptions {
   /** The replica that this one replaces in its slot. */
   readonly predecessor?: {
     readonly replica: Replica;
-    /** It runs: this one is loaded beside it and serves once it has adopted its state. */
+    /** It runs: this one adopts its state, which it hands over. Otherwise this one begins with
+     *  what is on disk. */
     readonly hot: boolean;
   };
 }
@@ -75,7 +76,7 @@ export class Replica {
   readonly stateKey: StateKey;
   readonly revision: Revision;
   readonly generation: number;
-  /** It was loaded beside a replica that served, and begins with what that one hands over. */
+  /** It begins with what its predecessor hands over. */
   readonly isHot: boolean;
   readonly record: ReplicaRecord;
   readonly vitals: Vitals;
@@ -92,6 +93,8 @@ export class Replica {
   #predecessor: Replica | undefined;
   /** It has been given the state that it shall begin with. */
   #adopted = false;
+  /** What it has made of the state on disk, until it serves. */
+  #made: Snapshot | undefined;
 
   constructor({ predecessor: replacing, ...options }: ReplicaOptions) {
     const { key, slot, generation, revision, powers, bounds, crashed, quarantined } = options;
@@ -174,7 +177,7 @@ export class Replica {
       sleep,
       record,
       vitals,
-      beside: this.isHot,
+      beside: predecessor !== undefined,
       crashed,
       quarantined,
     });
@@ -321,7 +324,15 @@ export class Replica {
     this.#inbox.hold();
   }
 
+  /** The same for one that does not run, and nothing starts it meanwhile: what is on disk stays
+   *  its newest state. */
+  suspend(): void {
+    this.hold();
+    this.#life.suspend();
+  }
+
   release(): void {
+    this.#life.resume();
     this.#inbox.release();
   }
 
@@ -354,14 +365,20 @@ export class Replica {
     return { state: adopted, version: this.version, sourceHash: this.revision.sourceHash };
   }
 
+  /** What one that waits to take over has made of the state on disk, to be kept as well. */
+  get made(): Snapshot | undefined {
+    return this.#made;
+  }
+
   /** Serves in the predecessor's place: its waiting messages, timers and subscriptions are this
    *  one's now. */
   takeOver(): void {
     const predecessor = this.#predecessor;
     this.#predecessor = undefined;
+    this.#made = undefined;
     if (predecessor === undefined) return;
     if (this.isHot) predecessor.#leaveSlot();
-    else predecessor.hold();
+    else predecessor.#kept.close();
     this.timers.redirect(this.#timerOptions);
     this.listening.redirect(this.#listeningOptions);
     this.#inbox.takeOver(predecessor.#inbox);
@@ -394,9 +411,10 @@ export class Replica {
     this.#inbox.hold();
   }
 
-  /** One that stands by has no state of its own to tell, also when it ends with the kernel. */
+  /** The state is its predecessor's until this one serves, also when it ends with the kernel. */
   async #keep(instance: Instance, text: string): Promise<void> {
     if (this.#life.standing !== "loaded") await this.#kept.save(instance, text);
+    else if (!this.isHot) this.#made = this.#kept.snapshotOf(instance, text);
   }
 
   get #running(): Instance {

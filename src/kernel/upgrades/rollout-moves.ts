@@ -39,6 +39,10 @@ export interface RolloutMovesOptions {
   readonly events: RolloutEvents;
 }
 
+/** Whoever aborts has so long to wait for messages in hand before their changes are given up:
+ *  more than a message has. */
+const ABORT_PATIENCE_MS = 45_000;
+
 /** What a swap in either direction is asked to do. */
 type How = Pick<SwapOptions, "drain" | "evenIfDown" | "stateOf" | "rehearse">;
 
@@ -71,12 +75,13 @@ export class RolloutMoves {
   /** Every slot to the old revision, with ever simpler states. */
   async back(active: ActiveRollout): Promise<void> {
     const { service, rollout, next, kept } = active;
-    const ways: readonly Way[] =
-      rollout.setback === "aborted"
-        ? ["asked", "restore_old"]
-        : waysBack(next.spec.watchdog.stateOnRollback);
-    const { way, came } = await firstThatWorks(ways, (each) =>
-      this.#swap(active, this.#wayBack.swapBy(each, service, kept)),
+    const isAborted = rollout.setback === "aborted";
+    const givesUpAtMs = rollout.phaseSinceMs + ABORT_PATIENCE_MS;
+    const { way, came } = await firstThatWorks(
+      isAborted ? ["asked", "restore_old"] : waysBack(next.spec.watchdog.stateOnRollback),
+      (each) => this.#swap(active, this.#wayBack.swapBy(each, service, kept)),
+      ({ code }) =>
+        isAborted && code === "conflict" && this.#options.powers.clock.wallMs() < givesUpAtMs,
     );
     this.#moved(active, came, { state: way });
   }

@@ -108,11 +108,14 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
   const pairs: Pair[] = successors
     .filter(({ isHot }) => isHot)
     .map((successor) => ({ successor, old: holders.get(successor.slot)! }));
+  const down = successors.flatMap(({ isHot, slot }) => (isHot ? [] : (holders.get(slot) ?? [])));
   let pausedAt = 0;
   let handed: readonly Handed[];
   let states: readonly string[];
   const bySlot = () =>
     new Map(pairs.map(({ successor }, at) => [successor.slot, handed[at]!] as const));
+  // It could come back meanwhile, and answer with a state that its successor does not know.
+  for (const replica of down) replica.suspend();
   try {
     const unloaded = successors.filter((successor) => !loaded.has(successor.slot));
     await tenants.startReplicas(unloaded).catch(async (error: unknown) => {
@@ -133,13 +136,15 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
       throw await adoptionError({ error, revision, powers });
     });
     await faults("adopted");
-    const snapshots = pairs.map(
-      ({ successor }, at) => [successor.stateKey, successor.snapshotOf(states[at]!)] as const,
-    );
+    const snapshots = successors.flatMap((successor) => {
+      const at = pairs.findIndex((pair) => pair.successor === successor);
+      const snapshot = at === -1 ? successor.made : successor.snapshotOf(states[at]!);
+      return snapshot === undefined ? [] : [[successor.stateKey, snapshot] as const];
+    });
     await options.record(keepsState(revision.spec) ? snapshots : [], bySlot());
   } catch (error) {
     await Promise.all(successors.map((replica) => replica.retire()));
-    for (const pair of pairs) pair.old.release();
+    for (const replica of [...down, ...pairs.map((pair) => pair.old)]) replica.release();
     throw error;
   }
   await faults("recorded");
@@ -177,7 +182,7 @@ function successorOf(
   { service, revision, evenIfDown }: SwapOptions,
 ): Replica {
   if (replica === undefined) return service.newReplica(slot, revision);
-  // One that does not run has its state on disk, as after any end.
+  // The state of one that does not run is on disk, as after any end.
   const hot = evenIfDown || replica.state === "running";
   return service.newReplica(slot, revision, { replica, hot });
 }

@@ -2,9 +2,9 @@
  * From a newer revision to an older one: with which state.
  *
  * 1. When the state that was wished for cannot be had, a simpler one is tried, and the event
- *    says which it was.
+ *    says which it was. What only failed to happen is tried once more before.
  */
-import { SoloError } from "#base/errors.ts";
+import { SoloError, toSoloError, type ErrorCode } from "#base/errors.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { StateOnRollback } from "#deploy/watchdog.ts";
 import type { HostApi } from "#kernel/services/host-api.ts";
@@ -28,17 +28,26 @@ export const waysBack = (policy: StateOnRollback): readonly Way[] => [
   ...new Set<Way>([policy, "restore_old", "asked"]),
 ];
 
-/** What comes of the first way that works; rejects as the last one did. */
+/** The service's own code does not go that way, or was given its time: again it would not. */
+const FINAL: ReadonlySet<ErrorCode> = new Set(["startup_failed", "startup_timeout", "conflict"]);
+
+/** What comes of the first way that works; rejects as the last one did, or with the first
+ *  failure that is to be waited out. */
 export async function firstThatWorks<T>(
   ways: readonly Way[],
   go: (way: Way) => Promise<T>,
+  waits: (error: SoloError) => boolean = () => false,
 ): Promise<{ readonly way: Way; readonly came: T }> {
-  let failure: unknown;
+  let failure = new SoloError("internal", "There is no way back.");
   for (const way of ways) {
-    try {
-      return { way, came: await go(way) };
-    } catch (error) {
-      failure = error;
+    for (let tries = 0; tries < 2; tries += 1) {
+      try {
+        return { way, came: await go(way) };
+      } catch (error) {
+        failure = toSoloError(error);
+        if (waits(failure)) throw failure;
+        if (FINAL.has(failure.code)) break;
+      }
     }
   }
   throw failure;
