@@ -7,6 +7,7 @@
  * 2. Until then it says the truth of what is on disk: a hybrid or stateless service whose kernel
  *    dies before its next flush sleeps on as it slept, with its timers. Of a durable one, whose
  *    timers may have changed without its state, it is removed at once.
+ * 3. What is being written is not removed meanwhile: it may be all that is left in a moment.
  */
 import type { Dormant, Dormants } from "#deploy/dormants.ts";
 import type { Snapshot, StateKey } from "#deploy/snapshots.ts";
@@ -20,6 +21,7 @@ export class Dormancy {
   #dormant: Dormant | undefined;
   /** There is a record on disk that says nothing any more. */
   #stale = false;
+  #beginning: Promise<void> | undefined;
   #cleaning: Promise<void> | undefined;
 
   constructor(options: { dormants: Dormants; key: StateKey; stateless: boolean }) {
@@ -38,13 +40,9 @@ export class Dormancy {
     this.#dormant = dormant;
   }
 
-  async begin(dormant: Dormant, snapshot: Snapshot): Promise<void> {
-    await this.#cleaning?.catch(() => {});
-    // Set first: what fails half-way must be looked after as well.
-    this.#stale = true;
-    await this.#dormants.put(this.#key, dormant, snapshot);
-    this.#stale = false;
-    this.#dormant = dormant;
+  begin(dormant: Dormant, snapshot: Snapshot): Promise<void> {
+    this.#beginning = this.#begin(dormant, snapshot).finally(() => (this.#beginning = undefined));
+    return this.#beginning;
   }
 
   /** It runs: the record is of no use any more, and goes with the next `clean` or snapshot. */
@@ -60,9 +58,19 @@ export class Dormancy {
 
   /** Resolves when no record is left that says nothing any more. */
   async clean(): Promise<void> {
+    while (this.#beginning !== undefined) await this.#beginning.catch(() => {});
     if (!this.#stale) return;
     this.#cleaning ??= this.#clean().finally(() => (this.#cleaning = undefined));
     await this.#cleaning;
+  }
+
+  async #begin(dormant: Dormant, snapshot: Snapshot): Promise<void> {
+    await this.#cleaning?.catch(() => {});
+    // Set first: what fails half-way must be looked after as well.
+    this.#stale = true;
+    await this.#dormants.put(this.#key, dormant, snapshot);
+    this.#stale = false;
+    this.#dormant = dormant;
   }
 
   async #clean(): Promise<void> {
