@@ -1,9 +1,7 @@
-/** The catalogue in protobuf: the file, its text, its descriptor, and a codec per message. */
-import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
+/** The catalogue in protobuf: the file, its text, and a codec per message. */
 import { catalogue, type OperationName } from "#api/catalogue.ts";
 import { compileCodec, type MessageCodec } from "#api/proto-codec.ts";
 import { deriveProto } from "#api/proto-derive.ts";
-import { fileDescriptor } from "#api/proto-descriptor.ts";
 import { protoText } from "#api/proto-text.ts";
 
 export const soloProto = deriveProto(catalogue);
@@ -13,8 +11,6 @@ export const SOLO_SERVICE = "solo.v1.Solo";
 
 /** What proto/solo.proto holds. */
 export const soloProtoText = (): string => protoText(soloProto);
-
-export const soloDescriptor = (): FileDescriptorProto => fileDescriptor(soloProto);
 
 export interface OperationCodecs {
   /** Closed: what the catalogue does not know is refused. */

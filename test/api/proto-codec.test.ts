@@ -10,14 +10,17 @@ import { FileDescriptorSetSchema, file_google_protobuf_struct } from "@bufbuild/
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { OperationName } from "#api/catalogue.ts";
-import { operationCodecs, soloDescriptor, soloProto } from "#api/proto.ts";
+import { operationCodecs, soloProto } from "#api/proto.ts";
+import { fileDescriptor } from "#api/proto-descriptor.ts";
 import { compileCodec } from "#api/proto-codec.ts";
 import { MAX_JSON_DEPTH } from "#api/proto-json.ts";
 import { message, type FieldType, type ProtoField, type ProtoMessage } from "#api/proto-model.ts";
 import { SoloError } from "#base/errors.ts";
 
 const registry = createFileRegistry(
-  create(FileDescriptorSetSchema, { file: [file_google_protobuf_struct.proto, soloDescriptor()] }),
+  create(FileDescriptorSetSchema, {
+    file: [file_google_protobuf_struct.proto, fileDescriptor(soloProto)],
+  }),
 );
 const descOf = (name: string): DescMessage => registry.getMessage(`solo.v1.${name}`)!;
 

@@ -9,7 +9,8 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { catalogue } from "#api/catalogue.ts";
 import { field, json, unary, type Operation } from "#api/operation.ts";
-import { soloDescriptor, soloProtoText } from "#api/proto.ts";
+import { soloProto, soloProtoText } from "#api/proto.ts";
+import { fileDescriptor } from "#api/proto-descriptor.ts";
 import { deriveProto } from "#api/proto-derive.ts";
 import { protoText } from "#api/proto-text.ts";
 
@@ -58,7 +59,7 @@ describe("proto/solo.proto", () => {
     const theirs = fromBinary(FileDescriptorSetSchema, stdout).file.find(
       ({ package: name }) => name === "solo.v1",
     )!;
-    const ours = soloDescriptor();
+    const ours = fileDescriptor(soloProto);
     expect({ ...theirs, name: "", $unknown: undefined }).toEqual({
       ...ours,
       name: "",

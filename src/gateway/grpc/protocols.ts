@@ -105,7 +105,9 @@ export const reflectionResponse = message("ServerReflectionResponse", {
   error_response: [7, of(errorResponse), answered],
 });
 
-export const reflectionFile = (version: "v1" | "v1alpha"): ProtoFile => ({
+export const REFLECTION_VERSIONS = ["v1", "v1alpha"] as const;
+
+export const reflectionFile = (version: (typeof REFLECTION_VERSIONS)[number]): ProtoFile => ({
   path: `grpc/reflection/${version}/reflection.proto`,
   package: `grpc.reflection.${version}`,
   messages: [

@@ -2,20 +2,11 @@
  * gRPC server reflection, v1 and v1alpha, from Solo's own descriptors. A file is answered
  * together with everything it imports, so that a client can use the answer alone.
  */
-import { toBinary } from "@bufbuild/protobuf";
-import {
-  FileDescriptorProtoSchema,
-  file_google_protobuf_struct,
-  type DescriptorProto,
-  type FileDescriptorProto,
-} from "@bufbuild/protobuf/wkt";
 import { GRPC } from "#base/errors.ts";
-import { soloDescriptor } from "#api/proto.ts";
-import { fileDescriptor } from "#api/proto-descriptor.ts";
 import type { GrpcCall } from "#gateway/grpc/call.ts";
+import type { Descriptors } from "#gateway/grpc/descriptors.ts";
 import {
-  healthFile,
-  reflectionFile,
+  REFLECTION_VERSIONS,
   reflectionRequest,
   reflectionResponse,
   standardCodec,
@@ -23,80 +14,8 @@ import {
 import type { Router } from "#gateway/grpc/router.ts";
 import type { OpenStreams } from "#gateway/grpc/streams.ts";
 
-const VERSIONS = ["v1", "v1alpha"] as const;
 const requests = standardCodec(reflectionRequest);
 const responses = standardCodec(reflectionResponse);
-
-function messageSymbols(scope: string, { name, nestedType, enumType }: DescriptorProto): string[] {
-  const own = `${scope}.${name}`;
-  return [
-    own,
-    ...enumType.map((item) => `${own}.${item.name}`),
-    ...nestedType.flatMap((item) => messageSymbols(own, item)),
-  ];
-}
-
-function symbolsOf(file: FileDescriptorProto): string[] {
-  return [
-    ...file.messageType.flatMap((item) => messageSymbols(file.package, item)),
-    ...file.enumType.map(({ name }) => `${file.package}.${name}`),
-    ...file.service.flatMap(({ name, method }) => {
-      const own = `${file.package}.${name}`;
-      return [own, ...method.map((item) => `${own}.${item.name}`)];
-    }),
-  ];
-}
-
-export class Descriptors {
-  readonly #files = new Map<string, FileDescriptorProto>();
-  readonly #fileOfSymbol = new Map<string, FileDescriptorProto>();
-
-  constructor(files: readonly FileDescriptorProto[]) {
-    for (const file of files) {
-      this.#files.set(file.name, file);
-      for (const symbol of symbolsOf(file)) this.#fileOfSymbol.set(symbol, file);
-    }
-  }
-
-  /** The fully qualified names of all services. */
-  services(): string[] {
-    return [...this.#files.values()].flatMap((file) =>
-      file.service.map(({ name }) => `${file.package}.${name}`),
-    );
-  }
-
-  hasSymbol(symbol: string): boolean {
-    return this.#fileOfSymbol.has(symbol);
-  }
-
-  byName(name: string): Uint8Array[] | undefined {
-    return this.#withImports(this.#files.get(name));
-  }
-
-  bySymbol(symbol: string): Uint8Array[] | undefined {
-    return this.#withImports(this.#fileOfSymbol.get(symbol));
-  }
-
-  #withImports(file: FileDescriptorProto | undefined): Uint8Array[] | undefined {
-    if (file === undefined) return undefined;
-    const needed = new Set<FileDescriptorProto>([file]);
-    // A set hands out what is added to it while it is walked.
-    for (const { dependency } of needed)
-      for (const name of dependency) {
-        const imported = this.#files.get(name);
-        if (imported !== undefined) needed.add(imported);
-      }
-    return [...needed].map((item) => toBinary(FileDescriptorProtoSchema, item));
-  }
-}
-
-const soloDescriptors = (): Descriptors =>
-  new Descriptors([
-    soloDescriptor(),
-    file_google_protobuf_struct.proto,
-    fileDescriptor(healthFile),
-    ...VERSIONS.map((version) => fileDescriptor(reflectionFile(version))),
-  ]);
 
 interface ReflectionRequest {
   readonly host: string;
@@ -132,14 +51,20 @@ function answer(descriptors: Descriptors, request: ReflectionRequest): object {
   return failure(GRPC.INVALID_ARGUMENT, "The request asks for nothing.");
 }
 
+async function loadDescriptors(): Promise<Descriptors> {
+  const { soloDescriptors } = await import("#gateway/grpc/descriptors.ts");
+  return soloDescriptors();
+}
+
 export interface ReflectionParts {
   readonly router: Router;
   readonly streams: OpenStreams;
 }
 
 export function serveReflection({ router, streams }: ReflectionParts): void {
-  const descriptors = soloDescriptors();
+  let made: Promise<Descriptors> | undefined;
   const converse = async (call: GrpcCall): Promise<void> => {
+    const descriptors = await (made ??= loadDescriptors());
     const said = call.read((bytes) => {
       const request = requests.decode(bytes);
       const body = answer(descriptors, request as unknown as ReflectionRequest);
@@ -148,7 +73,7 @@ export function serveReflection({ router, streams }: ReflectionParts): void {
     });
     await Promise.race([said, call.gone]);
   };
-  for (const version of VERSIONS)
+  for (const version of REFLECTION_VERSIONS)
     router.on(`/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`, (call) =>
       streams.during(call, () => converse(call)),
     );
