@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Shared by every TypeScript program that a test starts: loading it is most of a short one's time. */
 const COMPILE_CACHE = fileURLToPath(new URL("node_modules/.cache/solo-test", import.meta.url));
 const SOAK = "test/soak/**/*.test.ts";
+const CHAOS = "test/chaos/**/*.test.ts";
 /** For a test that hangs, never for one that is slow: far beyond what a busy machine needs. */
 const HANGS_MS = 180_000;
 
@@ -47,11 +48,15 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "everyday", include: ["test/**/*.test.ts"], exclude: [SOAK] },
+        test: { name: "everyday", include: ["test/**/*.test.ts"], exclude: [SOAK, CHAOS] },
       },
       {
         extends: true,
         test: { name: "soak", include: [SOAK], maxWorkers: 1, testTimeout: 1_800_000 },
+      },
+      {
+        extends: true,
+        test: { name: "chaos", include: [CHAOS], testTimeout: 1_800_000 },
       },
     ],
   },

@@ -20,10 +20,10 @@ beforeAll(async () => {
 });
 afterAll(() => kernel[Symbol.asyncDispose]());
 
-test("150 services that were deployed, called and killed leave nothing", async () => {
-  await deployCallKill(kernel, { from: 0, count: 50, atOnce: 2 });
+test("90 services that were deployed, called and killed leave nothing", async () => {
+  await deployCallKill(kernel, { from: 0, count: 30, atOnce: 2 });
   const warm = await footprint(kernel);
-  await deployCallKill(kernel, { from: 50, count: 100, atOnce: 2 });
+  await deployCallKill(kernel, { from: 30, count: 60, atOnce: 2 });
   const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
   // An isolate that stayed would be 1.3 MiB each time.
   expect(after.childrenMib - warm.childrenMib).toBeLessThan(40);
@@ -43,19 +43,19 @@ test("18 attacks and restarts leave nothing", async () => {
   expect(after.childrenMib - warm.childrenMib).toBeLessThan(100);
 });
 
-test("10 000 calls leave nothing", async () => {
-  await call(kernel, { service: "counter", count: 3000, atOnce: 32 });
+test("4000 calls leave nothing", async () => {
+  await call(kernel, { service: "counter", count: 1000, atOnce: 32 });
   const warm = await footprint(kernel);
-  await call(kernel, { service: "counter", count: 7000, atOnce: 32 });
+  await call(kernel, { service: "counter", count: 3000, atOnce: 32 });
   const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
   expect(after.childrenMib - warm.childrenMib).toBeLessThan(30);
   expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
 });
 
-test("500 event streams that were opened and left leave nothing", async () => {
+test("300 event streams that were opened and left leave nothing", async () => {
   await watchAndLeave(kernel, { count: 100, atOnce: 8 });
   const warm = await footprint(kernel);
-  await watchAndLeave(kernel, { count: 400, atOnce: 8 });
+  await watchAndLeave(kernel, { count: 200, atOnce: 8 });
   const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
   expect(after.kernelMib - warm.kernelMib).toBeLessThan(40);
 });

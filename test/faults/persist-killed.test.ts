@@ -1,4 +1,4 @@
-/** kill -9 of the kernel at the steps of flush, save, sleep and wake; test/soak has all of them
+/** kill -9 of the kernel at the steps of flush, save, sleep and wake; test/chaos has all of them
  *  for each kind of service. */
 import { test } from "vitest";
 import type { FaultStep } from "#kernel/faults.ts";
