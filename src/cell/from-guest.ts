@@ -19,8 +19,14 @@ export interface Salvage {
   readonly said: string;
 }
 
-export const brokenBridge = (): GuestFailure =>
-  new GuestFailure("exception", "TypeError", "The guest broke its bridge.", "");
+/** Whoever speaks is not the bridge that it was given. */
+export class BrokenBridge extends GuestFailure {
+  constructor() {
+    super("exception", "TypeError", "The guest broke its bridge.", "");
+  }
+}
+
+export const brokenBridge = (): BrokenBridge => new BrokenBridge();
 
 /** What `read` makes of a line; a line that it cannot read is the guest's failure. */
 export function believed<T>(read: (text: string) => T, text: string): T {

@@ -36,6 +36,8 @@ const EVERYDAY = [
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const GUEST_DIR = join(HERE, "guest");
+/** What the guest takes from elsewhere that is there when it runs. */
+const SHARED = [join(HERE, "../wire/messages.ts")];
 
 /** The path of the image, made if it is not there. `cacheDir` is trusted: V8 runs what is in it. */
 export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<string> {
@@ -57,7 +59,8 @@ export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<
 
 async function readSources(): Promise<string> {
   const names = (await readdir(GUEST_DIR)).sort();
-  const texts = await Promise.all(names.map((name) => readFile(join(GUEST_DIR, name), "utf8")));
+  const paths = [...names.map((name) => join(GUEST_DIR, name)), ...SHARED];
+  const texts = await Promise.all(paths.map((path) => readFile(path, "utf8")));
   return texts.join("\0");
 }
 

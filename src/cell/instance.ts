@@ -7,7 +7,7 @@
  */
 import { GuestFailure, type Guest } from "#cell/engine.ts";
 import { FLAG, IN, splitLine, type GuestSetup, type Thrown } from "#cell/guest/lines.ts";
-import { believed, readSalvage, type Salvage } from "#cell/from-guest.ts";
+import { believed, BrokenBridge, readSalvage, type Salvage } from "#cell/from-guest.ts";
 import { FAST_LANE_TIMEOUT_MS, Record as LaneRecord, type PoolGate } from "#cell/lanes.ts";
 import { Speech } from "#cell/speech.ts";
 import { TurnWatch } from "#cell/turn-watch.ts";
@@ -267,10 +267,8 @@ export class Instance {
     this.#acknowledged = true;
     const flags = said.charCodeAt(0) - 48;
     const chunks = (flags & FLAG.bytes) === 0 ? [] : this.#guest.take();
-    if (said.length > 1) {
-      for (const line of said.slice(1).split("\n")) {
-        if (!this.#ended) this.#speech.hear(line, chunks);
-      }
+    for (const line of this.#speech.linesOf(said.slice(1))) {
+      if (!this.#ended) this.#speech.hear(line, chunks);
     }
     const { crash, hasStarted } = this.#speech;
     if (crash !== undefined) {
@@ -302,7 +300,8 @@ export class Instance {
     const reason = reasons[error.kind];
     const speaks = error.kind === "exception" || error.kind === "timeout";
     const at = speaks ? await this.#salvage() : undefined;
-    if (at !== undefined) this.#hearLast(at.said);
+    // Who broke its bridge has nothing to say that this thread should read.
+    if (at !== undefined && !(error instanceof BrokenBridge)) this.#hearLast(at.said);
     const thrown = { name: error.errorName, message: error.message, stack: error.guestStack };
     const failedToStart = !this.#speech.hasStarted && reason === "exception";
     this.#end(

@@ -3,16 +3,24 @@
  *
  * 1. Nothing leaves unchecked: what names an id that the kernel did not send is ignored; a line
  *    that is not of its kind, or too long, is the guest's failure.
- * 2. A request is answered here, leaves when the kernel's window has room, or is refused.
+ * 2. What one turn says is bounded, whoever speaks: this thread is that of all guests of the cell.
+ * 3. A request is answered here, leaves when the kernel's window has room, or is refused.
  */
 import { excessOf, tooMuch } from "#base/bounded-json.ts";
 import { believed, brokenBridge, readThrown } from "#cell/from-guest.ts";
 import { IN, NO_MORE, OUT, splitLine, type Thrown } from "#cell/guest/lines.ts";
-import { MAX_LINE_CHARS } from "#cell/guest/outbox.ts";
+import { MAX_LINE_CHARS, MAX_TURN_CHARS, MAX_TURN_LINES } from "#cell/guest/outbox.ts";
 import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
 import { GuestTimers } from "#cell/timers.ts";
-import { mayBeSoLong, readLogLine, readRequest, readShapes, readStarted } from "#wire/from-cell.ts";
-import { FROM_CELL } from "#wire/messages.ts";
+import {
+  mayBeSoLong,
+  readExcess,
+  readLogLine,
+  readRequest,
+  readShapes,
+  readStarted,
+} from "#wire/from-cell.ts";
+import { FROM_CELL, LOG_LINES_PER_TURN } from "#wire/messages.ts";
 
 const MAX_BYTES_PER_CHAR = 3;
 
@@ -45,6 +53,8 @@ export class Speech {
   readonly #open = new Set<number>();
   #hasStarted = false;
   #crash: Crash | undefined;
+  /** Lines of the log that the present turn has said. */
+  #logged = 0;
 
   constructor(options: SpeechOptions) {
     const { send, post } = options;
@@ -79,6 +89,16 @@ export class Speech {
   /** Nothing is said any more. */
   end(): void {
     this.#timers.stopAll();
+  }
+
+  /** The lines that a turn returned: no more than an outbox of ours holds. */
+  linesOf(said: string): string[] {
+    this.#logged = 0;
+    if (said === "") return [];
+    if (said.length > MAX_TURN_CHARS) throw brokenBridge();
+    const lines = said.split("\n", MAX_TURN_LINES + 1);
+    if (lines.length > MAX_TURN_LINES) throw brokenBridge();
+    return lines;
   }
 
   /** Acts on one line; `chunks`: the bytes that came with the turn, in order. */
@@ -119,6 +139,7 @@ export class Speech {
         if (rest === NO_MORE && this.#asked.withdraw(id)) return;
         return send(FROM_CELL.answerCredit, rest);
       case OUT.log:
+        if ((this.#logged += 1) > LOG_LINES_PER_TURN) throw brokenBridge();
         believed(readLogLine, rest);
         return send(FROM_CELL.log, rest);
       case OUT.startTimer:
@@ -132,6 +153,9 @@ export class Speech {
       case OUT.shapes:
         believed(readShapes, rest);
         return send(FROM_CELL.shapes, rest);
+      case OUT.excess:
+        believed(readExcess, rest);
+        return send(FROM_CELL.excess, rest);
       case OUT.adopted:
         this.#options.ready();
         return send(FROM_CELL.adopted, rest);
@@ -147,7 +171,8 @@ export class Speech {
         this.#crash ??= { thrown: believed(readThrown, rest), id, waiting: [] };
         return;
       case OUT.unstarted:
-        return void this.#crash?.waiting.push(id);
+        if (this.#open.has(id)) this.#crash?.waiting.push(id);
+        return;
     }
   }
 

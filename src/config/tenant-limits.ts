@@ -89,6 +89,11 @@ export const perTenant = {
     runtime,
     is: "The size of one service's kept log; the oldest lines go.",
   }),
+  state_bytes: whole(1024, 8 * MIB, {
+    default: 4 * MIB,
+    runtime,
+    is: "The size of the encoded state of one instance of a service; what makes it larger is a crash.",
+  }),
   storage_bytes: whole(1024, 4 * GIB - 1, {
     default: 256 * MIB,
     runtime,

@@ -21,7 +21,7 @@ import { noStore } from "#events/no-store.ts";
 import { Outbox } from "#events/outbox.ts";
 import { Recent } from "#events/recent.ts";
 import { MAX_LOG_BACKLOG } from "#storage/limits.ts";
-import type { Field, StoredLine } from "#storage/protocol.ts";
+import type { Field, LogTrimmed, StoredLine } from "#storage/protocol.ts";
 import type { LogStore } from "#storage/storage.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -122,11 +122,15 @@ export class ServiceLogs {
     return line.text.length;
   }
 
-  /** Drops the service's oldest lines until the others have `maxChars` at most. */
-  trim({ tenant, service }: ServiceKey, maxChars: number): void {
+  /** When the service's lines have more than `maxChars`, drops the oldest until the others have
+   *  `keepChars` at most. Resolves with what there was and is. */
+  async trim(
+    { tenant, service }: ServiceKey,
+    bounds: { readonly maxChars: number; readonly keepChars: number },
+  ): Promise<LogTrimmed> {
     this.#outbox.flush();
-    // A log that could not be cut now is cut when as much was written again.
-    this.#store?.trim({ tenant, service, maxChars }).catch(() => {});
+    if (this.#store === undefined) throw noStore();
+    return this.#store.trim({ tenant, service, ...bounds });
   }
 
   async read({

@@ -6,7 +6,6 @@ import type { SpecDefaults } from "#deploy/spec.ts";
 import type { Thresholds } from "#kernel/pressure.ts";
 
 const MIB = 1024 * 1024;
-const STATE_BYTES = 4 * MIB;
 
 /** The global limits with the tenant's own in their place. */
 export const limitsOf = (config: Config, tenant: string): Config["limits"] => ({
@@ -34,7 +33,7 @@ export function specDefaults(config: Config, tenant: string): SpecDefaults {
     callTimeoutMs: limits.call_timeout_ms,
     mailbox: limits.mailbox,
     mailboxPolicy: "reject",
-    stateBytes: STATE_BYTES,
+    stateBytes: limits.state_bytes,
     cpuPercent: limits.cpu_percent,
     timers: limits.timers,
     openRequests: limits.open_requests,

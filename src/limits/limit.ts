@@ -1,7 +1,7 @@
 /** What a limit is: the resources that are limited, their units, and what may be done at the bound. */
 
 /**
- * `warn`: the excess is recorded and passes. `throttle`: new work is refused or held back.
+ * `warn`: the excess is recorded and passes. `throttle`: it is refused, held back or cut off.
  * `kill`: the instance ends and its supervisor decides what follows.
  */
 export type LimitAction = "warn" | "throttle" | "kill";
@@ -15,7 +15,10 @@ export const SERVICE_RESOURCES = [
   "open_requests",
   "timers",
   "log_lines",
+  "log_line",
+  "log",
   "message",
+  "state",
   "storage",
   "kv_keys",
   "kv_value",
@@ -50,7 +53,10 @@ export const UNIT_OF: Readonly<Record<Resource, Unit>> = {
   open_requests: "count",
   timers: "count",
   log_lines: "per_second",
+  log_line: "bytes",
+  log: "bytes",
   message: "bytes",
+  state: "bytes",
   storage: "bytes",
   kv_keys: "count",
   kv_value: "bytes",

@@ -106,6 +106,7 @@ const DEMANDED: ReadonlySet<Resource> = new Set<Resource>([
   "mailbox",
   "open_requests",
   "timers",
+  "log_line",
   "message",
   "storage",
   "kv_keys",

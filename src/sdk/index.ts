@@ -75,7 +75,8 @@ export interface Services {
   call<T = Json>(target: string, name: string, ...args: unknown[]): Promise<T>;
   /** A one-way message; resolves when it is in the target's mailbox. */
   cast(target: string, name: string, ...args: unknown[]): Promise<void>;
-  /** An HTTP request to another service's `fetch`; only the path of the URL matters. */
+  /** An HTTP request to another service's `fetch`; only the path of the URL matters. Its
+   *  `signal` gives it up, the response's body included. */
   fetch(target: string, request: Request | string | URL, init?: RequestInit): Promise<Response>;
 }
 

@@ -9,6 +9,8 @@ import {
   LOG_STRIDE,
   type LogBatch,
   type LogRange,
+  type LogTrim,
+  type LogTrimmed,
   type StoredLine,
 } from "#storage/protocol.ts";
 import { openForWriting, transaction, translated } from "#storage/sqlite.ts";
@@ -81,16 +83,19 @@ export class LogFile {
     return rows.map((row) => ({ ...row }) as unknown as StoredLine);
   }
 
-  trim({ tenant, service, maxChars }: { tenant: string; service: string; maxChars: number }): void {
+  trim({ tenant, service, maxChars, keepChars }: LogTrim): LogTrimmed {
     const id = this.#service(tenant, service);
-    translated(this.#path, () =>
+    return translated(this.#path, () => {
+      const hadChars = this.#chars(id);
+      if (hadChars <= maxChars) return { hadChars, keptChars: hadChars };
       this.#db
         .prepare(
           "DELETE FROM lines WHERE service = ?1 AND seq <= (SELECT max(seq) FROM (SELECT seq, " +
             "sum(length(text)) OVER (ORDER BY seq DESC) AS kept FROM lines WHERE service = ?1) WHERE kept > ?2)",
         )
-        .run(id, maxChars),
-    );
+        .run(id, keepChars);
+      return { hadChars, keptChars: this.#chars(id) };
+    });
   }
 
   remove({ tenant, service }: { tenant: string; service: string }): void {
@@ -107,6 +112,13 @@ export class LogFile {
 
   close(): void {
     this.#db.close();
+  }
+
+  #chars(service: number): number {
+    const row = this.#db
+      .prepare("SELECT coalesce(sum(length(text)), 0) AS chars FROM lines WHERE service = ?")
+      .get(service);
+    return row?.["chars"] as number;
   }
 
   #insertAll(fields: readonly Field[]): void {

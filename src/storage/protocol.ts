@@ -144,6 +144,20 @@ export interface LogRange {
   readonly order?: "asc" | "desc" | undefined;
 }
 
+export interface LogTrim {
+  readonly tenant: string;
+  readonly service: string;
+  /** With no more than this nothing is dropped; else the oldest go until `keepChars` are left. */
+  readonly maxChars: number;
+  readonly keepChars: number;
+}
+
+/** Characters of the service's lines, before and now. */
+export interface LogTrimmed {
+  readonly hadChars: number;
+  readonly keptChars: number;
+}
+
 export interface PruneResult {
   /** The first event that is left. */
   readonly firstId: number;
@@ -165,7 +179,7 @@ export interface Requests {
   kvList: { ask: KvRange & { nowMs: number }; answer: KvEntry[] };
   logAppend: { ask: LogBatch; answer: undefined };
   logRead: { ask: LogRange; answer: StoredLine[] };
-  logTrim: { ask: { tenant: string; service: string; maxChars: number }; answer: undefined };
+  logTrim: { ask: LogTrim; answer: LogTrimmed };
   logRemove: { ask: { tenant: string; service: string }; answer: undefined };
   close: { ask: undefined; answer: undefined };
   read: { ask: EventFilter; answer: EventPage };

@@ -17,6 +17,8 @@ import type {
   EventPage,
   LogBatch,
   LogRange,
+  LogTrim,
+  LogTrimmed,
   PruneResult,
   StoredLine,
 } from "#storage/protocol.ts";
@@ -50,7 +52,7 @@ export interface LogStore {
   append(batch: LogBatch): Promise<void>;
   read(range: LogRange): Promise<StoredLine[]>;
   /** Drops the service's oldest lines until the others have `maxChars` at most. */
-  trim(range: { tenant: string; service: string; maxChars: number }): Promise<void>;
+  trim(ask: LogTrim): Promise<LogTrimmed>;
   remove(key: { tenant: string; service: string }): Promise<void>;
 }
 

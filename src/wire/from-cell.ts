@@ -7,8 +7,10 @@
  */
 import {
   DOWN_REASONS,
+  EXCESSES,
   FROM_CELL,
   type Down,
+  type Excess,
   type Heartbeat,
   type LogLevel,
   type LogLine,
@@ -37,6 +39,7 @@ const MOST_BYTES: Readonly<Record<number, number>> = {
   [FROM_CELL.down]: 512 * KIB,
   [FROM_CELL.heartbeat]: 2048 * KIB,
   [FROM_CELL.answerCredit]: 32,
+  [FROM_CELL.excess]: 256,
 };
 const LOG_LEVELS: ReadonlySet<unknown> = new Set<LogLevel>(["debug", "info", "warn", "error"]);
 
@@ -107,6 +110,13 @@ export function readLogLine(text: string): LogLine {
   const { level, text: line } = object(text);
   must(LOG_LEVELS.has(level) && isText(line));
   return { level: level as LogLevel, text: line };
+}
+
+export function readExcess(text: string): Excess {
+  const { what, value } = object(text);
+  const known = EXCESSES.find((each) => each === what);
+  must(known !== undefined && isAmount(value));
+  return { what: known, value };
 }
 
 export function readRequest(text: string): GuestRequest {

@@ -76,6 +76,8 @@ export const FROM_CELL = {
   adopted: 16,
   /** Before `adopted`, when it was asked for. Payload: StateShapes. */
   shapes: 17,
+  /** A bound that is held within the isolate was passed. Payload: Excess. */
+  excess: 18,
 } as const;
 
 const SNAPSHOT_WISHES = [
@@ -134,6 +136,10 @@ export interface StateShapes {
  *  larger than that is asked alone. */
 export const REQUEST_WINDOW = { requests: 512, chars: 8 * 1024 * 1024 } as const;
 
+/** Lines of its log that a guest may say in one turn; the thread that passes them on is that of
+ *  all guests of a cell. */
+export const LOG_LINES_PER_TURN = 2000;
+
 /** Key and nonce of ChaCha20. */
 export const SEED_BYTES = 44;
 
@@ -180,6 +186,17 @@ export interface ResponseHead {
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: boolean;
+}
+
+/** What a guest itself keeps within bounds, and how it is told that they were passed. */
+export const EXCESSES = [
+  "state", // value: bytes that the state had, encoded
+  "log_lines", // value: lines that were dropped
+] as const;
+
+export interface Excess {
+  readonly what: (typeof EXCESSES)[number];
+  readonly value: number;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

@@ -90,7 +90,7 @@ describe("a response", () => {
 
   test("that finds the outbox full goes on when it has been emptied", async () => {
     const { outbox, http, heard } = setUp();
-    while (outbox.add(OUT.log, 0, "")) continue;
+    while (outbox.add(OUT.request, 1, "")) continue;
     http.respond(1, new Response("late"), () => {});
     await settle();
     expect(heard().map(({ op }) => op)).not.toContain(OUT.chunk);
@@ -313,7 +313,7 @@ describe("timers", () => {
   test("that the host cannot hear of are refused, not silently lost", () => {
     const outbox = createOutbox();
     const timers = createTimers(outbox, () => {});
-    while (outbox.add(OUT.log, 0, "")) continue;
+    while (outbox.add(OUT.request, 1, "")) continue;
     expect(() => timers.start(1, false, () => {})).toThrow(DOMException);
     hear(outbox);
     expect(timers.start(1, false, () => {})).toBeGreaterThan(0);

@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest";
 import { OUT, splitLine } from "#cell/guest/lines.ts";
 import { createOutbox } from "#cell/guest/outbox.ts";
 import { MAX_FRAME_BYTES } from "#wire/frame.ts";
+import { readExcess } from "#wire/from-cell.ts";
+import { LOG_LINES_PER_TURN } from "#wire/messages.ts";
 import { flagsOf, hear, linesOf } from "./support.ts";
 
 const MIB = 1024 * 1024;
@@ -105,10 +107,42 @@ describe("the bounds", () => {
   test("a flood of lines is refused, and there is room again once they are heard (invariant 1)", () => {
     const outbox = createOutbox();
     let taken = 0;
-    while (outbox.add(OUT.log, 0, "x")) taken += 1;
+    while (outbox.add(OUT.request, 1, "x")) taken += 1;
     expect(taken).toBe(20_000);
     hear(outbox);
-    expect(outbox.add(OUT.log, 0, "x")).toBe(true);
+    expect(outbox.add(OUT.request, 1, "x")).toBe(true);
+  });
+
+  test("of the log a turn says so much, and how many lines were dropped (invariant 1)", () => {
+    const counts = fc.array(fc.nat({ max: 3 * LOG_LINES_PER_TURN }), { maxLength: 8 });
+    fc.assert(
+      fc.property(counts, (turns) => {
+        const outbox = createOutbox();
+        let heard = 0;
+        let dropped = 0;
+        const listen = () => {
+          const lines = linesOf(outbox.render(false));
+          const logged = lines.filter(({ op }) => op === OUT.log).length;
+          expect(logged).toBeLessThanOrEqual(LOG_LINES_PER_TURN);
+          heard += logged;
+          for (const { op, rest } of lines) {
+            if (op !== OUT.excess) continue;
+            const { what, value } = readExcess(rest);
+            expect(what).toBe("log_lines");
+            dropped += value;
+          }
+        };
+        for (const count of turns) {
+          for (let i = 0; i < count; i += 1) outbox.add(OUT.log, 0, "x");
+          listen();
+          outbox.add(OUT.log, 0, "by a continuation");
+          outbox.acknowledge();
+        }
+        listen();
+        expect(heard + dropped).toBe(turns.reduce((sum, count) => sum + count + 1, 0));
+      }),
+      { numRuns: 20 },
+    );
   });
 
   test("a flood of text or of bytes is refused", () => {
@@ -133,6 +167,7 @@ describe("the bounds", () => {
   test("how a message ended is said, however much else was (invariant 1)", () => {
     const outbox = createOutbox();
     while (outbox.add(OUT.log, 0, "")) continue;
+    while (outbox.add(OUT.startTimer, 0, "")) continue;
     while (outbox.add(OUT.request, 0, "x".repeat(MIB))) continue;
     for (const op of [
       OUT.reply,

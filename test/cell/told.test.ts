@@ -77,7 +77,11 @@ test("goes to sleep only when nothing is under way", () => {
 });
 
 test("a state that cannot be told is an answer to who looks, and a crash when it must be kept", () => {
-  for (const state of [{ f() {} }, { text: "x".repeat(20_000) }]) {
+  const excess = [OUT.excess, { what: "state", value: expect.any(Number) }];
+  for (const [state, ...excesses] of [
+    [{ f() {} }],
+    [{ text: "x".repeat(20_000) }, excess, excess],
+  ]) {
     const { told, said } = teller(state);
     told.answer(1, "present");
     expect(said().map(({ op, rest }) => [op, JSON.parse(rest).code])).toEqual([
@@ -85,6 +89,7 @@ test("a state that cannot be told is an answer to who looks, and a crash when it
     ]);
     expect(() => told.tell()).toThrow();
     expect(() => told.answer(1, "changed")).toThrow();
+    expect(said().map(({ op, rest }) => [op, JSON.parse(rest)])).toEqual(excesses);
   }
 });
 

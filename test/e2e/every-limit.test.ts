@@ -29,6 +29,8 @@ interface Row {
   readonly near: (tenant: TestTenant, id: string) => Promise<unknown>;
   /** Of the service, so that no other limit comes first. */
   readonly room?: Readonly<Record<string, number>>;
+  /** Of its deployment. */
+  readonly persistence?: "durable";
   /** Passes it; says whether something was refused, where that can be seen. */
   readonly pass: (tenant: TestTenant, id: string) => Promise<boolean | undefined>;
 }
@@ -42,6 +44,8 @@ const code = `const held = []; let x = 1; const work = (solo, turns) => { for (l
   echo: (solo, text) => text.length,
   async timers(solo, count) { for (let i = 0; i < count; i += 1) { try { await solo.after(60_000, 1); } catch (error) { return error.code; } } },
   log(solo, count) { for (let i = 0; i < count; i += 1) solo.log.info("line"); },
+  say(solo, size, times = 1) { for (let i = 0; i < times; i += 1) solo.log.info("x".repeat(size)); },
+  keep: (solo, size) => void (solo.state.kept = "x".repeat(size)),
   async put(solo, from, to, size) { for (let i = from; i < to; i += 1) { try { await solo.kv.put("k" + i, "x".repeat(size)); } catch (error) { return error.code; } } },
   async ask(solo, count) { await Promise.all(Array.from({ length: count }, () => solo.kv.get("none"))); },
 }, casts: {
@@ -206,6 +210,45 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    what: "log_line",
+    setting: "log_line_bytes",
+    limit: 1000,
+    action: "throttle",
+    near: (tenant, id) => tenant.call(id, "say", 900),
+    async pass(tenant, id) {
+      await tenant.ask(id, "say", [1100]);
+      const cut = async () => (await tenant.logs(id)).find(({ text }) => text.endsWith("…"));
+      return (await until(cut, "the line that was cut", PATIENCE_MS))["text"].length === 1000;
+    },
+  },
+  {
+    what: "log",
+    setting: "log_bytes",
+    limit: 100_000,
+    action: "throttle",
+    near: (tenant, id) => tenant.call(id, "say", 5000, 18),
+    async pass(tenant, id) {
+      await tenant.ask(id, "say", [5000, 4]);
+      const chars = async () =>
+        (await tenant.logs(id)).reduce((sum, { text }) => sum + text.length, 0);
+      await until(async () => (await chars()) < 100_000, "the oldest lines to go", PATIENCE_MS);
+      return true;
+    },
+  },
+  {
+    what: "state",
+    setting: "state_bytes",
+    limit: 2000,
+    action: "kill",
+    persistence: "durable",
+    near: (tenant, id) => tenant.call(id, "keep", 1700),
+    async pass(tenant, id) {
+      const { body } = await tenant.ask(id, "keep", [3000]);
+      expect(body["detail"]).toContain("limits.state_bytes allows 2000");
+      return undefined;
+    },
+  },
+  {
     what: "message",
     setting: "message_bytes",
     limit: 2000,
@@ -250,9 +293,6 @@ const ROWS: readonly Row[] = [
     },
   },
 ];
-
-/** Settings that cut what they bound, so that nothing is approached or passed: tested elsewhere. */
-const CUTS: readonly LimitName[] = ["log_line_bytes", "log_bytes", "state_bytes"];
 
 const TENANT_ROWS: readonly Row[] = [
   {
@@ -378,7 +418,8 @@ const crashOf = (tenant: TestTenant): Promise<Body> =>
 async function provoke(row: Row, act: Act, subject: string | null): Promise<void> {
   const { what, limit, unit = 1 } = row;
   const tenant = kernel.tenant(tenantOf(row, subject === null ? "own" : act));
-  const input: Body = { service_id: "a", code, ...(row.room && { limits: row.room }) };
+  const { room, persistence } = row;
+  const input: Body = { service_id: "a", code, persistence, ...(room && { limits: room }) };
   if (subject !== null) {
     const actions = row.action in LIMIT_ACTION_NAMES && {
       actions: {
@@ -404,7 +445,7 @@ async function provoke(row: Row, act: Act, subject: string | null): Promise<void
   expect(excess["count"]).toBeGreaterThan(0);
   if (act === "kill") {
     expect((await crashOf(tenant))["payload"]).toMatchObject({
-      reason: expect.stringMatching(/^(limit|memory|timeout)$/),
+      reason: expect.stringMatching(persistence ? /^exception$/ : /^(limit|memory|timeout)$/),
     });
   } else {
     if (wasRefused !== undefined) expect(wasRefused).toBe(act === "throttle");
@@ -418,7 +459,7 @@ describe("every limit", () => {
     expect(rows.map(({ what }) => what).toSorted()).toEqual(
       [...SERVICE_RESOURCES, ...TENANT_RESOURCES].toSorted(),
     );
-    expect([...ROWS.map(({ setting }) => setting), ...CUTS].toSorted()).toEqual(
+    expect(ROWS.map(({ setting }) => setting).toSorted()).toEqual(
       Object.values(LIMIT_NAMES).toSorted(),
     );
     const ofTenants = Object.keys(perTenant).filter(

@@ -135,6 +135,15 @@ describe("a limit on", () => {
     await neighbourIsWell(tenant);
   });
 
+  test("log lines beyond what one turn may say are dropped where they are said, and counted", async () => {
+    const tenant = await deployed("chatter", { log_lines_per_second: 100_000 });
+    await tenant.call("a", "log", 100_000);
+    const line = "98000 lines were dropped: more than 2000 without an await in between.";
+    const isKept = async () => (await tenant.logs("a")).some(({ text }) => text === line);
+    await until(isKept, "the line about dropped ones");
+    await neighbourIsWell(tenant);
+  });
+
   test("storage refuses what would pass it, and takes writes again when there is room", async () => {
     const tenant = await deployed("storage", { storage_bytes: 10_000, kv_value_bytes: 2000 });
     const [stored, failure, detail] = await tenant.call("a", "store", 20, 1000);

@@ -27,18 +27,23 @@ beforeAll(async () => {
 afterAll(() => solo[Symbol.asyncDispose]());
 afterEach(() => solo.ask("Kill", { service_id: "attacker", force: true }, TENANT));
 
-test.for(forgeries)("a service that $name ends nobody but itself", async ({ code }) => {
-  const before = await neighbour();
-  await solo.ask(
-    "Deploy",
-    { service_id: "attacker", code, restart: "temporary", limits: { call_timeout_ms: 300 } },
-    TENANT,
-  );
-  const outcome = await solo.call(TENANT, "attacker", "attack").catch((error: unknown) => error);
-  expect(outcome).toBeInstanceOf(SoloError);
-  expect(OUTCOMES).toContain((outcome as SoloError).code);
-  expect((outcome as SoloError).message).not.toContain("process");
-  expect(await solo.call(TENANT, "neighbour", "count")).toBe((count += 1));
-  const { instance_id, restarts } = await neighbour();
-  expect({ instance_id, restarts }).toEqual({ instance_id: before.instance_id, restarts: 0 });
-});
+test.for(forgeries)(
+  "a service that $name ends nobody but itself",
+  async ({ code, expect: expected }) => {
+    const before = await neighbour();
+    // Only who falls silent has to be waited for; the others may be slow on a busy machine.
+    const call_timeout_ms = expected.includes("deadline_exceeded") ? 300 : 10_000;
+    await solo.ask(
+      "Deploy",
+      { service_id: "attacker", code, restart: "temporary", limits: { call_timeout_ms } },
+      TENANT,
+    );
+    const outcome = await solo.call(TENANT, "attacker", "attack").catch((error: unknown) => error);
+    expect(outcome).toBeInstanceOf(SoloError);
+    expect(OUTCOMES).toContain((outcome as SoloError).code);
+    expect((outcome as SoloError).message).not.toContain("process");
+    expect(await solo.call(TENANT, "neighbour", "count")).toBe((count += 1));
+    const { instance_id, restarts } = await neighbour();
+    expect({ instance_id, restarts }).toEqual({ instance_id: before.instance_id, restarts: 0 });
+  },
+);

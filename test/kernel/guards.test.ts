@@ -10,6 +10,7 @@ import { silentLogger } from "#base/log.ts";
 import { newToken } from "#kernel/authority.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { Port, type PortOptions } from "#kernel/port.ts";
+import { Answers } from "#kernel/services/answers.ts";
 import { HostApi, type HostApiOptions, type HostRequest } from "#kernel/services/host-api.ts";
 import { ServiceAuthority } from "#kernel/services/service-authority.ts";
 import { Tenants } from "#kernel/tenants.ts";
@@ -205,7 +206,9 @@ describe("every method that a service may call", () => {
       const answer = Promise.withResolvers<string>();
       const secret = { permission: "read", resource: "secret:api_key" };
       const replica = { key, handles: [], secrets: { needOf: () => secret } };
-      const instance = { id: "i", answer: (_: number, text: string) => answer.resolve(text) };
+      const say = (_: number, text: string) => answer.resolve(text);
+      const answers = new Answers({ answer: say, body: () => {} });
+      const instance = { id: "i", answer: say, answers };
       api.handle({
         replica,
         instance,

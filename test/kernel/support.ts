@@ -105,6 +105,7 @@ export function startInstance(
         request: nothing,
         log: nothing,
         state: async () => {},
+        exceeded: nothing,
         room: nothing,
         settled: nothing,
         handBack: nothing,

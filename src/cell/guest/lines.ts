@@ -51,6 +51,7 @@ export const OUT = {
   unchanged: "u", // id of the request; rest: nothing, or ErrorBody
   adopted: "A", // rest: encoded state
   shapes: "B", // rest: StateShapes
+  excess: "X", // rest: Excess
   crashed: "C", // id: the dispatch at hand or 0; rest: Thrown
   unstarted: "w", // a dispatch that the crash kept from beginning
   terminated: "z",

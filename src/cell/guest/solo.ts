@@ -51,13 +51,16 @@ export function createSolo(setup: GuestSetup, holder: Holder, powers: SoloPowers
       typeof input === "string" || input instanceof URL
         ? new Request(new URL(input, base), init)
         : new Request(input, init);
+    const { signal } = request;
+    signal.throwIfAborted();
     const body = request.body === null ? null : toBase64(await request.arrayBuffer());
+    signal.throwIfAborted();
     const head = {
       method: request.method,
       url: request.url,
       headers: [...request.headers],
     };
-    const answer = await ask("services.fetch", target, head, body);
+    const answer = await requests.send("services.fetch", [target, head, body], signal);
     const empty = answer.status === 204 || answer.status === 205 || answer.status === 304;
     return new Response(empty ? null : answer.body, {
       status: answer.status,

@@ -4,7 +4,7 @@
  * 1. A state is told once: what the host has is not sent again unless it asks for it.
  * 2. Keys that are left out of what is stored never leave, except to the next revision.
  */
-import type { SnapshotWish } from "../../wire/messages.ts";
+import type { Excess, SnapshotWish } from "../../wire/messages.ts";
 import { OUT } from "./lines.ts";
 import type { Outbox } from "./outbox.ts";
 import { matcher } from "./patterns.ts";
@@ -42,11 +42,14 @@ export function createTold(options: {
 
   const kept = (): unknown => (leftOut === undefined ? state() : without(state(), leftOut));
 
-  function encoded(value: unknown): string {
+  /** `isLook`: somebody only looks, and is told what is wrong with it. */
+  function encoded(value: unknown, isLook = false): string {
     const text = encodeState(value);
     if (text.length * MAX_BYTES_PER_CHAR <= stateBytes) return text;
     const bytes = utf8Bytes(text);
     if (bytes <= stateBytes) return text;
+    const excess: Excess = { what: "state", value: bytes };
+    if (!isLook) outbox.add(OUT.excess, 0, JSON.stringify(excess));
     throw new RangeError(
       `The state is ${bytes} bytes encoded; limits.state_bytes allows ${stateBytes}.`,
     );
@@ -74,7 +77,7 @@ export function createTold(options: {
       if (wish === "idle" && !idle()) return void outbox.add(OUT.unchanged, id);
       // Somebody wants to look: a state that cannot be told is an answer, no crash.
       try {
-        const text = encoded(wish === "whole" ? state() : kept());
+        const text = encoded(wish === "whole" ? state() : kept(), true);
         send(id, text);
         if (wish !== "whole") last = text;
       } catch (error) {

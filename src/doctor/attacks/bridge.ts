@@ -13,11 +13,12 @@ const bridge = (name: string, body: string, expect = BROKEN): Attack => ({
 });
 const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
-/** From now on the host hears this instead of what the bridge has to say. */
+/** From now on the host hears `lines`, the text of an expression, instead of what the bridge says. */
 const says = (lines: string): string =>
-  `const join = Array.prototype.join;
-  Array.prototype.join = function (this: any, by: any) { return by === "\\n" ? ${JSON.stringify(lines)} : join.call(this, by); };
+  `const join = Array.prototype.join; const lines = ${lines};
+  Array.prototype.join = function (this: any, by: any) { return by === "\\n" ? lines : join.call(this, by); };
   return 1;`;
+const often = (line: string): string => `${JSON.stringify(`${line}\n`)}.repeat(100_000)`;
 
 const FORGED: Readonly<Record<string, string>> = {
   "a crash that is no JSON": "C 1 {",
@@ -34,8 +35,14 @@ const FORGED: Readonly<Record<string, string>> = {
   "a second start, of nothing": "O 0 null",
   "a state that is no JSON": "s 0 {{{",
   "an error of a megabyte": `C 1 ${JSON.stringify({ name: "E", message: "m".repeat(1_000_000), stack: "s" })}`,
-  "an end of messages without number": `C 0 {"name":"E","message":"m","stack":"s"}${"\nw 1".repeat(100_000)}`,
   "its own orderly end": "z 0",
+};
+/** As expressions. */
+const FLOODS: Readonly<Record<string, string>> = {
+  "an end of messages without number": `'C 0 {"name":"E","message":"m","stack":"s"}\\n' + ${often("w 1")}`,
+  "a hundred thousand lines of its log": often('l 0 {"level":"info","text":"x"}'),
+  "a hundred thousand lines that mean nothing": often("? 0"),
+  "more of its log than one turn may say": `${often('l 0 {"level":"info","text":"x"}')}.slice(0, 33 * 3000)`,
 };
 
 /** What its cell cannot use and may ignore, or what is of its kind after all. */
@@ -44,25 +51,23 @@ const EXPECTED: Readonly<Record<string, string>> = {
   "bytes that are not there": SILENT,
   "a response that is no JSON": "service_error → lives",
   "a state that is no JSON": SILENT,
-  "an end of messages without number":
-    "service_quarantined → exception → quarantined; deadline_exceeded → exception",
   "its own orderly end": "outcome_unknown → lives",
 };
 
-export const forgeries: readonly Attack[] = Object.entries(FORGED).map(([what, lines]) => {
-  const attack = bridge(`tells its cell of ${what}`, says(lines), EXPECTED[what]);
-  return lines === "C 1 {" ? everyDay(attack) : attack;
-});
+const forged = (what: string, lines: string): Attack =>
+  bridge(`tells its cell of ${what}`, says(lines), EXPECTED[what]);
+
+export const forgeries: readonly Attack[] = [
+  ...Object.entries(FORGED).map(([what, lines]) => {
+    const attack = forged(what, JSON.stringify(lines));
+    return lines === "C 1 {" ? everyDay(attack) : attack;
+  }),
+  ...Object.entries(FLOODS).map(([what, lines]) => forged(what, lines)),
+];
 
 /** The kernel would be the one to read them. */
 const heavy = (name: string, lines: string, expect = BROKEN): Attack =>
-  bridge(
-    name,
-    `const join = Array.prototype.join; const lines = ${lines};
-    Array.prototype.join = function (this: any, by: any) { return by === "\\n" ? lines : join.call(this, by); };
-    return 1;`,
-    expect,
-  );
+  bridge(name, says(lines), expect);
 
 export const bridges: readonly Attack[] = [
   ...forgeries,

@@ -132,10 +132,12 @@ export class LimitsBook {
       present.add(tenant);
       counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
       sampleService(service, now);
-      if (unmeasured > 0 && service.bounds.storage.isStale) {
+      const { storage, log } = service.bounds;
+      for (const kept of [storage, log]) {
+        if (unmeasured === 0 || !kept.isStale) continue;
         unmeasured -= 1;
-        void service.bounds.storage.refresh().catch((error: unknown) => {
-          this.#options.log.debug("storage not measured", { error: String(error) });
+        void kept.refresh().catch((error: unknown) => {
+          this.#options.log.debug("not measured", { error: String(error) });
         });
       }
     }

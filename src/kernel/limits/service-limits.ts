@@ -177,6 +177,7 @@ export class ServiceLimits {
     meter.read("mailbox", Math.min(sample.mailbox, this.#limits.mailbox));
     meter.read("message", 0);
     meter.read("kv_value", 0);
+    meter.read("log_line", 0);
     // What passes these ends, which is told when it does.
     meter.read("memory", Math.min(sample.memoryBytes, meter.limitOf("memory")));
     meter.read("call_time", Math.min(sample.workingMs, meter.limitOf("call_time")));
@@ -218,6 +219,9 @@ function boundsOf(limits: Limits): Readonly<Record<ServiceResource, Limit>> {
     timers: { limit: limits.timers, action: actions.timers },
     log_lines: { limit: limits.logLinesPerSecond, action: actions.logs },
     message: { limit: limits.messageBytes, action: "throttle" },
+    log_line: { limit: limits.logLineBytes, action: "throttle" },
+    log: { limit: limits.logBytes, action: "throttle" },
+    state: { limit: limits.stateBytes, action: "kill" },
     storage: { limit: limits.storageBytes, action: actions.storage },
     kv_keys: { limit: limits.kvKeys, action: actions.storage },
     kv_value: { limit: limits.kvValueBytes, action: "throttle" },

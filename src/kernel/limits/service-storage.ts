@@ -55,6 +55,8 @@ export class ServiceStorage {
 
   stateSaved(slot: number, bytes: number): void {
     this.#stateBytes.set(slot, bytes);
+    const { meter } = this.#options.limits;
+    meter.read("state", Math.min(Math.max(...this.#stateBytes.values()), meter.limitOf("state")));
     this.#read();
   }
 

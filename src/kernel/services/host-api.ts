@@ -4,7 +4,9 @@
  *
  * 1. Who asks is known from the slot the request came from, never from its content.
  * 2. Every request gets exactly one answer, unless the instance has ended.
- * 3. Every method states what it needs; what is not the service's own is checked against its
+ * 3. An answer with a body exists from the moment it is asked for: whoever gives it up is heard,
+ *    also while the use of a handle is on its way to disk, and nothing flows before it is there.
+ * 4. Every method states what it needs; what is not the service's own is checked against its
  *    handles before anything else is done. A service calls others with its own authority, and
  *    what it waits for from them ends with the handle that allowed it.
  */
@@ -12,6 +14,7 @@ import { SoloError, toSoloError } from "#base/errors.ts";
 import { isName, NAME_RULE, type ServiceId, type ServiceKey } from "#base/ids.ts";
 import type { EventLog } from "#events/event-log.ts";
 import { type Channels, hearing } from "#kernel/services/channels.ts";
+import type { Answer } from "#kernel/services/answers.ts";
 import type { ServiceKv } from "#kernel/services/service-kv.ts";
 import type { Message } from "#kernel/services/inbox.ts";
 import type { ReplicaRequest } from "#kernel/services/replica.ts";
@@ -47,13 +50,12 @@ const MAX_HANDLER_CHARS = 128;
 /** What changes nothing outside the service. */
 const READS: ReadonlySet<string> = new Set(["kv.get", "kv.list"]);
 
-/** The answer as JSON text; undefined when the method has answered by itself. */
-type Run = (from: HostRequest) => Promise<string | undefined> | string;
+/** The answer as JSON text. */
+type Run = (from: HostRequest) => Promise<string> | string;
 
 interface Unguarded {
-  /** `own`: it reaches nothing but what is the service's own. `asks`: it asks the service's
-   *  authority by itself, for each host that it comes to. */
-  readonly needs: "own" | "asks";
+  /** It reaches nothing but what is the service's own. */
+  readonly needs: "own";
   readonly run: Run;
 }
 
@@ -62,11 +64,18 @@ interface Guarded {
   readonly run: (from: HostRequest, use: Use) => ReturnType<Run>;
 }
 
-export type Method = Unguarded | Guarded;
+/** Its answer has a body. */
+interface Streamed {
+  /** `asks`: it asks the service's authority by itself, for each host that it comes to. */
+  readonly needs: "asks" | Guarded["needs"];
+  readonly stream: (from: HostRequest, answer: Answer, use: Use) => void;
+}
+
+export type Method = Unguarded | Guarded | Streamed;
 
 const own = (run: Run): Method => ({ needs: "own", run });
 const guarded = (needs: Guarded["needs"], run: Guarded["run"]): Method => ({ needs, run });
-const isGuarded = (method: Method): method is Guarded => typeof method.needs === "function";
+const ASKS_BY_ITSELF: Use = { recorded: undefined, onEnd: () => () => {} };
 
 export class HostApi {
   readonly #options: HostApiOptions;
@@ -92,8 +101,11 @@ export class HostApi {
       ),
       "services.call": guarded(invocation("calls"), (from, use) => this.#call(from, use)),
       "services.cast": guarded(invocation("casts"), (from) => this.#cast(from)),
-      "services.fetch": guarded(fetchNeed, (from, use) => this.#fetch(from, use)),
-      fetch: { needs: "asks", run: (from) => options.outbound.fetch(from) },
+      "services.fetch": {
+        needs: fetchNeed,
+        stream: (from, answer, use) => this.#fetch(from, answer, use),
+      },
+      fetch: { needs: "asks", stream: (from, answer) => options.outbound.fetch(from, answer) },
       "events.emit": own((from) => this.#emit(from)),
       "topic.subscribe": guarded(
         ({ args }) => hearing(topicOf(args)),
@@ -123,25 +135,41 @@ export class HostApi {
 
   handle(from: HostRequest): void {
     const method = Object.hasOwn(this.methods, from.method) ? this.methods[from.method] : undefined;
-    void this.#answer(from, method);
+    if (method !== undefined && "stream" in method) void this.#stream(from, method);
+    else void this.#answer(from, method);
   }
 
-  async #answer(from: HostRequest, method: Method | undefined): Promise<void> {
+  async #answer(from: HostRequest, method: Unguarded | Guarded | undefined): Promise<void> {
     try {
       if (method === undefined) throw denied(from.method);
-      if (from.onlyReads === true && !READS.has(from.method)) throw rehearsing(from.method);
-      const json = await this.#run(from, method);
-      if (json !== undefined) from.instance.answer(from.request, `+${json}`);
+      checkReads(from);
+      const json =
+        method.needs === "own"
+          ? await method.run(from)
+          : await method.run(from, await this.#use(from, method.needs));
+      from.instance.answer(from.request, `+${json}`);
     } catch (error) {
       from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`);
     }
   }
 
-  async #run(from: HostRequest, method: Method): Promise<string | undefined> {
-    if (!isGuarded(method)) return await method.run(from);
-    const use = this.#options.authority.authorize(from.replica, method.needs(from));
+  async #stream(from: HostRequest, { needs, stream }: Streamed): Promise<void> {
+    const answer = from.instance.answers.begin(from.request);
+    try {
+      checkReads(from);
+      const use = needs === "asks" ? ASKS_BY_ITSELF : await this.#use(from, needs);
+      answer.signal.throwIfAborted();
+      stream(from, answer, use);
+    } catch (error) {
+      answer.refuse(error);
+    }
+  }
+
+  /** Resolves when the use is on disk, if it has to be. */
+  async #use(from: HostRequest, needs: Guarded["needs"]): Promise<Use> {
+    const use = this.#options.authority.authorize(from.replica, needs(from));
     if (use.recorded !== undefined) await use.recorded;
-    return await method.run(from, use);
+    return use;
   }
 
   #target({ service, args }: HostRequest): Service {
@@ -191,12 +219,11 @@ export class HostApi {
     return String(this.#options.channels.tell(channel, json));
   }
 
-  async #fetch(from: HostRequest, use: Use): Promise<undefined> {
+  #fetch(from: HostRequest, answer: Answer, use: Use): void {
     const target = this.#target(from);
     const { method, url, headers } = fetchArgs(from);
     const bodyText = from.args[2];
     const body = typeof bodyText === "string" ? Buffer.from(bodyText, "base64") : undefined;
-    const answer = from.instance.answers.begin(from.request);
     const exchange = new Exchange({
       body: body === undefined ? undefined : once(body),
       abort: () => {
@@ -334,6 +361,10 @@ const invokes = (
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
+}
+
+function checkReads({ onlyReads, method }: HostRequest): void {
+  if (onlyReads === true && !READS.has(method)) throw rehearsing(method);
 }
 
 const rehearsing = (method: string): SoloError =>

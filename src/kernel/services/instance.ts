@@ -24,6 +24,7 @@ import {
   TO_CELL,
   type Adoption,
   type Down,
+  type Excess,
   type LogLine,
   type SnapshotWish,
   type StartInstance,
@@ -34,6 +35,8 @@ import {
 export interface InstanceEvents {
   readonly request: (instance: Instance, id: number, method: string, args: unknown[]) => void;
   readonly log: (instance: Instance, line: LogLine) => void;
+  /** The guest passed a bound that is held within it. */
+  readonly exceeded: (instance: Instance, excess: Excess) => void;
   /** What the guest said, without its secrets. */
   readonly redact: <T>(said: T) => T;
   /** Stores the state that the guest sent by itself; resolves when it is on disk. */
@@ -356,6 +359,7 @@ export class Instance implements Child, SlotHandler {
       toldNone: (id, problem) => this.#stateTalk.toldNone(id, problem),
       adopted: (state) => this.#stateTalk.adopted(state),
       shapes: (shapes) => void (this.#stateTalk.shapes = shapes),
+      exceeded: (excess) => events.exceeded(this, excess),
       ended: (report) => this.#end(report),
       broken: (why) => this.cell.kill(why),
     };

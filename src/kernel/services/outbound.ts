@@ -15,6 +15,7 @@ import { systemResolve, type Resolve } from "#egress/lookup.ts";
 import type { Hop, RedirectMode } from "#egress/redirect.ts";
 import { targetOf } from "#egress/target.ts";
 import type { Metrics } from "#kernel/metrics.ts";
+import type { Answer } from "#kernel/services/answers.ts";
 import type { HostRequest } from "#kernel/services/host-api.ts";
 import { fillHeaders } from "#kernel/services/secret-headers.ts";
 import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
@@ -37,11 +38,11 @@ export class Outbound {
     this.#options = options;
   }
 
-  async fetch(from: HostRequest): Promise<undefined> {
+  /** Throws when it is malformed. */
+  fetch(from: HostRequest, answer: Answer): void {
     const { egress, metrics } = this.#options;
     const { service } = from;
     const { hop, redirect } = readRequest(from.args[0]);
-    const answer = from.instance.answers.begin(from.request);
     const over = (account: Account) => metrics.egress(service.key, account);
     egress
       .fetch({

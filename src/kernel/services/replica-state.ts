@@ -80,7 +80,7 @@ export class ReplicaState {
     if (snapshot === undefined) return { from: "init" };
     const { state, version, sourceHash, fellBack, savedAtMs } = snapshot;
     if (fellBack) record.fellBack(savedAtMs);
-    storage.stateSaved(key.slot, state.length);
+    storage.stateSaved(key.slot, Buffer.byteLength(state));
     this.#read(snapshot);
     if (dormancy.dormant?.sourceHash === sourceHash) return { from: "asleep", state };
     const migrate = sourceHash !== revision.sourceHash;
@@ -90,7 +90,7 @@ export class ReplicaState {
   async save(instance: Instance, state: string): Promise<void> {
     if (this.#closed) return;
     const { key, powers, dormancy, storage } = this.#options;
-    storage.stateSaved(key.slot, state.length);
+    storage.stateSaved(key.slot, Buffer.byteLength(state));
     try {
       await powers.faults("saving", keyText(key));
       const { beside } = dormancy;

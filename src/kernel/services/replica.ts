@@ -456,6 +456,10 @@ export class Replica {
       request: (instance, request, method, args) =>
         asked({ replica: this, instance, request, method, args }),
       log: (instance, line) => bounds.log.write({ instance: instance.id, ...line }, instance),
+      exceeded: (instance, { what, value }) => {
+        if (what === "state") bounds.limits.meter.violated("state", value);
+        else bounds.log.droppedThere(value, instance.id);
+      },
       redact: this.secrets.redact,
       state: (instance, text) => this.#keep(instance, text),
       room: () => this.#inbox.pump(),

@@ -9,6 +9,7 @@
 import { Asked } from "#kernel/services/asked.ts";
 import {
   readDown,
+  readExcess,
   readLogLine,
   readRequest,
   readShapes,
@@ -18,6 +19,7 @@ import {
 import {
   FROM_CELL,
   type Down,
+  type Excess,
   type LogLine,
   type Started,
   type StateShapes,
@@ -44,6 +46,7 @@ export interface SlotHearer {
   readonly toldNone: (id: number, problem: string) => void;
   readonly adopted: (state: string) => void;
   readonly shapes: (shapes: StateShapes) => void;
+  readonly exceeded: (excess: Excess) => void;
   readonly ended: (down: Down) => void;
   readonly broken: (why: string) => void;
 }
@@ -142,6 +145,10 @@ export class SlotFrames {
       case FROM_CELL.shapes: {
         const shapes = readShapes(text);
         return () => hearer.shapes(shapes);
+      }
+      case FROM_CELL.excess: {
+        const excess = readExcess(text);
+        return () => hearer.exceeded(excess);
       }
       case FROM_CELL.down: {
         const told = readDown(text);

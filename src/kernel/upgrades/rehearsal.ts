@@ -76,6 +76,7 @@ async function run(options: RehearsalOptions): Promise<Rehearsed> {
         redact: replica.secrets.redact,
         log: (from, line) => logs.write({ key, instance: from.id, ...line }),
         state: async () => {},
+        exceeded: nothing,
         room: nothing,
         settled: nothing,
         handBack: nothing,
