@@ -2,7 +2,7 @@
  * TypeScript and JavaScript to modules an isolate can load, with findings a model can act on.
  *
  * 1. Types are stripped, not checked: a type error does not keep a service from running.
- * 2. Every static import is followed here, so that a missing file is found before anything
+ * 2. Every import is followed here, so that one that leads nowhere is found before anything
  *    starts.
  */
 import type { ParseResult } from "oxc-parser";
@@ -11,8 +11,12 @@ import type { Diagnostic } from "#base/errors.ts";
 import { importRefusal, resolveModule, SDK_SPECIFIER } from "#wire/modules.ts";
 import type { CompileRequest, CompileResult, CompiledModule } from "#wire/compiler.ts";
 import { Parsed } from "#compiler/parse.ts";
+import { readAllowances } from "#compiler/analysis/allow.ts";
 import { Analyser } from "#compiler/analysis/analyse.ts";
-import { placeOf } from "#compiler/position.ts";
+import { textOf } from "#compiler/analysis/tree.ts";
+import { certainImports } from "#compiler/certain-imports.ts";
+import { placeOf, Places } from "#compiler/position.ts";
+import { dynamicImport } from "#compiler/rules/dynamic-import.ts";
 
 const MAX_DIAGNOSTICS = 20;
 
@@ -97,6 +101,7 @@ function scriptModule(
     }
     if (isEntry && !exportsDefault(module)) diagnostics.push(noDefaultFinding(script));
   }
+  if (module.dynamicImports.length > 0) diagnostics.push(...dynamicFindings(script, parsed, paths));
   const map = output.map === undefined || output.map === null ? "" : JSON.stringify(output.map);
   return { path, code: output.code, map };
 }
@@ -147,6 +152,36 @@ function unresolvedFindings(
     });
   }
   return findings;
+}
+
+/** Of imports that are made while the service runs, and always are. */
+function dynamicFindings(
+  { path, source }: Script,
+  { program, comments }: Parsed,
+  paths: ReadonlySet<string>,
+): Diagnostic[] {
+  const found = certainImports(program);
+  if (found.length === 0) return [];
+  const { code, explanation, fix } = dynamicImport;
+  const places = new Places(source);
+  const { allowed } = readAllowances(source, comments, { places, codes: new Set([code]) });
+  return found
+    .map((node) => ({ node, place: places.of(node.start, node.end) }))
+    .filter(({ place }) => !allowed.some(({ line }) => line === place.line))
+    .map(({ node, place }) => {
+      const named = textOf(node.source);
+      const isThere = named !== undefined && resolveModule(named, path, paths) !== undefined;
+      const why = named === undefined || isThere ? explanation : importRefusal(named, path);
+      return {
+        code,
+        severity: "error" as const,
+        message: "A service cannot import while it runs.",
+        file: path,
+        ...place,
+        explanation: why,
+        fix: isThere ? `Write at the top: import * as part from ${JSON.stringify(named)};` : fix,
+      };
+    });
 }
 
 function noDefaultFinding({ path, source }: Script): Diagnostic {

@@ -155,6 +155,57 @@ export default { a, b, fs };`;
   });
 });
 
+describe("an import while it runs", () => {
+  const handler = (body: string) =>
+    one(`export default { calls: { async a(_, x) {\n${body}\n} } };`).diagnostics;
+
+  test("is refused where it stands when it is always reached, with what to do instead", () => {
+    const cases = {
+      'await import("fs");': "services have no Node modules. Keep data in solo.state",
+      'await import("node:fs/promises");': "services have no Node modules",
+      'return import("https://esm.sh/hono");': "Bundle npm packages into the source",
+      'const { Hono } = await import("hono");': "Bundle npm packages into the source",
+      'await import("./gone.ts");': "not among the files of this deploy",
+      "await import(`./${x}.ts`);": "loaded before it starts",
+      'try { await import("fs"); } finally { x(); }': "services have no Node modules",
+    };
+    for (const [body, why] of Object.entries(cases)) {
+      const [finding, ...others] = handler(body);
+      expect(others).toEqual([]);
+      expect(finding).toMatchObject({ code: "dynamic_import", severity: "error", line: 2 });
+      expect(finding!.explanation).toContain(why);
+      expect(marked(finding!)).toMatch(/^import\(/);
+    }
+    expect(codes('const fs = await import("fs"); export default { fs };')).toEqual([
+      "dynamic_import",
+    ]);
+  });
+
+  test("of a file that is there names the import to write instead", () => {
+    const { diagnostics } = several({
+      "index.ts": 'export default { calls: { a: () => import("./b.js") } };',
+      "b.ts": "export const n = 1;",
+    });
+    expect(diagnostics.map(({ code, fix }) => [code, fix])).toEqual([
+      ["dynamic_import", 'Write at the top: import * as part from "./b.js";'],
+    ]);
+  });
+
+  test("passes where it may not be reached, or the author says so", () => {
+    for (const body of [
+      'if (x) await import("fs");',
+      'x ? await import("fs") : 1;',
+      'x && import("fs");',
+      'try { await import("fs"); } catch {}',
+      'await import("fs").catch(() => {});',
+      'await import("fs").then(x, () => {});',
+      '// solo-allow dynamic_import: only in its tests\nawait import("fs");',
+    ]) {
+      expect(handler(body), body).toEqual([]);
+    }
+  });
+});
+
 describe("where", () => {
   test("a syntax error is placed right, whatever text stands before it", () => {
     const text = fc

@@ -1,18 +1,16 @@
-/** Modules whose name is only known while the service runs. */
-import { textOf } from "#compiler/analysis/tree.ts";
+/** Imports that are made while the service runs. */
 import type { Rule } from "#compiler/analysis/rule.ts";
 
 export const dynamicImport: Rule = {
   code: "dynamic_import",
-  title: "An import whose module is not named in the source",
+  title: "An import that is made while the service runs",
   severity: "warning",
   explanation:
-    "Which module this loads is decided while the service runs, so nobody can see before what it will do. Only modules that were deployed together exist.",
-  fix: "Import the possible modules at the top and choose between them.",
+    "All modules of a service are loaded before it starts: import() always rejects while it runs, whatever it names.",
+  fix: "Import the possible modules at the top and choose between them. npm packages are bundled into the source.",
   visit: ({ report }) => ({
     ImportExpression(node) {
-      if (textOf(node.source) === undefined)
-        report(node, { message: "The module that is imported here is not named." });
+      report(node, { message: "This import() always rejects." });
     },
   }),
 };
