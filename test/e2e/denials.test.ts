@@ -36,6 +36,8 @@ interface Cause {
   readonly leaf?: Body;
   /** What takes it away in the end. */
   readonly spoil?: (made: { above: string; use: () => Promise<unknown> }) => Promise<unknown>;
+  /** It may be spoiled before anything could be derived from it: made anew, for twice as long. */
+  readonly isFleeting?: boolean;
   /** Whom the request is for, where that is another tenant. */
   readonly tenant?: string;
   readonly link: "above" | "leaf";
@@ -61,6 +63,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   "the expiry of one above": {
     why: "expired",
     above: { ttl_ms: 300 },
+    isFleeting: true,
     spoil: ({ use }) => until(async () => (await use()) !== "passed", "the expiry"),
     link: "above",
     says: "has expired",
@@ -116,10 +119,39 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   },
 };
 
-async function granted(path: string, input: Body): Promise<{ id: string; token: string }> {
+interface Granted {
+  readonly id: string;
+  readonly token: string;
+}
+
+async function granted(path: string, input: Body): Promise<Granted> {
   const { status, body } = await kernel.request("POST", path, input);
   expect(status, JSON.stringify(body)).toBe(201);
   return { id: body.capability.id, token: body.token };
+}
+
+/** The capability above, and the one that is derived from it. */
+async function grantedPair(
+  { above = {}, leaf = {}, isFleeting = false }: Cause,
+  { how, more }: { readonly how: "attenuate" | "delegate"; readonly more: Body },
+): Promise<{ above: Granted; leaf: Granted }> {
+  let ttl_ms = above["ttl_ms"];
+  const make = async () => {
+    const life = ttl_ms === undefined ? {} : { ttl_ms };
+    const parent = await granted("/capabilities", {
+      ...INVOKES,
+      ...above,
+      ...life,
+      label: "above",
+    });
+    return {
+      above: parent,
+      leaf: await granted(`/capabilities/${parent.id}/${how}`, { ...leaf, ...more }),
+    };
+  };
+  if (!isFleeting) return make();
+  ttl_ms /= 2;
+  return until(() => ((ttl_ms *= 2), make()), "both to be granted before the expiry");
 }
 
 /** `solo` with the token, in this process. */
@@ -192,9 +224,8 @@ async function onEveryWay(
 describe("a denial because of", () => {
   test.each(Object.entries(CAUSES))("%s says the same everywhere", async (_, cause) => {
     const { why, link, code = "permission_denied", status = 403, exit = 5 } = cause;
-    const above = await granted("/capabilities", { ...INVOKES, ...cause.above, label: "above" });
-    const path = `/capabilities/${above.id}/attenuate`;
-    const leaf = await granted(path, { ...cause.leaf, label: "leaf" });
+    const more = { label: "leaf" };
+    const { above, leaf } = await grantedPair(cause, { how: "attenuate", more });
     const own = new TestTenant({ http: () => kernel.http, token: () => leaf.token });
     const use = async () => {
       const answer = await own.ask("target", "open", [7]);
@@ -251,9 +282,8 @@ describe("a denial because of", () => {
   test.each(held)("%s tells a service what to change", async (name, cause) => {
     const service_id = `asker-${name.replaceAll(" ", "-")}`;
     await kernel.deploy({ service_id, code: ASKER, capabilities: [] });
-    const above = await granted("/capabilities", { ...INVOKES, ...cause.above });
-    const path = `/capabilities/${above.id}/delegate`;
-    const leaf = await granted(path, { ...cause.leaf, holder: { service_id } });
+    const more = { holder: { service_id } };
+    const { above, leaf } = await grantedPair(cause, { how: "delegate", more });
     const ask = () => kernel.call(service_id, "ask");
     const use = async () => ((await ask()) === "opened" ? "passed" : "refused");
     await cause.spoil?.({ above: above.id, use });

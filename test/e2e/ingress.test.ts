@@ -221,7 +221,7 @@ describe("streams", () => {
           solo.state.begun += 1;
           request.signal.addEventListener("abort", () => solo.state.aborted.push("request"));
           solo.signal.addEventListener("abort", () => solo.state.aborted.push("solo"));
-          await solo.sleep(5000);
+          await new Promise((resolve) => solo.signal.addEventListener("abort", resolve));
           return new Response("late");
         },
         calls: { look: (solo) => solo.state },

@@ -34,15 +34,19 @@ describe("a kernel on this machine", () => {
       await kernel.tenant(tenant).deploy({ service_id: "svc", code: CODE });
       expect(await kernel.tenant(tenant).call("svc", "get")).toBe(1);
     }
-    const said = logOf(kernel).find(({ tier }) => tier !== undefined);
+    const said = await until(
+      () => logOf(kernel).find(({ tier }) => tier !== undefined),
+      "the walls in the log",
+    );
     expect(said).toMatchObject({ tier: walls.tier });
     if (walls.tier !== "root_namespaces") return skip(`this machine has ${walls.tier}`);
-    const pids = kernel.cellPids();
-    expect(pids.length).toBeGreaterThanOrEqual(3);
-    const uids = pids.map(uidOf);
-    // No two processes of untrusted code share a uid, and none has the kernel's.
-    expect(new Set(uids).size).toBe(pids.length);
-    expect(uids).not.toContain(uidOf(kernel.pid));
+    // None has the kernel's uid but one that is just being made, and holds nobody's code yet.
+    const pids = await until(() => {
+      const all = kernel.cellPids();
+      return all.length >= 3 && all.every((pid) => uidOf(pid) !== uidOf(kernel.pid)) && all;
+    }, "every process to be behind its walls");
+    // No two processes of untrusted code share a uid.
+    expect(new Set(pids.map(uidOf)).size).toBe(pids.length);
     for (const pid of pids) expect(statusOf(pid)).toMatch(/^NoNewPrivs:\s+1$/m);
   });
 

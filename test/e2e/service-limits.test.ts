@@ -186,8 +186,12 @@ describe("a limit on", () => {
 describe("CPU time", () => {
   test("above its share is held back: the service pauses, callers are told, and it goes on", async () => {
     const tenant = await deployed("cpu", { cpu_percent: 5, mailbox: 1000 });
-    for (let i = 0; i < 30; i += 1) await tenant.cast("a", "work", 50).catch(() => {});
-    const [first] = await told(tenant, "cpu");
+    // However little of a busy machine it gets in 50 ms.
+    const [first] = await until(async () => {
+      await tenant.cast("a", "work", 50).catch(() => {});
+      const all = await violations(tenant, "cpu");
+      return all.some(({ level }) => level === "exceeded") && all;
+    }, "its share to be exceeded");
     expect(first).toMatchObject({ subject: "a", limit: 5, action: "throttle" });
     await until(async () => {
       const { status, body } = await tenant.ask("a", "ok");
@@ -265,5 +269,5 @@ describe("a tenant", () => {
 test("a flood of violations is one event with a count", async () => {
   const tenant = await deployed("flood", { message_bytes: 1024 });
   await Promise.all(Array.from({ length: 50 }, () => tenant.ask("a", "echo", ["x".repeat(2000)])));
-  expect(await violations(tenant, "message")).toHaveLength(1);
+  expect(await told(tenant, "message")).toHaveLength(1);
 });

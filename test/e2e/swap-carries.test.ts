@@ -9,6 +9,7 @@ import {
   type TestKernel,
   type TestTenant,
 } from "../support/kernel.ts";
+import { holdRequest } from "../support/held-request.ts";
 
 let kernel: TestKernel;
 let tenant: TestTenant;
@@ -84,12 +85,10 @@ describe("carried over", () => {
 });
 
 describe("left to the old revision", () => {
-  /** `fetch` reads a body to its end, or answers when its time has come; calls are quick. */
+  /** `fetch` reads a body to its end; calls are quick. */
   const slow = (version: number) => `export default { version: "${version}", concurrent: true,
     init: () => ({ n: 0 }),
     async fetch(request, solo) {
-      const ms = Number(new URL(request.url).searchParams.get("ms"));
-      if (ms > 0) await solo.sleep(ms);
       const body = await request.text();
       solo.state.n += 1;
       return new Response("${version} " + body.length);
@@ -98,13 +97,12 @@ describe("left to the old revision", () => {
 
   test("a concurrent request that needs longer than the hold is answered by it; its change of the state is lost", async () => {
     await deploy("slow", slow(1));
-    const early = tenant.ingress("slow", "/?ms=1200");
+    const held = holdRequest(tenant, "slow");
     await until(async () => (await tenant.status("slow"))["mailbox_length"] >= 1, "the request");
     const { pause_ms } = await put("slow", slow(2));
     expect(pause_ms).toBeGreaterThan(200);
     expect(await tenant.call("slow", "which")).toBe(2);
-    const answer = await early;
-    expect([answer.status, await answer.text()]).toEqual([200, "1 0"]);
+    expect(await held.finish()).toBe("1 4");
     expect(await tenant.call("slow", "n")).toBe(0);
   });
 

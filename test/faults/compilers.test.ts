@@ -72,7 +72,8 @@ test.for([1, 2])(
     expect(order.filter((each) => each === "compile_failed")).toHaveLength(8);
     expect(order.filter((each) => each === "index.ts")).toHaveLength(2);
     expect(order.at(-1)).toBe("compile_failed");
-    expect(order.indexOf("index.ts")).toBeLessThanOrEqual(2);
+    // Its turn comes second; how many bombs end before it does, the machine decides.
+    expect(order.indexOf("index.ts")).toBeLessThanOrEqual(4);
   },
 );
 
@@ -183,4 +184,4 @@ test("a kernel that brings back what it compiled before starts no compiler but t
     "the services to be back",
   );
   expect(compilers).toBe(1);
-}, 60_000);
+});

@@ -15,9 +15,13 @@ test("a kill under load loses nothing that was acknowledged", async () => {
 describe("hybrid state after a kill -9", () => {
   test("is as of the last flush, and after an orderly stop it is whole", async () => {
     await using kernel = await startKernel();
-    await kernel.deploy({ service_id: "hybrid", code: COUNTER, persistence: "hybrid" });
+    const code = COUNTER.replace(
+      "(solo.state.count += 1)",
+      '{ solo.state.mark = "at " + (solo.state.count += 1); return solo.state.count; }',
+    );
+    await kernel.deploy({ service_id: "hybrid", code, persistence: "hybrid" });
     for (let count = 0; count < 7; count += 1) await kernel.call("hybrid", "increment");
-    await until(() => flushed(kernel.dataDir, "count"), "a flush", 15_000);
+    await until(() => flushed(kernel.dataDir, "at 7"), "a flush");
     await kernel.call("hybrid", "increment");
     await kernel.kill9();
     await kernel.restart();
@@ -90,7 +94,10 @@ describe("many services, some of them looping", () => {
   test("come back after it; one that no longer starts is reported and stops nobody", async () => {
     await kernel.restart();
     const all = names.length * EACH + 2;
-    expect(kernel.stdout).toContain(`services ${all} back, 1 not: default/fragile`);
+    await until(
+      () => kernel.stdout.includes(`services ${all} back, 1 not: default/fragile`),
+      "the kernel to say who is back",
+    );
     for (const name of names) {
       const tenant = kernel.tenant(name);
       const states = (await tenant.list()).map((service) => service["state"]);

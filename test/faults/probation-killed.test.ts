@@ -27,10 +27,7 @@ describe("after a kill -9 of the kernel", () => {
       async () => (await kernel.status("over"))["probation_ms"] === undefined,
       "the end of the probation",
     );
-    succeeded = await until(
-      async () => (await crashing.events("hot_swap_succeeded"))[0],
-      "the event of the update",
-    );
+    succeeded = await crashing.event("hot_swap_succeeded");
     await kernel.kill9();
     await kernel.restart();
   });
@@ -45,8 +42,7 @@ describe("after a kill -9 of the kernel", () => {
     await kernel.ask("crashing", "boom");
     await crashing.isBack();
     expect(await kernel.call("crashing", "get")).toBe(2);
-    const [back] = await crashing.events("hot_swap_rolled_back");
-    expect(back).toMatchObject({
+    expect(await crashing.event("hot_swap_rolled_back")).toMatchObject({
       causation_id: succeeded["id"],
       payload: {
         revision: crashing.before,
@@ -64,9 +60,9 @@ describe("after a kill -9 of the kernel", () => {
       revision,
     });
     expect(await kernel.call("poisoned", "get")).toBe(2);
-    const [back] = await poisoned.events("hot_swap_rolled_back");
-    expect(back!["payload"]).toMatchObject({ reason: "failure", state: "restore_old" });
-    expect(back!["payload"].detail).toContain("poisoned");
+    const back = await poisoned.event("hot_swap_rolled_back");
+    expect(back["payload"]).toMatchObject({ reason: "failure", state: "restore_old" });
+    expect(back["payload"].detail).toContain("poisoned");
     const { revisions } = (await kernel.request("GET", "/services/poisoned/revisions")).body;
     expect(revisions[0]).toMatchObject({ by: "watchdog", action: "rollback", revision });
   });

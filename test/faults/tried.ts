@@ -13,6 +13,8 @@ export interface Tried {
   /** Its revision before. */
   readonly before: string;
   events(event_type: string): Promise<Body[]>;
+  /** The first of them, once it is on record. */
+  event(event_type: string): Promise<Body>;
   isBack(): Promise<unknown>;
 }
 
@@ -30,10 +32,13 @@ export async function deployTried(
   });
   if (update.body["state"] !== "running") throw new Error(JSON.stringify(update.body));
   await kernel.call(service_id, "add");
+  const events = (event_type: string) => kernel.events({ service_id, event_type });
   return {
     service_id,
     before,
-    events: (event_type) => kernel.events({ service_id, event_type }),
+    events,
+    event: (event_type) =>
+      until(async () => (await events(event_type))[0], `${event_type} of ${service_id}`),
     isBack: () =>
       until(async () => (await kernel.status(service_id))["revision"] === before, "the way back"),
   };

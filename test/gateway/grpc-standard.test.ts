@@ -45,6 +45,7 @@ const start = () =>
 const connect = ({ address }: GrpcGateway) =>
   new Client(`${address.host}:${address.port}`, credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
+    "grpc.enable_http_proxy": 0,
   });
 
 let gateway: GrpcGateway;

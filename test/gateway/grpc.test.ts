@@ -19,7 +19,7 @@ import { GrpcGateway } from "#gateway/grpc/gateway.ts";
 import type { GrpcLimits } from "#gateway/grpc/limits.ts";
 import { fakeKernel, type FakeOperations } from "../support/fake-kernel.ts";
 import { failureFrom, soloErrorOf, stockClient, type StockClient } from "../support/grpc-client.ts";
-import { DEADLINE_MS } from "../support/until.ts";
+import { DEADLINE_MS, until } from "../support/until.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0, log: silentLogger };
 
@@ -145,8 +145,15 @@ describe("a unary call", () => {
     const { client } = await serve({
       calls: { Tree: (_, context) => (called.resolve(context), untilAborted(context.signal)) },
     });
-    const error = await failureFrom(client.unary("Tree", {}, { timeoutMs: 50 }));
-    expect(error.code).toBe(STATUS.DEADLINE_EXCEEDED);
+    let isCalled = false;
+    void called.promise.then(() => (isCalled = true));
+    // Twice as long each time, for a machine on which it is over before the call arrives.
+    let timeoutMs = 25;
+    await until(async () => {
+      const error = await failureFrom(client.unary("Tree", {}, { timeoutMs: (timeoutMs *= 2) }));
+      expect(error.code).toBe(STATUS.DEADLINE_EXCEEDED);
+      return isCalled;
+    }, "a call that arrives before its deadline");
     const { signal } = await called.promise;
     if (!signal.aborted) await untilAborted(signal);
   });
@@ -611,9 +618,14 @@ describe("a stream", () => {
         },
       },
     });
-    const { messages, error } = await collect(client.stream("Watch", {}, { timeoutMs: 300 }));
+    // Twice as long each time, for a machine on which it is over before the message arrives.
+    let timeoutMs = 100;
+    const messages = await until(async () => {
+      const all = await collect(client.stream("Watch", {}, { timeoutMs: (timeoutMs *= 2) }));
+      expect(all.error?.code).toBe(STATUS.DEADLINE_EXCEEDED);
+      return all.messages.length > 0 && all.messages;
+    }, "a message before the deadline");
     expect(messages).toHaveLength(1);
-    expect(error?.code).toBe(STATUS.DEADLINE_EXCEEDED);
   });
 
   test("waits for a slow client instead of buffering", async () => {

@@ -77,10 +77,11 @@ describe("the gateway", () => {
     const late = new RawClient(port);
     late.send(`GET /health HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`);
     await new RawClient(port).request([`GET /health HTTP/1.1`, `Host: 127.0.0.1:${port}`]);
-    const stopped = gateway.stop({ graceMs: 500 });
+    const stopped = gateway.stop({ graceMs: 60_000 });
     late.send("\r\n");
     const text = await late.until((all) => all.includes("shutting_down"));
     expect(text.toLowerCase()).toContain("connection: close");
+    await gateway.stop({ graceMs: 0 });
     await stopped;
   });
 

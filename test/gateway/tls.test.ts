@@ -230,13 +230,14 @@ describe("while the gateways listen", () => {
     const log = { ...silentLogger, error: (_: string, about?: object) => void told.push(about) };
     const { certificates, askRest } = await serve({ log });
     await writeFile(certificates.folder.server.cert, "not a certificate");
-    await until(() => told.length === 1, "the log to say so");
+    await until(() => told.length > 0, "the log to say so");
     expect(JSON.stringify(told)).toContain("security.tls_cert");
     expect(await askRest()).toBe("200");
     const revoked = await certificates.of("gone");
     await certificates.book.revoke("gone");
+    const before = told.length;
     await writeFile(certificates.folder.crl, "");
-    await until(() => told.length >= 2, "the log to say so again");
+    await until(() => told.length > before, "the log to say so again");
     expect(await askRest()).toBe("200");
     await certificates.book.renew({ name: "server", days: 1, hosts: [], revokeOld: false });
     await certificates.book.revoke("gone");

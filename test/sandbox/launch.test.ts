@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { openSync, closeSync } from "node:fs";
 import { access, chmod, copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
@@ -175,17 +176,24 @@ describe("a walled process", () => {
     const hold = { memoryBytes: 320 * MB };
     /** What the idle one holds: less, and more, than the other when nothing is left. */
     for (const idleMb of [40, 200]) {
-      const idle = `const kept = []; ${GROW} grow(${idleMb}); ${say("1")}; ${DECOY[1]}`;
-      const bomb = `const kept = []; ${GROW} ${say("1")};
-        new (require("net").Socket)({ fd: 3 }).once("data", () => { for (;;) grow(1); });`;
       const cells = await Promise.all(
-        [bomb, idle].map((code) =>
-          launch(walls, ["-e", `setTimeout(() => { ${code} }, 300)`], { memoryBytes: 512 * MB }),
+        [`grow(${idleMb}); ${say("1")};`, "for (;;) grow(1);"].map((code) =>
+          launch(
+            walls,
+            [
+              "-e",
+              `const kept = []; ${GROW} ${DECOY[1]};
+              new (require("net").Socket)({ fd: 3 }).once("data", () => { ${code} });`,
+            ],
+            { memoryBytes: 512 * MB },
+          ),
         ),
       );
       await Promise.all(cells.map(({ cgroup }) => cgroup!.joinTenant({ groups, tenant, hold })));
-      await Promise.all(cells.map(({ child }) => once(child.stdio[3]!, "data")));
-      (cells[0]!.child.stdio[3] as NodeJS.WritableStream).write("go");
+      const [idle, bomb] = cells.map(({ child }) => child.stdio[3] as Duplex);
+      idle!.write("go");
+      await once(idle!, "data");
+      bomb!.write("go");
       const first = await Promise.race(cells.map(({ exited }) => exited));
       expect(first).toMatchObject({ signal: "SIGKILL", outOfMemory: true });
       for (const { kill } of cells) kill();

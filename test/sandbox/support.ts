@@ -14,7 +14,8 @@ import type { HostWalls } from "#sandbox/walls.ts";
 
 export const here = path.dirname(fileURLToPath(import.meta.url));
 export const hostileFile = path.join(here, "hostile.ts");
-export const DEADLINE_MS = 30_000;
+/** For what never comes, not for what is slow. */
+export const DEADLINE_MS = 60_000;
 
 export const probeHere = (options: Partial<ProbeOptions> = {}): Promise<HostWalls> =>
   probeHost({ node: process.execPath, readOnly: [here], ...options });

@@ -47,6 +47,8 @@ export function stockClient(
     // A connection of its own, so that tests do not share one through grpc-js's global pool.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.max_receive_message_length": -1,
+    // Whatever proxy the machine has for the world, there is none to itself.
+    "grpc.enable_http_proxy": 0,
   });
   const invoke = (name: string, request: object, options: CallOptions = {}, callback?: unknown) => {
     const metadata = new Metadata();
