@@ -21,18 +21,44 @@ const FORMAT = 2;
 /** As cells run with it (kernel/cells/programs.ts): V8 refuses compiled code made under other flags. */
 const CELL_FLAG = "--wasm-max-mem-pages=4096";
 
-/** The first turns of nearly every service: their functions are worth keeping compiled. */
-const EVERYDAY = [
-  `$0.give([new Uint8Array(44)])`,
-  `$0.turn('${IN.setup} 0 {"env":{},"state":{"from":"init"},"stateBytes":1000,"excluded":[]}', true)`,
-  `globalThis.${ADOPT_GLOBAL}({ default: { version: "1", init: () => ({}), calls: { get: () => 1 }, fetch: () => new Response("") } })`,
-  `$0.drain(true)`,
-  `$0.turn('${IN.call} 1 ["get",[]]', true)`,
-  `$0.drain(true)`,
-  `$0.turn('${IN.fetch} 2 {"method":"GET","url":"http://localhost/","headers":[],"body":false}', true)`,
-  `$0.drain(true)`,
-  `$0.turn('${IN.idle} 0', true)`,
+/** An encoded state, as JSON text. */
+const STATE = JSON.stringify('[{"count":1},1]');
+
+/** What an instance may begin with, and the turns that follow: the functions that these need are
+ *  worth keeping compiled. Compiling them on the spot takes longer than running them. */
+const LIVES: readonly { readonly setup: string; readonly turns: readonly string[] }[] = [
+  {
+    setup: '"state":{"from":"init"}',
+    turns: [
+      `${IN.call} 1 ["get",[]]`,
+      `${IN.fetch} 2 {"method":"GET","url":"http://localhost/","headers":[],"body":false}`,
+      `${IN.idle} 0`,
+      `${IN.snapshot} 1 whole`,
+      `${IN.snapshot} 2 idle`,
+      `${IN.call} 3 ["fail",[]]`,
+    ],
+  },
+  {
+    setup: '"state":{"from":"handover"}',
+    turns: [`${IN.adopt} 0 {"state":${STATE},"via":"codeChange","timeoutMs":1000}`],
+  },
+  {
+    setup: `"keepState":true,"state":{"from":"asleep","state":${STATE}}`,
+    turns: [`${IN.cast} 1 ["set",[]]`, `${IN.snapshot} 1 changed`],
+  },
+  {
+    setup: `"durable":true,"keepState":true,"state":{"from":"stored","migrate":false,"state":${STATE}}`,
+    turns: [`${IN.call} 1 ["get",[]]`, `${IN.terminate} 0 "stop"`],
+  },
 ];
+const EVERYDAY_SERVICE = `{ default: {
+  version: "1",
+  init: () => ({ count: 1 }),
+  calls: { get: (solo) => solo.state.count, fail() { throw new Error("fail"); } },
+  casts: { set(solo) { solo.state.count += 1; } },
+  codeChange: (old) => ({ ...old }),
+  fetch: () => new Response(""),
+} }`;
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const GUEST_DIR = join(HERE, "guest");
@@ -45,7 +71,8 @@ export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<
   const [sources, prelude] = await Promise.all([readSources(), loadPrelude({ cacheDir })]);
   const hash = createHash("sha256")
     .update(`${process.version}\0${cachedDataVersionTag()}\0${FORMAT}\0`)
-    .update(sources);
+    .update(sources)
+    .update(JSON.stringify([LIVES, EVERYDAY_SERVICE]));
   for (const { code, cachedData } of Object.values(prelude)) hash.update(code).update(cachedData);
   const path = join(cacheDir, `guest-${hash.digest("hex").slice(0, 32)}.bin`);
   if (existsSync(path)) return path;
@@ -56,6 +83,8 @@ export async function prepareImage({ cacheDir }: { cacheDir: string }): Promise<
   await rename(temporary, path);
   return path;
 }
+
+const turnOf = (line: string): string => `$0.turn(${JSON.stringify(line)}, true); $0.drain(true);`;
 
 async function readSources(): Promise<string> {
   const names = (await readdir(GUEST_DIR)).sort();
@@ -87,21 +116,29 @@ async function buildBridge(prelude: Prelude): Promise<GuestScript> {
   });
   const code = `(function(){${outputFiles[0]!.text}return bridge.default})()`;
   const isolate = new ivm.Isolate();
+  const options = { filename: "solo:bridge" };
   try {
-    const context = isolate.createContextSync();
-    const options = { filename: "solo:bridge" };
-    // Compiled form is taken after a run: it then holds the functions that starting needs.
-    const create = isolate.compileScriptSync(code, options).runSync(context, { reference: true });
-    const parts: IVM.Reference<any> = create.applySync(undefined, [], {
-      result: { reference: true },
-    });
-    const host = parts.getSync("host", { reference: true });
-    const given = context.evalSync("({})", { reference: true });
-    for (const segment of Object.values(prelude)) given.setSync(segment.name, segment.code);
-    const core = isolate.compileScriptSync(prelude.core.code).runSync(context, { reference: true });
-    core.applySync(undefined, [host.derefInto(), given.derefInto()]);
-    const api = parts.getSync("api", { reference: true });
-    for (const turn of EVERYDAY) context.evalClosureSync(turn, [api.derefInto()]);
+    // Compiled form is taken after a run: it then holds the functions that were needed.
+    for (const { setup, turns } of LIVES) {
+      const context = isolate.createContextSync();
+      const create = isolate.compileScriptSync(code, options).runSync(context, { reference: true });
+      const parts: IVM.Reference<any> = create.applySync(undefined, [], {
+        result: { reference: true },
+      });
+      const host = parts.getSync("host", { reference: true });
+      const given = context.evalSync("({})", { reference: true });
+      for (const segment of Object.values(prelude)) given.setSync(segment.name, segment.code);
+      const core = isolate
+        .compileScriptSync(prelude.core.code)
+        .runSync(context, { reference: true });
+      core.applySync(undefined, [host.derefInto(), given.derefInto()]);
+      const api = parts.getSync("api", { reference: true });
+      const run = (source: string) => context.evalClosureSync(source, [api.derefInto()]);
+      run(turnOf(`${IN.setup} 0 {"seed":[],"env":{},${setup},"stateBytes":1000,"excluded":[]}`));
+      run(`globalThis.${ADOPT_GLOBAL}(${EVERYDAY_SERVICE})`);
+      for (const line of [`${IN.idle} 0`, ...turns]) run(turnOf(line));
+      run("$0.salvage()");
+    }
     const script = isolate.compileScriptSync(code, { ...options, produceCachedData: true });
     const data = (script as unknown as { cachedData: { copy(): ArrayBuffer } }).cachedData;
     return { code, cachedData: Buffer.from(data.copy()) };

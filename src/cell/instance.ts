@@ -90,6 +90,7 @@ export class Instance {
   async start(): Promise<void> {
     const { start } = this.#options;
     const setup: GuestSetup = {
+      seed: [...Buffer.from(start.seed, "base64")],
       tenant: start.tenant,
       service: start.service,
       instance: start.instance,
@@ -108,7 +109,6 @@ export class Instance {
     }, timeoutMs);
     this.#running = true;
     try {
-      this.#guest.give([Buffer.from(start.seed, "base64")]);
       // Nothing of the guest's own runs before `load`, and nothing in a drain.
       this.#hear(this.#guest.turnNow(`${IN.setup} 0 ${JSON.stringify(setup)}`, true, QUICK));
       await this.#guest.load(start.modules, start.entry, { timeoutMs });
@@ -358,7 +358,8 @@ export class Instance {
       ...(reason === "timeout" && this.#onFastLane && { fastLane: true }),
     };
     this.#options.send(FROM_CELL.down, this.#options.slot, 0, JSON.stringify(down));
-    this.#guest.dispose();
     this.#options.ended(this.#options.slot);
+    // Taking an isolate down takes longer than starting the next: the news goes first.
+    setImmediate(() => this.#guest.dispose());
   }
 }

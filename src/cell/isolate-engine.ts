@@ -6,7 +6,7 @@
  * 2. A few isolates wait ready-made; they are refilled only when the cell is idle.
  */
 import type IVM from "isolated-vm";
-import { ADOPT_GLOBAL } from "#cell/guest/lines.ts";
+import { ADOPT_GLOBAL, IN } from "#cell/guest/lines.ts";
 import { SDK_MODULE } from "#cell/guest/sdk-module.ts";
 import {
   GuestFailure,
@@ -23,6 +23,8 @@ import { segmentsFor, webCanWait, type SegmentName } from "#cell/prelude/segment
 import type { Module } from "#wire/messages.ts";
 
 const ENTRY_PATH = "solo:entry";
+const ENTRY_MODULE = `import * as service from "solo:service"; globalThis.${ADOPT_GLOBAL}(service);`;
+const FIRST_TURN = { timeoutMs: 1000 };
 const SMALL_SOURCE_CHARS = 64 * 1024;
 const SALVAGE_TIMEOUT_MS = 100;
 const BOUNDARY = "(<isolated-vm boundary>)";
@@ -67,6 +69,9 @@ class IsolateGuest implements Guest {
   readonly #api: Api;
   readonly #prepare: (segment: SegmentName) => void;
   readonly #prepared = new Set<SegmentName>();
+  /** What is the same for every service. */
+  readonly #sdk: IVM.Module;
+  readonly #entry: IVM.Module;
 
   constructor(options: {
     isolate: IVM.Isolate;
@@ -87,6 +92,12 @@ class IsolateGuest implements Guest {
       give: get("give"),
       take: get("take"),
     };
+    this.#sdk = isolate.compileModuleSync(SDK_MODULE, { filename: SDK_SPECIFIER });
+    // Its body runs once everything that it imports has, top-level awaits included.
+    this.#entry = isolate.compileModuleSync(ENTRY_MODULE, { filename: ENTRY_PATH });
+    // The first turn in an isolate takes twice as long as the next.
+    this.turnNow(`${IN.idle} 0`, true, FIRST_TURN);
+    this.drain(true, FIRST_TURN);
   }
 
   /** Compiles a part of the web platform before the guest touches it; done once. */
@@ -113,29 +124,15 @@ class IsolateGuest implements Guest {
       };
       for (const { path, code } of modules) await add(path, code);
       const paths = new Set(compiled.keys());
-      for (const module of compiled.values()) {
-        if (module.dependencySpecifiers.includes(SDK_SPECIFIER)) {
-          await add(SDK_SPECIFIER, SDK_MODULE);
-          break;
-        }
-      }
-      // The wrapper's body runs once everything it imports has, top-level awaits included.
-      const wrapper = isolate.compileModuleSync(
-        `import * as service from ${JSON.stringify(entry)}; globalThis.${ADOPT_GLOBAL}(service);`,
-        { filename: ENTRY_PATH },
-      );
-      pathOf.set(wrapper, ENTRY_PATH);
-      wrapper.instantiateSync(this.#context, (specifier, referrer) => {
-        const from = pathOf.get(referrer) ?? ENTRY_PATH;
-        const path =
-          from === ENTRY_PATH || specifier === SDK_SPECIFIER
-            ? specifier
-            : resolveModule(specifier, from, paths);
+      this.#entry.instantiateSync(this.#context, (specifier, referrer) => {
+        if (specifier === SDK_SPECIFIER) return this.#sdk;
+        const from = pathOf.get(referrer);
+        const path = from === undefined ? entry : resolveModule(specifier, from, paths);
         const module = path === undefined ? undefined : compiled.get(path);
-        if (module === undefined) throw new TypeError(importRefusal(specifier, from));
+        if (module === undefined) throw new TypeError(importRefusal(specifier, from ?? ENTRY_PATH));
         return module;
       });
-      await wrapper.evaluate({ timeout: options.timeoutMs });
+      await this.#entry.evaluate({ timeout: options.timeoutMs });
     } catch (error) {
       throw failureOf(error, isolate.isDisposed);
     }

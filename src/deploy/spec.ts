@@ -318,17 +318,28 @@ function invalidSpec(problems: readonly Problem[]): SoloError {
   );
 }
 
-/** Content address of source and settings: equal for equal deploys, whatever the order of keys. */
-export function revisionOf(spec: ServiceSpec): RevisionId {
-  const digest = createHash("sha256").update(canonical(spec)).digest("hex");
-  return `r_${digest.slice(0, 16)}` as RevisionId;
+/** A deploy asks several times; what a spec holds never changes. */
+function remembered<Of extends object, Answer>(find: (of: Of) => Answer): (of: Of) => Answer {
+  const known = new WeakMap<Of, Answer>();
+  return (of) => {
+    const answer = known.get(of) ?? find(of);
+    known.set(of, answer);
+    return answer;
+  };
 }
 
+const sha256 = (value: unknown): string =>
+  createHash("sha256").update(canonical(value)).digest("hex");
+
+/** Content address of source and settings: equal for equal deploys, whatever the order of keys. */
+export const revisionOf = remembered(
+  (spec: ServiceSpec) => `r_${sha256(spec).slice(0, 16)}` as RevisionId,
+);
+
 /** Content address of the source alone, for the compile cache. */
-export const sourceHash = (spec: Pick<ServiceSpec, "files" | "entry">): string =>
-  createHash("sha256")
-    .update(canonical({ files: spec.files, entry: spec.entry }))
-    .digest("hex");
+export const sourceHash = remembered(({ files, entry }: Pick<ServiceSpec, "files" | "entry">) =>
+  sha256({ files, entry }),
+);
 
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;

@@ -52,7 +52,6 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
   let definition: ServiceDefinition | undefined;
   let mailbox: Mailbox | undefined;
   let solo: Solo | undefined;
-  let seed: Uint8Array | undefined;
   let random: ReturnType<typeof rngChacha20> | undefined;
   let given: Uint8Array[] = [];
   let told: Told | undefined;
@@ -68,9 +67,11 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     setTimer: (delayMs, repeat, run) => timers.start(delayMs, repeat, run),
     clearTimer: (id) => timers.stop(id),
     log,
-    entropy: (bytes) => bytes.set((random ??= rngChacha20(seed)).randomBytes(bytes.length)),
+    entropy: (bytes) => bytes.set((random ??= seeded()).randomBytes(bytes.length)),
     now: () => Date.now(),
   };
+
+  const seeded = () => rngChacha20(Uint8Array.from(setup!.seed));
 
   function crash(error: unknown): void {
     if (mailbox === undefined) outbox.add(OUT.crashed, 0, toJson(describeThrown(error)));
@@ -170,7 +171,6 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     switch (op) {
       case IN.setup:
         setup = fromJson(rest) as GuestSetup;
-        seed = given.shift();
         return;
       case IN.chunk:
         return http.requestChunk(id, given.shift());

@@ -82,6 +82,8 @@ export interface Thrown {
 }
 
 export interface GuestSetup {
+  /** Bytes, from which its random numbers come. */
+  readonly seed: readonly number[];
   readonly tenant: string;
   readonly service: string;
   readonly instance: string;
