@@ -94,6 +94,11 @@ export class Tenants {
     });
   }
 
+  /** Throws `already_exists` when a service has the name. */
+  mustBeFree(key: ServiceKey): void {
+    if (this.find(key) !== undefined) throw exists(key);
+  }
+
   /** A tenant's services in order of their names. */
   list(tenant: TenantId): Service[] {
     const services = [...(this.#tenants.get(tenant)?.services.values() ?? [])];
@@ -121,9 +126,8 @@ export class Tenants {
   /** Starts the service under its tenant's supervisor; its name is taken from now on. */
   async start(service: Service): Promise<void> {
     const { key } = service;
-    const tenant = this.#tenant(key.tenant);
-    if (tenant.services.has(key.service)) throw exists(key);
-    tenant.services.set(key.service, service);
+    this.mustBeFree(key);
+    this.#tenant(key.tenant).services.set(key.service, service);
     this.#total += 1;
     try {
       await this.startReplicas(service.replicas);
@@ -135,9 +139,9 @@ export class Tenants {
 
   /** Holds a place for a service that does not run, such as a quarantined one. */
   keep(service: Service): void {
-    const tenant = this.#tenant(service.key.tenant);
-    if (tenant.services.has(service.key.service)) throw exists(service.key);
-    tenant.services.set(service.key.service, service);
+    const { key } = service;
+    this.mustBeFree(key);
+    this.#tenant(key.tenant).services.set(key.service, service);
     this.#total += 1;
   }
 

@@ -1,4 +1,7 @@
 /** What stays of a deploy whose `init` did things before it failed (src/kernel/deploys). */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startInProcess } from "../support/kernel-in-process.ts";
 
@@ -20,4 +23,35 @@ test("a deploy that fails in init leaves nothing to the next of its name", async
   await expect(failed).rejects.toMatchObject({ code: "startup_failed" });
   await ask("Deploy", { service_id, code: STARTS }, TENANT);
   expect(await call(TENANT, service_id, "seen")).toBeNull();
+});
+
+test("a deploy that is refused because the name is taken takes nothing from who has it", async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "solo-failed-deploy-"));
+  const service_id = "mine";
+  const code = `export default {
+    init: () => ({ count: 0 }),
+    calls: {
+      add: (solo) => (solo.state.count += 1),
+      see: (solo) => solo.kv.put("seen", "by mine"),
+      seen: (solo) => solo.kv.get("seen"),
+    },
+  };`;
+  try {
+    {
+      await using kernel = await startInProcess({ dataDir });
+      const { ask, call } = kernel;
+      await ask("Deploy", { service_id, code, persistence: "durable" }, TENANT);
+      await call(TENANT, service_id, "add");
+      await call(TENANT, service_id, "see");
+      for (const other of [code, STARTS, FAILS]) {
+        const again = ask("Deploy", { service_id, code: other }, TENANT);
+        await expect(again).rejects.toMatchObject({ code: "already_exists" });
+      }
+    }
+    await using kernel = await startInProcess({ dataDir });
+    expect(await kernel.call(TENANT, service_id, "add")).toBe(2);
+    expect(await kernel.call(TENANT, service_id, "seen")).toBe("by mine");
+  } finally {
+    rmSync(dataDir, { recursive: true });
+  }
 });

@@ -2,6 +2,7 @@
  * From a request to a running, recorded service (D3).
  *
  * 1. A deploy that fails leaves nothing: no instance, no record, no name taken.
+ *    And it touches nothing of a service that has the name already.
  * 2. A deploy is acknowledged when the service runs and its deployment is on disk.
  */
 import type { Capability } from "#capability/capability.ts";
@@ -51,10 +52,12 @@ export class Deployer {
   }
 
   deploy(key: ServiceKey, input: SpecInput, by: Capability): Promise<Deployed> {
-    const { clock, locks, handles, remover, powers } = this.#options;
+    const { clock, locks, tenants, handles, remover, powers } = this.#options;
     const begun = clock.now();
     return locks.exclusively(key, async () => {
       try {
+        // What a refusal further on clears away must not be another's.
+        tenants.mustBeFree(key);
         this.#counted(key);
         const refusal = this.#admissionRefusal(key);
         if (refusal !== undefined) throw refusal;
