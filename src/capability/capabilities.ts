@@ -1,7 +1,8 @@
 /**
  * The capabilities of this machine: made, found, checked and ended here.
  *
- * 1. A capability is on disk before its token is known to anybody.
+ * 1. A capability is on disk before its token is known to anybody; the handle of a service, which
+ *    has none, with the deployment that names it.
  * 2. Everything comes from the owner's capability, which is never stored, listed or revoked.
  * 3. Revoking stops a capability and all below it before the call returns control; the disk
  *    follows. Whoever listens with `onEnd` hears of it in the same turn.
@@ -16,7 +17,14 @@ import { type Ask, charge, covers, faultOf, hasEnded } from "#capability/check.t
 import { type Denial, denialOf, nothingHeld, strangerDenial } from "#capability/denial.ts";
 import { revokedEvent } from "#capability/events.ts";
 import { DEFAULT_RATE_PER_MINUTE, MAX_LIST } from "#capability/limits.ts";
-import { type DeriveRequest, type Made, Mint, OWNER_ID, ownerRecord } from "#capability/mint.ts";
+import {
+  type DeriveRequest,
+  type Handle,
+  type Made,
+  Mint,
+  OWNER_ID,
+  ownerRecord,
+} from "#capability/mint.ts";
 import type { CapabilityId, CapabilityRecord, Holder } from "#capability/record.ts";
 import { forgettable } from "#capability/sweep.ts";
 import { CapabilityTable } from "#capability/table.ts";
@@ -119,6 +127,14 @@ export class Capabilities {
     request: DeriveRequest & { readonly to: Holder },
   ): Promise<Made> {
     return await this.#mint.derive(parent, request);
+  }
+
+  /** The same for a service, which holds it without a token. */
+  hand(
+    parent: Capability,
+    request: DeriveRequest & { readonly to: Extract<Holder, { kind: "service" }> },
+  ): Handle {
+    return this.#mint.hand(parent, request);
   }
 
   /** What the token stands for, whether it still works or not. */

@@ -2,6 +2,7 @@
  * Where capabilities are made; nowhere else.
  *
  * 1. A capability is on disk before its token is known to anybody, and in the tree only then.
+ *    A handle has no token: it is in the tree at once, and on disk with what needs it.
  * 2. What has ended, or has no room left, derives nothing.
  */
 import type { Clock } from "#base/clock.ts";
@@ -16,11 +17,12 @@ import {
   MAX_LABEL_CHARS,
 } from "#capability/limits.ts";
 import type { CapabilityId, CapabilityRecord, Holder } from "#capability/record.ts";
-import type { CapabilityTable } from "#capability/table.ts";
+import { type CapabilityTable, rowOf } from "#capability/table.ts";
 import { narrowTerms, OWNER_TERMS, type TermsRequest } from "#capability/terms.ts";
 import { newToken, tokenHash } from "#capability/token.ts";
 import type { CapabilityTree } from "#capability/tree.ts";
 import type { NewEvent } from "#events/event.ts";
+import type { KvOp } from "#storage/protocol.ts";
 
 export const OWNER_ID = "c_owner" as CapabilityId;
 const ID_BYTES = 12;
@@ -34,6 +36,17 @@ export interface Made {
   /** Told once, here; undefined for a service, which holds the handle. */
   readonly token: string | undefined;
   readonly event: NewEvent;
+}
+
+/** A capability that a service holds. */
+export interface Handle {
+  readonly capability: Capability;
+  readonly event: NewEvent;
+  /** To be written in one batch with what names the handle, unless it is withdrawn. Throws when it
+   *  or what it came from is gone by then. */
+  row(): KvOp[];
+  /** It was never written, nor told to anybody. */
+  drop(): void;
 }
 
 export interface MintOptions {
@@ -57,6 +70,38 @@ export class Mint {
     parent: Capability,
     request: DeriveRequest & { readonly to: Holder },
   ): Promise<Made> {
+    const { record, token } = this.#drawUp(parent, request);
+    await this.#store(parent, record);
+    return { ...this.#add(parent, record), token };
+  }
+
+  /** For a service. */
+  hand(parent: Capability, request: DeriveRequest & { readonly to: Holder }): Handle {
+    const { tree } = this.#options;
+    const { record } = this.#drawUp(parent, request);
+    const { capability, event } = this.#add(parent, record);
+    return {
+      capability,
+      event,
+      row: () => {
+        if (tree.get(record.id) !== capability) throw ended(parent);
+        // Who revokes it meanwhile writes the row.
+        return capability.revoked ? [] : [rowOf(capability.record)];
+      },
+      drop: () => void tree.remove(capability),
+    };
+  }
+
+  #add(parent: Capability, record: CapabilityRecord): Omit<Made, "token"> {
+    const capability = this.#options.tree.add(record, { uses: 0, now: this.#now() });
+    const event = madeEvent(capability, parent.parent === undefined ? "granted" : "attenuated");
+    return { capability, event };
+  }
+
+  #drawUp(
+    parent: Capability,
+    request: DeriveRequest & { readonly to: Holder },
+  ): { readonly record: CapabilityRecord; readonly token: string | undefined } {
     const { tree, random, defaultRatePerMinute } = this.#options;
     const now = this.#now();
     const { wallMs } = now;
@@ -80,10 +125,7 @@ export class Mint {
       createdAtMs: wallMs,
       revokedAtMs: null,
     });
-    await this.#store(parent, record);
-    const capability = tree.add(record, { uses: 0, now: this.#now() });
-    const event = madeEvent(capability, parent.parent === undefined ? "granted" : "attenuated");
-    return { capability, token, event };
+    return { record, token };
   }
 
   async #store(parent: Capability, record: CapabilityRecord): Promise<void> {

@@ -11,6 +11,7 @@ import {
   encodeRecord,
 } from "#capability/record.ts";
 import type { Kv } from "#storage/kv.ts";
+import type { KvOp } from "#storage/protocol.ts";
 
 const RECORDS = "capabilities";
 const USES = "capability_uses";
@@ -33,7 +34,7 @@ export class CapabilityTable {
 
   /** Resolves when it is on disk. */
   async put(record: CapabilityRecord): Promise<void> {
-    await this.#kv.batch([{ op: "put", ns: RECORDS, key: record.id, value: encodeRecord(record) }]);
+    await this.#kv.batch([rowOf(record)]);
   }
 
   async putUses(capabilities: readonly Capability[]): Promise<void> {
@@ -81,6 +82,14 @@ export class CapabilityTable {
     }
   }
 }
+
+/** For a write together with other things. */
+export const rowOf = (record: CapabilityRecord): KvOp => ({
+  op: "put",
+  ns: RECORDS,
+  key: record.id,
+  value: encodeRecord(record),
+});
 
 /** A count that cannot be read is used up: nothing is given on a guess. */
 function decodeUses(value: Uint8Array): number {

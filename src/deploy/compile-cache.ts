@@ -5,6 +5,7 @@
  * 1. A miss or a damaged entry only costs a compilation.
  * 2. Memory and disk have a bound each; what is new takes the place of what is there.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { zstdCompress, zstdDecompress } from "node:zlib";
 import { SoloError } from "#base/errors.ts";
@@ -20,6 +21,8 @@ const MAX_MEMORY_CHARS = 16 * 1024 * 1024;
 const MAX_STORED_BYTES = 12 * 1024 * 1024;
 /** On disk, of all results together. */
 const WITHIN = { ns: NAMESPACE, bytes: 1024 * 1024 * 1024, keys: 10_000 };
+/** A deploy that has just compiled it has something to write itself. */
+const STORED_AFTER_MS = 250;
 const EVICTED_AT_ONCE = 100;
 const EVICTED_BYTES = 16 * 1024 * 1024;
 /** More than enough for the largest result among the smallest. */
@@ -72,7 +75,7 @@ export class CompileCache {
     return compiled;
   }
 
-  /** Returns at once; the disk follows. */
+  /** Returns at once; the disk follows when whoever waits for the result has it. */
   save(hash: string, result: CompileResult): Compiled {
     const text = JSON.stringify(result);
     const compiled = { result, stored: this.#store(hash, text) };
@@ -82,6 +85,7 @@ export class CompileCache {
 
   async #store(hash: string, text: string): Promise<boolean> {
     try {
+      await pause(STORED_AFTER_MS, undefined, { ref: false });
       const value = withChecksum(await compress(text));
       if (value.byteLength > MAX_STORED_BYTES) return false;
       await this.#put({ op: "put", ns: NAMESPACE, key: this.#key(hash), value });

@@ -47,6 +47,47 @@ const denial = (verdict: Verdict) => {
   return verdict.denial;
 };
 
+describe("a handle of a service", () => {
+  const use = ask("invoke", "service:a", { presenter: { tenant: alice, service: worker } });
+  const hand = async () => {
+    const { capabilities, root, ...rest } = await setUp();
+    const handle = capabilities.hand(root.capability, { to: service });
+    return { ...rest, capabilities, root, handle };
+  };
+  const after = async ({ kv, clock }: Pick<Awaited<ReturnType<typeof setUp>>, "kv" | "clock">) =>
+    await openCapabilities(kv, clock);
+
+  test("works at once, and after a restart when its row was written", async () => {
+    const { capabilities, handle, ...disk } = await hand();
+    expect(capabilities.check(handle.capability, use).allowed).toBe(true);
+    const { id } = handle.capability;
+    expect((await after(disk)).get(id)).toBeUndefined();
+    await disk.kv.batch(handle.row());
+    const again = await after(disk);
+    expect(again.check(again.get(id)!, use).allowed).toBe(true);
+  });
+
+  test("that was revoked before its row was written stays revoked", async () => {
+    const { capabilities, handle, ...disk } = await hand();
+    const { id } = handle.capability;
+    const revoking = capabilities.revoke(id);
+    await disk.kv.batch([...handle.row(), { op: "put", ns: "n", key: "k", value: Buffer.of(1) }]);
+    await revoking;
+    const again = await after(disk);
+    expect(again.check(again.get(id)!, use).allowed).toBe(false);
+  });
+
+  test("has no row any more once what it came from is gone, or it was dropped", async () => {
+    const { capabilities, root, handle } = await hand();
+    const dropped = capabilities.hand(root.capability, { to: service });
+    dropped.drop();
+    expect(capabilities.get(dropped.capability.id)).toBeUndefined();
+    expect(() => dropped.row()).toThrow(/has ended/);
+    await capabilities.withdraw(root.capability);
+    expect(() => handle.row()).toThrow(/has ended/);
+  });
+});
+
 describe("what is kept", () => {
   test("a token is on disk only as its SHA-256, and works after a restart", async () => {
     const { kv, clock, capabilities, root } = await setUp();

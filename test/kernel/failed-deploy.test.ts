@@ -25,8 +25,24 @@ test("a deploy that fails in init leaves nothing to the next of its name", async
   expect(await call(TENANT, service_id, "seen")).toBeNull();
 });
 
+test("a deploy that fails to start is not there after a restart of the kernel", async () => {
+  await withDirectory(async (dataDir) => {
+    const service_id = "never";
+    {
+      await using kernel = await startInProcess({ dataDir });
+      const failed = kernel.ask("Deploy", { service_id, code: FAILS }, TENANT);
+      await expect(failed).rejects.toMatchObject({ code: "startup_failed" });
+    }
+    await using kernel = await startInProcess({ dataDir });
+    expect((await kernel.ask("List", {}, TENANT)).services).toEqual([]);
+    const revisions = kernel.ask("ListRevisions", { service_id }, TENANT);
+    await expect(revisions).rejects.toMatchObject({ code: "service_not_found" });
+    const { capabilities } = await kernel.ask("ListCapabilities", {}, TENANT);
+    expect(capabilities).toEqual([]);
+  });
+});
+
 test("a deploy that is refused because the name is taken takes nothing from who has it", async () => {
-  const dataDir = mkdtempSync(join(tmpdir(), "solo-failed-deploy-"));
   const service_id = "mine";
   const code = `export default {
     init: () => ({ count: 0 }),
@@ -36,7 +52,7 @@ test("a deploy that is refused because the name is taken takes nothing from who 
       seen: (solo) => solo.kv.get("seen"),
     },
   };`;
-  try {
+  await withDirectory(async (dataDir) => {
     {
       await using kernel = await startInProcess({ dataDir });
       const { ask, call } = kernel;
@@ -51,7 +67,14 @@ test("a deploy that is refused because the name is taken takes nothing from who 
     await using kernel = await startInProcess({ dataDir });
     expect(await kernel.call(TENANT, service_id, "add")).toBe(2);
     expect(await kernel.call(TENANT, service_id, "seen")).toBe("by mine");
+  });
+});
+
+async function withDirectory(act: (dataDir: string) => Promise<void>): Promise<void> {
+  const dataDir = mkdtempSync(join(tmpdir(), "solo-failed-deploy-"));
+  try {
+    await act(dataDir);
   } finally {
     rmSync(dataDir, { recursive: true });
   }
-});
+}

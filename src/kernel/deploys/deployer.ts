@@ -3,7 +3,9 @@
  *
  * 1. A deploy that fails leaves nothing: no instance, no record, no name taken.
  *    And it touches nothing of a service that has the name already.
- * 2. A deploy is acknowledged when the service runs and its deployment is on disk.
+ * 2. A deploy is acknowledged when the service runs and its deployment is on disk. It is written
+ *    while the service starts: where the kernel dies meanwhile, nobody was answered, and the
+ *    service comes back or not.
  */
 import type { Capability } from "#capability/capability.ts";
 import type { Clock } from "#base/clock.ts";
@@ -14,7 +16,7 @@ import type { Deployments } from "#deploy/deployments.ts";
 import type { Revisions } from "#deploy/revisions.ts";
 import { resolveSpec, revisionOf, type SpecDefaults, type SpecInput } from "#deploy/spec.ts";
 import { admissionRefusal, type AdmissionLimits } from "#kernel/deploys/admission.ts";
-import { deploymentOf, logWarnings, type Deployed } from "#kernel/deploys/deployed.ts";
+import { deploymentWith, logWarnings, type Deployed } from "#kernel/deploys/deployed.ts";
 import type { Handles, Wanted } from "#kernel/deploys/handles.ts";
 import type { ServiceLocks } from "#kernel/deploys/locks.ts";
 import type { Remover } from "#kernel/deploys/remover.ts";
@@ -23,6 +25,7 @@ import type { Judged, Sources } from "#kernel/deploys/sources.ts";
 import { startError } from "#kernel/deploys/start-error.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { newRevision } from "#kernel/services/revision.ts";
+import type { Minted } from "#kernel/services/service-authority.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
@@ -65,8 +68,8 @@ export class Deployer {
         const wanted = { key, spec, by };
         handles.mustHaveSecrets(wanted);
         await remover.freeName(key);
-        const done = await handles.mintedFor(wanted, (minting) =>
-          this.#run(wanted, { minting, begun }),
+        const done = await handles.mintedFor(wanted, (minted) =>
+          this.#run(wanted, { minted, begun }),
         );
         powers.metrics.deployed(done.startedInMs);
         logWarnings(powers.logs, done);
@@ -98,20 +101,25 @@ export class Deployer {
 
   async #run(
     { key, spec, by }: Wanted,
-    { minting, begun }: { minting: Promise<readonly Capability[]>; begun: number },
+    { minted, begun }: { minted: Minted; begun: number },
   ): Promise<Deployed> {
     const { clock, sources, factory, tenants, remover, powers } = this.#options;
     const { compiled, warnings } = await sources.accept(spec, key.tenant);
     const code = factory.code(key.tenant, spec, compiled);
-    const revision = newRevision({ spec, code, handles: await minting });
+    const revision = newRevision({ spec, code, handles: minted.handles });
     const service = factory.service({ key, revision, deployedAtMs: clock.wallMs() });
-    await tenants.start(service).catch(async (error: unknown) => {
+    const recording = this.#record(service, { minted, by });
+    recording.catch(() => {}); // told once the service runs
+    try {
+      await tenants.start(service);
+    } catch (error) {
       const refusal = await startError({ error, revision, powers });
+      await recording.catch(() => {});
       await remover.discard(service);
       throw refusal;
-    });
+    }
     const startedInMs = clock.now() - begun;
-    await this.#acknowledge(service, { startedInMs, by });
+    await this.#acknowledge(service, { startedInMs, recording });
     return { service, startedInMs, warnings };
   }
 
@@ -137,14 +145,14 @@ export class Deployer {
 
   async #acknowledge(
     service: Service,
-    { startedInMs, by }: { startedInMs: number; by: Capability },
+    { startedInMs, recording }: { startedInMs: number; recording: Promise<void> },
   ): Promise<void> {
     const { remover, tenants, powers } = this.#options;
     const { key, revision } = service;
     const instance_id = service.instances[0]?.id ?? "";
     try {
       await Promise.all([
-        this.#record(service, by),
+        recording,
         powers.events.append({
           type: "service_deployed",
           tenantId: key.tenant,
@@ -161,18 +169,17 @@ export class Deployer {
     }
   }
 
-  /** The deployment, and the first entry of its history. */
-  async #record(service: Service, by: Capability): Promise<void> {
-    const { deployments, revisions, clock } = this.#options;
-    const { key, revision, spec } = service;
-    const entry = {
-      revision,
-      atMs: clock.wallMs(),
-      by: by.id,
-      action: "deploy",
-      message: undefined,
-    } as const;
-    await deployments.put(deploymentOf(service), revisions.began(key, entry, spec));
+  /** The deployment, its handles, and the first entry of its history. */
+  async #record(
+    service: Service,
+    { minted, by }: { minted: Minted; by: Capability },
+  ): Promise<void> {
+    const { deployments, revisions } = this.#options;
+    const { key, revision, spec, deployedAtMs: atMs } = service;
+    const action = "deploy";
+    const entry = { revision, atMs, by: by.id, action, message: undefined } as const;
+    const beside = [...minted.rows(), ...revisions.began(key, entry, spec)];
+    await deployments.put(deploymentWith(service, service.current), beside);
   }
 
   #refused({ tenant, service }: ServiceKey, error: unknown): void {

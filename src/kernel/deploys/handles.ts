@@ -13,7 +13,7 @@ import type { SecretBinding } from "#deploy/secret-bindings.ts";
 import { revisionOf, type ServiceSpec } from "#deploy/spec.ts";
 import { deploymentOf } from "#kernel/deploys/deployed.ts";
 import type { Secrets } from "#kernel/secrets.ts";
-import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
+import type { Minted, ServiceAuthority } from "#kernel/services/service-authority.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { SecretListing } from "#vault/vault.ts";
 
@@ -66,18 +66,13 @@ export class Handles {
     return [beyond, this.missingSecrets(wanted)].filter((each) => each !== undefined);
   }
 
-  /** They are made while `act` begins, and are gone when it fails. */
-  async mintedFor<T>(
-    { key, spec, by }: Wanted,
-    act: (minting: Promise<readonly Capability[]>) => Promise<T>,
-  ): Promise<T> {
-    const { authority } = this.#options;
-    const minting = authority.mint({ key, spec, by, revision: revisionOf(spec) });
-    minting.catch(() => {}); // told to `act`, unless that fails before it asks
+  /** `act` writes them with what it writes itself; they are gone when it fails. */
+  async mintedFor<T>({ key, spec, by }: Wanted, act: (minted: Minted) => Promise<T>): Promise<T> {
+    const minted = this.#options.authority.mint({ key, spec, by, revision: revisionOf(spec) });
     try {
-      return await act(minting);
+      return await act(minted);
     } catch (error) {
-      await this.discard(await minting.catch(() => []));
+      await this.discard(minted.handles);
       throw error;
     }
   }
@@ -96,8 +91,9 @@ export class Handles {
     if (!authority.isAnyOver(service.handles)) return;
     const { key, spec, revision } = service;
     const old = service.handles;
-    service.current.handles = await authority.mint({ key, spec, revision, by });
-    await deployments.put(deploymentOf(service));
+    const { handles, rows } = authority.mint({ key, spec, revision, by });
+    service.current.handles = handles;
+    await deployments.put(deploymentOf(service), rows());
     await this.discard(old);
   }
 }

@@ -16,7 +16,7 @@ import type { Capabilities } from "#capability/capabilities.ts";
 import type { Capability } from "#capability/capability.ts";
 import type { Ask } from "#capability/check.ts";
 import { type Denial, denialError } from "#capability/denial.ts";
-import type { DeriveRequest, Made } from "#capability/mint.ts";
+import type { DeriveRequest, Handle } from "#capability/mint.ts";
 import type { Permission } from "#capability/permission.ts";
 import type { CapabilityRecord } from "#capability/record.ts";
 import { matches } from "#capability/resource.ts";
@@ -24,6 +24,7 @@ import { narrowTerms } from "#capability/terms.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { CapabilityAudit } from "#kernel/capability-audit.ts";
 import { onEndOf } from "#kernel/capability-end.ts";
+import type { KvOp } from "#storage/protocol.ts";
 
 /** Labels that only the kernel gives. */
 export const DEPLOYED_LABEL = "deployed:";
@@ -48,6 +49,13 @@ export interface Use {
   /** Calls back with the denial when what allowed the use is revoked or expires, at once if it
    *  is so already. Returns what stops that. */
   readonly onEnd: (listener: (refusal: SoloError) => void) => () => void;
+}
+
+/** The handles of a deploy or an update. */
+export interface Minted {
+  readonly handles: readonly Capability[];
+  /** To be written in one batch with the deployment that names them; throws when they have ended. */
+  readonly rows: () => readonly KvOp[];
 }
 
 export interface ServiceAuthorityOptions {
@@ -112,38 +120,37 @@ export class ServiceAuthority {
     return handles.some((each) => capabilities.isOver(each) || usedUp(each) !== undefined);
   }
 
-  /** Resolves when the handles are on disk; refuses what the deployer does not hold. */
-  async mint(options: {
+  /** Refuses what the deployer does not hold. */
+  mint(options: {
     readonly key: ServiceKey;
     readonly spec: ServiceSpec;
     readonly revision: RevisionId;
     readonly by: Capability;
-  }): Promise<readonly Capability[]> {
+  }): Minted {
     const { key, spec, revision, by } = options;
     const problems = this.problems(spec, by);
     if (problems.length > 0) throw exceeds(problems);
     const capabilities = this.#options.capabilities();
-    const made = await Promise.allSettled(
-      [...termsOf(spec, by), ...secretTerms(spec, by)].map((terms) =>
-        capabilities.delegate(by, {
+    const made: Handle[] = [];
+    try {
+      for (const terms of [...termsOf(spec, by), ...secretTerms(spec, by)]) {
+        const request = {
           ...terms,
           tenant: key.tenant,
           label: `${DEPLOYED_LABEL}${revision}`,
           to: { kind: "service", ...key },
-        }),
-      ),
-    );
-    const whole = made.filter(({ status }) => status === "fulfilled") as {
-      readonly value: Made;
-    }[];
-    const handles = whole.map(({ value }) => value.capability);
-    const failure = made.find((each) => each.status === "rejected");
-    if (failure !== undefined) {
-      await this.withdraw(handles);
-      throw failure.reason;
+        } as const;
+        made.push(capabilities.hand(by, request));
+      }
+    } catch (error) {
+      for (const handle of made) handle.drop();
+      throw error;
     }
-    for (const { value } of whole) this.#options.audit.record(value.event);
-    return handles;
+    for (const { event } of made) this.#options.audit.record(event);
+    return {
+      handles: made.map(({ capability }) => capability),
+      rows: () => made.flatMap((handle) => handle.row()),
+    };
   }
 
   /** What of the spec goes beyond the deployer's capability, field by field. `usesAhead`: those

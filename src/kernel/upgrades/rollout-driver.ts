@@ -33,9 +33,10 @@ import { ActiveRollout } from "#kernel/upgrades/active-rollout.ts";
 import { regressionText } from "#kernel/upgrades/judge.ts";
 import { RolloutEvents } from "#kernel/upgrades/rollout-events.ts";
 import { measured, regressionsOf } from "#kernel/upgrades/rollout-look.ts";
-import { RolloutMoves } from "#kernel/upgrades/rollout-moves.ts";
+import { RolloutMoves, type FirstMove } from "#kernel/upgrades/rollout-moves.ts";
 import { undoneRollout } from "#kernel/upgrades/undone.ts";
 import { handedOf, type SwapOptions, type Swapped } from "#kernel/upgrades/swap.ts";
+import type { KvOp } from "#storage/protocol.ts";
 
 /** Under way at the same time, in the whole kernel. */
 const MAX_ROLLOUTS = 256;
@@ -65,6 +66,8 @@ export interface NewRollout {
   readonly by: string;
   readonly message: string | undefined;
   readonly rehearse: NonNullable<SwapOptions["rehearse"]>;
+  /** To be written with the first step. */
+  readonly beside: () => readonly KvOp[];
 }
 
 export class RolloutDriver {
@@ -82,7 +85,7 @@ export class RolloutDriver {
 
   /** Makes the first step; any failure leaves the service as it was. Under the service's lock. */
   async begin(wish: NewRollout): Promise<{ readonly rollout: Rollout; readonly swapped: Swapped }> {
-    const { service, revision, strategy, by, message, rehearse } = wish;
+    const { service, revision, strategy, by, message, rehearse, beside } = wish;
     if (this.#active.size >= MAX_ROLLOUTS) throw tooMany();
     const atMs = this.#options.powers.clock.wallMs();
     const rollout: Rollout = {
@@ -119,7 +122,7 @@ export class RolloutDriver {
     const name = keyText(key);
     this.#active.set(name, active);
     try {
-      const swapped = await active.inTurn(() => this.#forward(active, rehearse));
+      const swapped = await active.inTurn(() => this.#forward(active, { rehearse, beside }));
       return { rollout: active.rollout, swapped };
     } catch (error) {
       this.#active.delete(name);
@@ -280,8 +283,8 @@ export class RolloutDriver {
     });
   }
 
-  async #forward(active: ActiveRollout, rehearse?: SwapOptions["rehearse"]): Promise<Swapped> {
-    const swapped = await this.#moves.forward(active, rehearse);
+  async #forward(active: ActiveRollout, first: FirstMove = {}): Promise<Swapped> {
+    const swapped = await this.#moves.forward(active, first);
     this.#forgetIfOver(active);
     return swapped;
   }

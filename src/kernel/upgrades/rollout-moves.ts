@@ -43,8 +43,14 @@ export interface RolloutMovesOptions {
  *  more than a message has. */
 const ABORT_PATIENCE_MS = 45_000;
 
+/** What the first step of a rollout does besides. */
+export interface FirstMove extends Pick<SwapOptions, "rehearse"> {
+  /** To be written with it. */
+  readonly beside?: () => readonly KvOp[];
+}
+
 /** What a swap in either direction is asked to do. */
-type How = Pick<SwapOptions, "drain" | "evenIfDown" | "stateOf" | "rehearse">;
+type How = FirstMove & Pick<SwapOptions, "drain" | "evenIfDown" | "stateOf">;
 
 export class RolloutMoves {
   readonly #options: RolloutMovesOptions;
@@ -58,12 +64,12 @@ export class RolloutMoves {
   }
 
   /** The slots of the step to the new revision. */
-  async forward(active: ActiveRollout, rehearse?: SwapOptions["rehearse"]): Promise<Swapped> {
+  async forward(active: ActiveRollout, first: FirstMove): Promise<Swapped> {
     const swapped = await this.#swap(active, {
       drain: true,
       evenIfDown: false,
       stateOf: (replica) => presentFor(replica, active.next),
-      ...(rehearse !== undefined && { rehearse }),
+      ...first,
     });
     for (const [slot, handed] of swapped.handed) {
       if (!active.kept.has(slot)) active.kept.set(slot, handed);
@@ -86,7 +92,7 @@ export class RolloutMoves {
     this.#moved(active, came, { state: way });
   }
 
-  #swap(active: ActiveRollout, how: How): Promise<Swapped> {
+  #swap(active: ActiveRollout, { beside = () => [], ...how }: How): Promise<Swapped> {
     const { tenants, powers, faults, rollouts, snapshots } = this.#options;
     const { service, rollout, previous, next } = active;
     const forward = rollout.phase !== "rolling_back";
@@ -110,7 +116,7 @@ export class RolloutMoves {
       record: async (states, handed) => {
         const kept = forward && keepsState(previous.spec) ? handed : new Map<number, Handed>();
         const written = rollouts.writes({ ...active.record, rollout: after }, kept);
-        await snapshots.saveAll(states, [...written, ...(await outcome)]);
+        await snapshots.saveAll(states, [...written, ...(await outcome), ...beside()]);
         active.record = { ...active.record, rollout: after };
       },
     });

@@ -31,6 +31,7 @@ import type { ServicePowers } from "#kernel/services/powers.ts";
 import { rolloutUnderWay } from "#kernel/services/refusals.ts";
 import type { Replica } from "#kernel/services/replica.ts";
 import { newRevision, type Revision, type RevisionCode } from "#kernel/services/revision.ts";
+import type { Minted } from "#kernel/services/service-authority.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
@@ -259,9 +260,9 @@ export class Upgrades {
     const trial = this.#trialOf(service, spec, { ...change, startedId });
     let swapped: Swapped;
     try {
-      swapped = await handles.mintedFor({ key, spec, by: change.by }, async (minting) => {
-        const revision = newRevision({ spec, code, handles: await minting });
-        return this.#swapTo(service, revision, change, trial);
+      swapped = await handles.mintedFor({ key, spec, by: change.by }, async (minted) => {
+        const revision = newRevision({ spec, code, handles: minted.handles });
+        return this.#swapTo(service, revision, change, { trial, minted });
       });
     } catch (error) {
       const refusal = toSoloError(error);
@@ -296,11 +297,12 @@ export class Upgrades {
     if (!runs(service)) throw notRunning(service);
     const { rollout, swapped } = await handles.mintedFor(
       { key, spec, by: change.by },
-      async (minting) => {
-        const revision = newRevision({ spec, code, handles: await minting });
+      async (minted) => {
+        const revision = newRevision({ spec, code, handles: minted.handles });
         return rollouts.begin({
           service,
           revision,
+          beside: minted.rows,
           strategy,
           by: change.by.id,
           message: change.message,
@@ -339,7 +341,7 @@ export class Upgrades {
     service: Service,
     revision: Revision,
     change: Change,
-    trial: Trial | undefined,
+    { trial, minted }: { readonly trial: Trial | undefined; readonly minted: Minted },
   ): Promise<Swapped> {
     const { tenants, powers, faults, probations } = this.#options;
     const why = { by: change.by.id, action: change.action, message: change.message };
@@ -356,9 +358,10 @@ export class Upgrades {
         change.action === "rollback"
           ? this.#wayBack.handOver(service, replica, successor)
           : presentFor(replica, revision),
-      record: this.#journal.recorder(service, revision, why, (handed) =>
-        probations.writes(trial, service.key, handed),
-      ),
+      record: this.#journal.recorder(service, revision, why, (handed) => [
+        ...minted.rows(),
+        ...probations.writes(trial, service.key, handed),
+      ]),
     });
   }
 
