@@ -18,8 +18,7 @@ let kernel: TestKernel;
 const directory = mkdtempSync(join(tmpdir(), "solo-analysis-"));
 beforeAll(async () => {
   kernel = await startKernel({
-    config:
-      '[limits]\nspare_cells = 0\n[tenants.strict]\nanalysis = "strict"\n[tenants.off]\nanalysis = "off"\n',
+    config: '[tenants.strict]\nanalysis = "strict"\n[tenants.off]\nanalysis = "off"\n',
   });
   writeFileSync(join(directory, "looping.ts"), LOOPING);
 });

@@ -5,6 +5,7 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { afterAll, describe, expect, test } from "vitest";
 import { failureFrom, soloErrorOf, stockClient } from "../support/grpc-client.ts";
 import { startKernel, TestTenant, until, type Body } from "../support/kernel.ts";
+import { runCli } from "../support/run-cli.ts";
 import { solo } from "../support/solo.ts";
 
 const kernel = await startKernel();
@@ -463,7 +464,7 @@ test("of a hundred requests at once just the allowed ones pass, each counted at 
 
 test("the command line makes, looks at, tries and ends capabilities", async () => {
   const run = (args: readonly string[], more: { stdin?: string; token?: string } = {}) =>
-    solo([...args, "--json"], {
+    runCli([...args, "--json"], {
       dataDir: kernel.dataDir,
       ...(more.stdin !== undefined && { stdin: more.stdin }),
       ...(more.token !== undefined && { env: { SOLO_TOKEN: more.token } }),

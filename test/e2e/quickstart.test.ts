@@ -52,7 +52,8 @@ test("npm start brings a kernel up, the quick start works as written, Ctrl-C end
     const env = { PATH: process.env["PATH"]!, HOME: directory, NO_UPDATE_NOTIFIER: "1" };
     const steps = stepsOfPage(readFileSync(join(ROOT, "README.md"), "utf8"));
     expect(steps.length).toBeGreaterThan(5);
-    for (const step of steps) await runStep(step, { cwd: directory, http: http!, env });
+    for (const step of steps)
+      await runStep(step, { cwd: directory, http: http!, env, processes: true });
 
     // A terminal's Ctrl-C reaches the whole group.
     process.kill(-kernel.pid!, "SIGINT");

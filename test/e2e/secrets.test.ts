@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stockClient, type StockClient } from "../support/grpc-client.ts";
 import { startKernel, type TestKernel, until } from "../support/kernel.ts";
 import { descendants } from "../support/processes.ts";
-import { solo } from "../support/solo.ts";
+import { runCli } from "../support/run-cli.ts";
 import { formsOf } from "#vault/secret-forms.ts";
 
 let kernel: TestKernel;
@@ -34,7 +34,7 @@ const newValue = (): string => {
   return value;
 };
 
-const cli = (args: string[], stdin = "") => solo(args, { dataDir: kernel.dataDir, stdin });
+const cli = (args: string[], stdin = "") => runCli(args, { dataDir: kernel.dataDir, stdin });
 const overGrpc = (name: string, request: object) =>
   grpc.unary(name, request, { metadata: { authorization: `Bearer ${kernel.token}` } });
 /** Those that are recorded, once there are so many. */

@@ -10,6 +10,7 @@ import { ERRORS, isErrorCode, SoloError, type ErrorCode } from "#base/errors.ts"
 import { soloErrorOf, stockClient } from "../support/grpc-client.ts";
 import { startKernel, type Body } from "../support/kernel.ts";
 import { fromProtoValue, toProtoValue } from "../support/proto-value.ts";
+import { runCli } from "../support/run-cli.ts";
 import { solo } from "../support/solo.ts";
 import type { ServiceError } from "@grpc/grpc-js";
 
@@ -78,7 +79,7 @@ const cli: Way = async (operation, input, tenant) => {
     Restart: ["restart", id],
     Kill: ["kill", id],
   };
-  const result = await solo([...words[operation]!, "--json", "--tenant", tenant], {
+  const result = await runCli([...words[operation]!, "--json", "--tenant", tenant], {
     dataDir: kernel.dataDir,
   });
   if (result.stdout !== "") return { answer: JSON.parse(result.stdout) as Body };

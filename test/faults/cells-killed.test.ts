@@ -27,7 +27,7 @@ let beta: TestTenant;
 
 beforeAll(async () => {
   // Without spares every new process belongs to the tenant whose deploy made it.
-  kernel = await startKernel({ config: "[limits]\nspare_cells = 0" });
+  kernel = await startKernel({ env: { SOLO_LIMITS_SPARE_CELLS: "0" } });
   beta = kernel.tenant("beta");
   await beta.deploy({ service_id: "witness", code: COUNTER });
 });
@@ -302,7 +302,7 @@ test("a cell that is frozen is found out by its silence and replaced", () =>
   }));
 
 test("spare cells that were killed are not given to anybody", async () => {
-  await using spared = await startKernel({ config: "[limits]\nspare_cells = 2" });
+  await using spared = await startKernel({ env: { SOLO_LIMITS_SPARE_CELLS: "2" } });
   const spares = await until(() => {
     const found = descendants(spared.pid).filter(({ pid }) => isOfCell(pid));
     return found.filter(({ pid }) => commandOf(pid)[0]?.endsWith("node")).length === 2

@@ -84,7 +84,7 @@ const undisturbed = async (work: () => Promise<void>) => {
     const reply = (await promptly(solo.call("neighbour", "witness", "get"))) as number;
     expect(reply).toBe(last + 1);
     last = reply;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 20));
   };
   await meanwhile(call, work);
   const after = await solo.ask("Status", { service_id: "witness" }, "neighbour");

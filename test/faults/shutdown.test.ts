@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { holdRequest } from "../support/held-request.ts";
+import { startInProcess } from "../support/kernel-in-process.ts";
 import { descendants, isAlive, type ProcessRef } from "../support/processes.ts";
 import { startKernel, until, type TestKernel } from "../support/kernel.ts";
 
@@ -75,39 +76,41 @@ describe("asked to stop once", () => {
   });
 
   test("a handler whose caller has given up is not waited for", async () => {
-    await using kernel = await startKernel();
-    await kernel.deploy({
-      service_id: "svc",
-      code: SERVICE,
-      restart_limits: { shutdown_timeout_ms: 200 },
-    });
+    await using solo = await startInProcess();
+    const service_id = "svc";
+    const restart_limits = { shutdown_timeout_ms: 200 };
+    await solo.ask("Deploy", { service_id, code: SERVICE, restart_limits });
     // Twice as long each time, for a machine on which it is over before the handler has begun.
     let timeout_ms = 50;
     await until(async () => {
       timeout_ms *= 2;
-      const { body } = await kernel.ask("svc", "slow", [600_000], { timeout_ms });
-      expect(body.code).toBe("deadline_exceeded");
-      return (await kernel.status("svc"))["mailbox_length"] === 1;
+      const call = { service_id, name: "slow", args: [600_000], timeout_ms };
+      await expect(solo.ask("Call", call)).rejects.toMatchObject({ code: "deadline_exceeded" });
+      return (await solo.ask("Status", { service_id })).mailbox_length === 1;
     }, "a handler that goes on without its caller");
     // A drain that waited for the handler would take longer than this test may.
-    expect((await kernel.request("POST", "/shutdown", { drain_ms: 600_000 })).status).toBe(202);
-    expect(await kernel.exited).toEqual({ code: 0, signal: null });
+    await solo.kernel.stop({ reason: "test", drainMs: 600_000 });
   });
 
   test("a service that loops does not hold it up for longer than its time", async () => {
-    await using kernel = await startKernel({ config: "[limits]\ndrain_ms = 200" });
-    await kernel.deploy({
-      service_id: "loop",
+    await using solo = await startInProcess();
+    const service_id = "loop";
+    await solo.ask("Deploy", {
+      service_id,
       code: LOOP,
-      limits: { call_timeout_ms: 60_000 },
+      limits: { call_timeout_ms: 600_000 },
       restart_limits: { shutdown_timeout_ms: 300 },
     });
-    const spin = kernel.ask("loop", "spin").catch(() => undefined);
-    await atWork(kernel, "loop");
-    kernel.signal("SIGINT");
-    const answer = await spin;
-    expect(answer?.status).not.toBe(200);
-    expect(await kernel.exited).toEqual({ code: 0, signal: null });
+    const spin = solo.ask("Call", { service_id, name: "spin" }).then(
+      () => "answered",
+      () => "cut off",
+    );
+    await until(
+      async () => (await solo.ask("Status", { service_id })).mailbox_length > 0,
+      "it to be at work",
+    );
+    await solo.kernel.stop({ reason: "test", drainMs: 200 });
+    expect(await spin).toBe("cut off");
   });
 });
 

@@ -3,8 +3,8 @@ import { systemClock } from "#base/clock.ts";
 import type { GroundOptions } from "#doctor/ground.ts";
 import { startKernel, type TestKernel } from "./kernel.ts";
 
-/** Small enough that memory bombs end soon. */
-export const ATTACKED = { SOLO_LIMITS_TENANT_MEMORY_MB: "512" };
+/** Small enough that memory bombs end soon; and with the spares that a kernel has by itself. */
+export const ATTACKED = { SOLO_LIMITS_TENANT_MEMORY_MB: "512", SOLO_LIMITS_SPARE_CELLS: "2" };
 
 export const startAttacked = (
   settings: Readonly<Record<string, string>> = {},

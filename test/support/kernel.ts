@@ -24,6 +24,8 @@ const PATIENCE = {
   SOLO_LIMITS_PRESSURE_LOOP_DELAY_MS: "0",
   SOLO_LIMITS_STARTUP_TIMEOUT_MS: "60000",
 };
+/** Each costs a process at every start, and most tests have one tenant. */
+const FRUGAL = { SOLO_LIMITS_SPARE_CELLS: "1" };
 /** For a kernel that hangs, not for one on a busy machine. */
 const STOP_MS = 60_000;
 
@@ -77,6 +79,7 @@ function launch(options: TestKernelOptions & { dataDir: string }): Run {
       PATH: process.env["PATH"],
       HOME: dataDir,
       ...PATIENCE,
+      ...FRUGAL,
       ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],

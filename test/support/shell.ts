@@ -1,10 +1,17 @@
-/** Runs what a document tells its reader to type. */
+/**
+ * Runs what a document tells its reader to type.
+ *
+ * 1. What a shell would do nothing to but split, `npx solo` and plain words, runs in the test's own
+ *    process: a process for each line would take most of the time. Everything else, and every line
+ *    where `processes` are asked for, is a shell's.
+ */
 import { execFile } from "node:child_process";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
+import { runCli } from "./run-cli.ts";
 import type { Step } from "./sessions.ts";
 
 /** The address that documents write; a test's kernel has another. */
@@ -25,6 +32,8 @@ export interface ShellOptions {
   readonly cwd: string;
   readonly http: string;
   readonly env: Readonly<Record<string, string>>;
+  /** A process for every line, as its reader has. */
+  readonly processes?: boolean;
 }
 
 interface Result {
@@ -36,12 +45,41 @@ interface Result {
 function shell(command: string, { cwd, env }: ShellOptions): Promise<Result> {
   return new Promise((resolve) => {
     execFile("sh", ["-c", command], { cwd, env }, (error, stdout, stderr) => {
-      resolve({
-        failed: error !== null,
-        printed: stdout === "" ? (stderr.split("\n")[0] ?? "") : stdout,
-      });
+      resolve(resultOf(error !== null, stdout, stderr));
     });
   });
+}
+
+const SOLO = "npx solo ";
+/** What means something to a shell, outside of single quotes and besides double ones. */
+const FOR_A_SHELL = /[\\$`"'|&;<>(){}*?~#\n!]/;
+
+/** The words after `npx solo`; undefined when only a shell knows them. */
+export function wordsOf(command: string): string[] | undefined {
+  if (!command.startsWith(SOLO)) return undefined;
+  const words: string[] = [];
+  const word = /\s*((?:'[^']*'|"[^"\\$`!]*"|[^\s'"])+)\s*/y;
+  const rest = command.slice(SOLO.length);
+  while (word.lastIndex < rest.length) {
+    const raw = word.exec(rest)?.[1];
+    if (raw === undefined) return undefined;
+    const bare = raw.replaceAll(/'[^']*'|"[^"]*"/g, "");
+    if (FOR_A_SHELL.test(bare)) return undefined;
+    words.push(raw.replaceAll(/'([^']*)'|"([^"]*)"/g, (_, one, two) => (one ?? two) as string));
+  }
+  return words;
+}
+
+const resultOf = (failed: boolean, stdout: string, stderr: string): Result => ({
+  failed,
+  printed: stdout === "" ? (stderr.split("\n")[0] ?? "") : stdout,
+});
+
+async function perform(command: string, options: ShellOptions): Promise<Result> {
+  const words = options.processes === true ? undefined : wordsOf(command);
+  if (words === undefined) return shell(command, options);
+  const { code, stdout, stderr } = await runCli(words, { cwd: options.cwd, env: options.env });
+  return resultOf(code !== 0, stdout, stderr);
 }
 
 /** Ids of capabilities as documents write them. */
@@ -57,7 +95,7 @@ const compact = (text: string): string => {
 
 /** Runs a step and compares what it prints with what the document says it prints. */
 export async function runStep({ command, output }: Step, options: ShellOptions): Promise<void> {
-  const { failed, printed } = await shell(command.replaceAll(DOCUMENTED, options.http), options);
+  const { failed, printed } = await perform(command.replaceAll(DOCUMENTED, options.http), options);
   const expected = output ?? expect.any(String);
   expect({ command, printed: compact(printed) }).toEqual({ command, printed: expected });
   expect({ command, printed, failed }).toEqual({
