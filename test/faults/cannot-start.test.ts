@@ -14,6 +14,7 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startKernel } from "../support/kernel.ts";
 import { refusedStart } from "./refused-start.ts";
@@ -116,7 +117,12 @@ describe("with a store that was in use", () => {
   });
 
   test("state that was cut short stops the start as well", async () => {
-    truncateSync(join(dataDir, "state.db"), 5000);
+    const state = join(dataDir, "state.db");
+    // What a kernel that was stopped in haste leaves beside it would make it whole again.
+    const db = new DatabaseSync(state);
+    db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    db.close();
+    truncateSync(state, 5000);
     const { code, stderr } = await start();
     expect(stderr).toContain("error[storage_corrupt]");
     expect(code).toBe(3);
