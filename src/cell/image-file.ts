@@ -2,7 +2,7 @@
  * The guest image as a file: a table of texts and byte ranges, then the bytes. A cell reads
  * it before anything else, so it is read with nothing but a Buffer.
  */
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import type { Prelude, PreludeSegment } from "#cell/prelude/build.ts";
 
 export interface GuestScript {
@@ -46,8 +46,9 @@ export function encodeImage({ bridge, prelude }: GuestImage): Buffer {
   return Buffer.concat([length, table, ...pieces]);
 }
 
-export async function readImage(path: string): Promise<GuestImage> {
-  const file = await readFile(path);
+/** At once: a cell has nothing else to do meanwhile, and starts sooner without promises. */
+export function readImage(path: string): GuestImage {
+  const file = readFileSync(path);
   let at = LENGTH_BYTES;
   const take = (bytes: number): Buffer => file.subarray(at, (at += bytes));
   const [bridge, ...segments] = (JSON.parse(take(file.readUInt32LE()).toString()) as Entry[]).map(

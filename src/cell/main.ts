@@ -13,10 +13,10 @@ const [addonPath, imagePath, plainSpares, spareMemoryMb] = process.argv.slice(2)
 /** An orderly exit would wait for guests' threads: for ever, when one of them loops. */
 const die = () => process.kill(process.pid, "SIGKILL");
 
-const { ivm } = createRequire(import.meta.url)(addonPath!) as { ivm: typeof IVM };
+const { ivm } = createRequire(addonPath!)(addonPath!) as { ivm: typeof IVM };
 const engine = createIsolateEngine({
   ivm,
-  image: await readImage(imagePath!),
+  image: readImage(imagePath!),
   spares: {
     count: { plain: Number(plainSpares), web: Math.min(1, Number(plainSpares)) },
     memoryMb: Number(spareMemoryMb),

@@ -44,7 +44,7 @@ function commandOf(pid: number): string[] {
 
 /** Also the walls around it, whose command ends in the cell's. */
 const isOfCell = (pid: number): boolean =>
-  commandOf(pid).some((word) => /\/cell-[0-9a-f]+\.mjs$/.test(word));
+  commandOf(pid).some((word) => /\/cell-[0-9a-f]+\.cjs$/.test(word));
 
 /** Runs `deploy`, and answers with the processes that came with it: the cell, and its walls. */
 async function cellOf(deploy: () => Promise<unknown>): Promise<ProcessRef[]> {

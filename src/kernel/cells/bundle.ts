@@ -17,6 +17,8 @@ export interface BundleOptions {
   readonly sources: readonly string[];
   /** Changes with the packages that the code loads. */
   readonly lock: string;
+  /** CommonJS starts some 8 ms sooner, and knows no top-level await. */
+  readonly format: "cjs" | "esm";
   /** Packages that are loaded from where they are. */
   readonly external: readonly string[];
   /** Made when it is not there. */
@@ -25,8 +27,9 @@ export interface BundleOptions {
 
 /** The path of the bundle, made if it is not there. */
 export async function bundle(options: BundleOptions): Promise<string> {
-  const { name, entry, external, cacheDir } = options;
-  const path = join(cacheDir, `${name}-${await stampOf(options)}.mjs`);
+  const { name, entry, format, external, cacheDir } = options;
+  const extension = format === "cjs" ? "cjs" : "mjs";
+  const path = join(cacheDir, `${name}-${await stampOf(options)}.${extension}`);
   if (existsSync(path)) return path;
   // Loaded only here: a kernel that finds its bundles has no use for a bundler.
   const { build } = await import("esbuild");
@@ -36,7 +39,7 @@ export async function bundle(options: BundleOptions): Promise<string> {
     entryPoints: [entry],
     outfile: temporary,
     bundle: true,
-    format: "esm",
+    format,
     platform: "node",
     target: "esnext",
     external: [...external],

@@ -4,7 +4,7 @@
  *
  * 1. A cell that has served a tenant never serves another.
  * 2. Spares are made a while after one was taken: an eager refill costs the very deploy it
- *    should help.
+ *    should help. Who finds none takes the one that is being made.
  */
 import type { Clock } from "#base/clock.ts";
 import { within } from "#base/deadline.ts";
@@ -43,8 +43,8 @@ export class CellPool {
   readonly #cells = new Set<Cell>();
   readonly #shared = new Map<TenantId, Promise<Cell>>();
   #spares: Cell[] = [];
-  /** The spare that is being made. */
-  #nextSpare: Promise<void> | undefined;
+  /** The spare that is being made, until somebody takes it. */
+  #nextSpare: Promise<Cell> | undefined;
   #closed = false;
   #refillTimer: NodeJS.Timeout | undefined;
   #checkTimer: NodeJS.Timeout | undefined;
@@ -82,7 +82,7 @@ export class CellPool {
   /** Resolves once a spare cell waits; rejects when none can be made. */
   async warm(): Promise<void> {
     if (this.#options.spares === 0 || this.#spares.length > 0) return;
-    await (this.#nextSpare ?? this.#makeSpare());
+    await this.#makeSpare();
   }
 
   /** The tenant's cell, ready for a start. */
@@ -136,7 +136,7 @@ export class CellPool {
   async #claim(tenant: TenantId, dedicated: boolean): Promise<Cell> {
     if (this.#closed) throw new SoloError("shutting_down", "The kernel is stopping.");
     let cell = this.#spares.shift();
-    if (cell === undefined || cell.isGone) cell = await this.#spawn();
+    if (cell === undefined || cell.isGone) cell = await this.#soonest();
     cell.tenant = tenant;
     cell.dedicated = dedicated;
     this.#scheduleRefill(REFILL_AFTER_MS);
@@ -180,6 +180,13 @@ export class CellPool {
     }
   }
 
+  async #soonest(): Promise<Cell> {
+    const next = this.#nextSpare;
+    this.#nextSpare = undefined;
+    // One that does not get ready is the refill's news.
+    return (await next?.catch(() => undefined)) ?? this.#spawn();
+  }
+
   async #spawn(): Promise<Cell> {
     const start = this.#start();
     this.#starting.add(start);
@@ -220,20 +227,28 @@ export class CellPool {
 
   async #refill(): Promise<void> {
     while (!this.#closed && this.#spares.length < this.#options.spares) {
-      this.#nextSpare ??= this.#makeSpare();
       try {
-        await this.#nextSpare;
+        const cell = await this.#makeSpare();
+        // Somebody has taken it, who has another made later.
+        if (!this.#spares.includes(cell)) return;
       } catch (error) {
         this.#options.log.error("no spare cell", { error: String(error) });
         return;
-      } finally {
-        this.#nextSpare = undefined;
       }
     }
   }
 
-  async #makeSpare(): Promise<void> {
-    this.#spares.push(await this.#ready(await this.#spawn()));
+  /** The next spare; resolves once it is one, or would be if nobody had taken it. */
+  #makeSpare(): Promise<Cell> {
+    if (this.#nextSpare !== undefined) return this.#nextSpare;
+    const next = this.#spawn().then((cell) => this.#ready(cell));
+    const settle = (cell?: Cell) => {
+      if (this.#nextSpare !== next) return;
+      this.#nextSpare = undefined;
+      if (cell !== undefined) this.#spares.push(cell);
+    };
+    next.then(settle, () => settle());
+    return (this.#nextSpare = next);
   }
 
   #checkMemory(): void {

@@ -34,8 +34,9 @@ const NATIVE = ["oxc-parser", "oxc-transform"];
 export async function preparePrograms({ cacheDir }: { cacheDir: string }): Promise<Programs> {
   const packages = dirname(dirname(findPackageJSON("isolated-vm", import.meta.url)!));
   const inPackages = (name: string) => join(packages, name);
-  const bundled = (name: ProgramName) =>
+  const bundled = (name: ProgramName, format: "cjs" | "esm") =>
     bundle({
+      format,
       entry: join(ROOT, "src", name, "main.ts"),
       sources: ["base", "sdk", "wire", name].map((each) => join(ROOT, "src", each)),
       lock: join(ROOT, "package-lock.json"),
@@ -43,7 +44,7 @@ export async function preparePrograms({ cacheDir }: { cacheDir: string }): Promi
       cacheDir,
       name,
     });
-  const [cell, compiler] = await Promise.all([bundled("cell"), bundled("compiler")]);
+  const [cell, compiler] = await Promise.all([bundled("cell", "cjs"), bundled("compiler", "esm")]);
   const isolates = addonOf(inPackages("isolated-vm"));
   const oxc = ["@oxc-parser", "@oxc-transform"].map(inPackages);
   return {

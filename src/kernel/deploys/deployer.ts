@@ -7,6 +7,7 @@
  *    while the service starts: where the kernel dies meanwhile, nobody was answered, and the
  *    service comes back or not.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import type { Capability } from "#capability/capability.ts";
 import type { Clock } from "#base/clock.ts";
 import { toSoloError, type SoloError } from "#base/errors.ts";
@@ -21,7 +22,7 @@ import type { Handles, Wanted } from "#kernel/deploys/handles.ts";
 import type { ServiceLocks } from "#kernel/deploys/locks.ts";
 import type { Remover } from "#kernel/deploys/remover.ts";
 import type { ServiceFactory } from "#kernel/deploys/service-factory.ts";
-import type { Judged, Sources } from "#kernel/deploys/sources.ts";
+import type { Accepted, Judged, Sources } from "#kernel/deploys/sources.ts";
 import { startError } from "#kernel/deploys/start-error.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { newRevision } from "#kernel/services/revision.ts";
@@ -55,7 +56,7 @@ export class Deployer {
   }
 
   deploy(key: ServiceKey, input: SpecInput, by: Capability): Promise<Deployed> {
-    const { clock, locks, tenants, handles, remover, powers } = this.#options;
+    const { clock, locks, tenants, sources, handles, remover, powers } = this.#options;
     const begun = clock.now();
     return locks.exclusively(key, async () => {
       try {
@@ -66,10 +67,11 @@ export class Deployer {
         if (refusal !== undefined) throw refusal;
         const spec = resolveSpec(input, this.#options.defaults(key.tenant));
         const wanted = { key, spec, by };
-        handles.mustHaveSecrets(wanted);
+        handles.mustBeHad(wanted);
         await remover.freeName(key);
+        const accepted = await sources.accept(spec, key.tenant);
         const done = await handles.mintedFor(wanted, (minted) =>
-          this.#run(wanted, { minted, begun }),
+          this.#run(wanted, { accepted, minted, begun }),
         );
         powers.metrics.deployed(done.startedInMs);
         logWarnings(powers.logs, done);
@@ -101,17 +103,19 @@ export class Deployer {
 
   async #run(
     { key, spec, by }: Wanted,
-    { minted, begun }: { minted: Minted; begun: number },
+    { accepted, minted, begun }: { accepted: Accepted; minted: Minted; begun: number },
   ): Promise<Deployed> {
-    const { clock, sources, factory, tenants, remover, powers } = this.#options;
-    const { compiled, warnings } = await sources.accept(spec, key.tenant);
+    const { clock, factory, tenants, remover, powers } = this.#options;
+    const { compiled, warnings } = accepted;
     const code = factory.code(key.tenant, spec, compiled);
     const revision = newRevision({ spec, code, handles: minted.handles });
     const service = factory.service({ key, revision, deployedAtMs: clock.wallMs() });
-    const recording = this.#record(service, { minted, by });
+    const starting = tenants.start(service);
+    // The start is on its way by then: it has most to do.
+    const recording = turn().then(() => this.#record(service, { minted, by }));
     recording.catch(() => {}); // told once the service runs
     try {
-      await tenants.start(service);
+      await starting;
     } catch (error) {
       const refusal = await startError({ error, revision, powers });
       await recording.catch(() => {});

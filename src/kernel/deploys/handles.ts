@@ -54,9 +54,10 @@ export class Handles {
     return missingSecrets(bindings, (name) => secrets.find(key.tenant, name));
   }
 
-  /** Refuses a spec that binds secrets which are not there. */
-  mustHaveSecrets(wanted: Wanted): void {
-    const refusal = this.missingSecrets(wanted);
+  /** Refuses a spec that asks for more than `by` may give, or for secrets that are not there. */
+  mustBeHad(wanted: Wanted): void {
+    const { spec, by } = wanted;
+    const refusal = this.#options.authority.refusal(spec, by, 0) ?? this.missingSecrets(wanted);
     if (refusal !== undefined) throw refusal;
   }
 

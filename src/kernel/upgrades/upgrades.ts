@@ -121,7 +121,7 @@ export class Upgrades {
     return locks.exclusively(key, async () => {
       const service = tenants.get(key);
       const spec = this.specOf(service, input);
-      if (input.secrets !== undefined) handles.mustHaveSecrets({ key, spec, by });
+      if (input.secrets !== undefined) handles.mustBeHad({ key, spec, by });
       return this.#change(service, spec, { ...wish, action: "update", by, begun });
     });
   }
