@@ -23,6 +23,8 @@ export interface CellOptions {
   readonly answerLocally: (method: string, request: unknown) => Promise<unknown> | undefined;
   /** CPU time of this process, ms. */
   readonly cpuMs: () => number;
+  /** CPU time of this thread, ms. */
+  readonly threadCpuMs: () => number;
   readonly exit: () => void;
 }
 
@@ -118,6 +120,7 @@ export class Cell {
       gate: this.#gate,
       answerLocally: this.#options.answerLocally,
       cpuMs: this.#options.cpuMs,
+      threadCpuMs: this.#options.threadCpuMs,
       send: (kind, at, id, payload) => this.#writer.send(kind, at, id, payload),
       ended: (at) => {
         this.#instances.delete(at);

@@ -21,8 +21,9 @@ const FORMAT = 2;
 /** As cells run with it (kernel/cells/programs.ts): V8 refuses compiled code made under other flags. */
 const CELL_FLAG = "--wasm-max-mem-pages=4096";
 
-/** An encoded state, as JSON text. */
-const STATE = JSON.stringify('[{"count":1},1]');
+/** Encoded states, as JSON text: one that JSON holds as it is, and one with a Map. */
+const STATE = JSON.stringify('{"count":1}');
+const STATE_WITH_MAP = JSON.stringify('[{"count":1,"seen":2},1,["Map"]]');
 
 /** What an instance may begin with, and the turns that follow: the functions that these need are
  *  worth keeping compiled. Compiling them on the spot takes longer than running them. */
@@ -32,7 +33,6 @@ const LIVES: readonly { readonly setup: string; readonly turns: readonly string[
     turns: [
       `${IN.call} 1 ["get",[]]`,
       `${IN.fetch} 2 {"method":"GET","url":"http://localhost/","headers":[],"body":false}`,
-      `${IN.idle} 0`,
       `${IN.snapshot} 1 whole`,
       `${IN.snapshot} 2 idle`,
       `${IN.call} 3 ["fail",[]]`,
@@ -40,7 +40,7 @@ const LIVES: readonly { readonly setup: string; readonly turns: readonly string[
   },
   {
     setup: '"state":{"from":"handover"}',
-    turns: [`${IN.adopt} 0 {"state":${STATE},"via":"codeChange","timeoutMs":1000}`],
+    turns: [`${IN.adopt} 0 {"state":${STATE_WITH_MAP},"via":"codeChange","timeoutMs":1000}`],
   },
   {
     setup: `"keepState":true,"state":{"from":"asleep","state":${STATE}}`,

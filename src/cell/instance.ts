@@ -20,7 +20,6 @@ import {
 } from "#wire/messages.ts";
 
 const MAX_LINES_PER_TURN = 64;
-const IDLE_DRAIN_MS = 5;
 const QUICK = { timeoutMs: FAST_LANE_TIMEOUT_MS };
 
 export interface InstanceOptions {
@@ -33,6 +32,8 @@ export interface InstanceOptions {
   readonly send: (kind: number, slot: number, id: number, payload?: string | Uint8Array) => void;
   /** CPU time of this process, ms. */
   readonly cpuMs: () => number;
+  /** CPU time of this thread, ms. */
+  readonly threadCpuMs: () => number;
   readonly ended: (slot: number) => void;
 }
 
@@ -53,10 +54,6 @@ export class Instance {
   #onFastLane = false;
   #pausedUntil = 0;
   #pauseTimer: NodeJS.Timeout | undefined;
-  /** A continuation that nobody waits for may have spoken after the turn: ask once more. */
-  readonly #idle = setTimeout(() => {
-    if (!this.#running && this.#speech.hasStarted) this.post(IN.idle, 0);
-  }, IDLE_DRAIN_MS).unref();
   /** The last message that came. */
   #seen = 0;
   #startupTimer: NodeJS.Timeout | undefined;
@@ -205,7 +202,6 @@ export class Instance {
         const keys = new Set(batch.map((entry) => entry.key));
         const lines = batch.map((entry) => entry.line);
         await this.#turn(lines, keys);
-        if (batch.length > 1 || !batch[0]!.line.startsWith(IN.idle)) this.#idle.refresh();
       }
     } catch (error) {
       await this.#failed(error);
@@ -229,44 +225,48 @@ export class Instance {
     if (tookMs !== undefined) this.#record.note(keys, tookMs / lines.length);
   }
 
-  /** On the cell's own thread. Returns how long it took. */
+  /** On the cell's own thread. Returns how long that was at work. */
   #turnHere(lines: readonly string[], acknowledged: boolean): number {
-    const startedAt = performance.now();
+    const { threadCpuMs } = this.#options;
+    const usedMs = threadCpuMs();
     this.#onFastLane = true;
-    if (this.#hear(this.#guest.turnNow(lines.join("\n"), acknowledged, QUICK))) this.#drain();
+    this.#hear(this.#guest.turnNow(lines.join("\n"), acknowledged, QUICK));
+    this.#drain();
     this.#onFastLane = false;
-    return performance.now() - startedAt;
+    return threadCpuMs() - usedMs;
   }
 
-  /** Resolves with how long the guest ran: on the pool a turn also waits, for which its handlers
-   *  are not to blame. Undefined when it ended meanwhile. */
+  /** Resolves with how long the guest ran, at most: on the pool a turn also waits, for which its
+   *  handlers are not to blame. Undefined when it ended meanwhile. */
   async #turnInPool(lines: readonly string[], acknowledged: boolean): Promise<number | undefined> {
-    const { gate, start } = this.#options;
+    const { gate, start, cpuMs } = this.#options;
     const leave = await gate.enter();
     try {
       if (this.#ended) return undefined;
       this.#watch.turnBegins(lines.length);
       const ranMs = this.#guest.ranMs();
+      const usedMs = cpuMs();
       const limit = { timeoutMs: start.callTimeoutMs };
       const said = await this.#guest.turn(lines.join("\n"), acknowledged, limit);
       if (this.#ended) return undefined;
-      if (this.#hear(said)) this.#drain();
-      return this.#guest.ranMs() - ranMs;
+      this.#hear(said);
+      this.#drain();
+      return Math.min(this.#guest.ranMs() - ranMs, cpuMs() - usedMs);
     } finally {
       leave();
       this.#watch.turnEnded();
     }
   }
 
+  /** Continuations run after the turn has returned what was said until then. */
   #drain(): void {
     if (!this.#ended) this.#hear(this.#guest.drain(this.#acknowledged, QUICK));
   }
 
-  /** Acts on what a turn returned; true when there may be more of the same turn. */
-  #hear(said: string): boolean {
+  /** Acts on what a turn returned. */
+  #hear(said: string): void {
     this.#acknowledged = true;
-    const flags = said.charCodeAt(0) - 48;
-    const chunks = (flags & FLAG.bytes) === 0 ? [] : this.#guest.take();
+    const chunks = said[0] === FLAG.bytes ? this.#guest.take() : [];
     for (const line of this.#speech.linesOf(said.slice(1))) {
       if (!this.#ended) this.#speech.hear(line, chunks);
     }
@@ -275,7 +275,6 @@ export class Instance {
       const { thrown, id, waiting } = crash;
       this.#end(hasStarted ? "exception" : "load_failed", thrown, thrown.message, id, waiting);
     }
-    return (flags & FLAG.drain) !== 0;
   }
 
   /** Of a guest that has failed already: bytes it cannot hand over any more are lost. */
@@ -334,7 +333,6 @@ export class Instance {
     this.#ended = true;
     this.#watch.turnEnded();
     clearTimeout(this.#startupTimer);
-    clearTimeout(this.#idle);
     clearTimeout(this.#pauseTimer);
     this.#speech.end();
     // What is still in the inbox never reached the guest.

@@ -3,7 +3,8 @@
  *
  * The pool is safe and costs some 15–35 µs a turn; this thread costs 2 µs and stands still
  * while the guest runs. So a handler earns this thread: only after PROOFS quick turns in a
- * row, and only until one turn takes longer than QUICK_MS.
+ * row, and only until one turn takes longer than QUICK_MS. That is processor time: on a busy
+ * machine a quick turn may have to wait for a core, and a guest has nothing to block on.
  *
  * 1. At most POOL_SLOTS turns are on the pool at once; one that has run for AGED_MS no
  *    longer counts, so that loops cannot starve the rest.

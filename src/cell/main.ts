@@ -8,6 +8,8 @@ import { readImage } from "#cell/image-file.ts";
 import { createIsolateEngine } from "#cell/isolate-engine.ts";
 import { answerSubtle } from "#cell/prelude/subtle-host.ts";
 
+const inMs = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
+
 const [addonPath, imagePath, plainSpares, spareMemoryMb] = process.argv.slice(2);
 
 /** An orderly exit would wait for guests' threads: for ever, when one of them loops. */
@@ -28,10 +30,8 @@ const cell = new Cell({
   engine,
   answerLocally: (method, request) =>
     method === "crypto.subtle" ? answerSubtle(request) : undefined,
-  cpuMs: () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
-  },
+  cpuMs: () => inMs(process.cpuUsage()),
+  threadCpuMs: () => inMs(process.threadCpuUsage()),
   exit: die,
 });
 cell.serve();

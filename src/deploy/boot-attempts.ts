@@ -99,7 +99,7 @@ export class BootAttempts {
       starting: [...this.#starting],
       deaths: Object.fromEntries(this.#deaths),
     };
-    const value = withChecksum(Buffer.from(JSON.stringify(stored)));
+    const value = withChecksum(JSON.stringify(stored));
     await this.#kv.batch([{ op: "put", ns: NAMESPACE, key: KEY, value }]);
   }
 }

@@ -55,7 +55,7 @@ export class Dormants {
   /** Resolves when the state and the record are on disk. */
   async put(key: StateKey, dormant: Dormant, snapshot: Snapshot): Promise<void> {
     const stored: Stored = { form: FORM, ...dormant };
-    const value = withChecksum(Buffer.from(JSON.stringify(stored)));
+    const value = withChecksum(JSON.stringify(stored));
     await this.#snapshots.save(key, snapshot, [
       { op: "put", ns: NAMESPACE, key: stateKeyText(key), value },
     ]);

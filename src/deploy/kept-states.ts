@@ -27,7 +27,7 @@ export class KeptStates {
       op: "put",
       ns: this.#namespace,
       key: stateKeyText({ ...key, slot }),
-      value: withChecksum(Buffer.from(JSON.stringify({ state, version }))),
+      value: withChecksum(JSON.stringify({ state, version })),
     }));
   }
 

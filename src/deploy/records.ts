@@ -59,7 +59,7 @@ export class Records<R extends Keyed> {
 
   put({ key, ...rest }: R): KvOp {
     const stored = { form: this.#form, ...rest, tenant: key.tenant, service: key.service };
-    const value = withChecksum(Buffer.from(JSON.stringify(stored)));
+    const value = withChecksum(JSON.stringify(stored));
     return { op: "put", ns: this.#namespace, key: keyText(key), value };
   }
 

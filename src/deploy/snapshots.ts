@@ -76,7 +76,10 @@ export class Snapshots {
     snapshots: readonly (readonly [StateKey, Snapshot])[],
     beside: readonly KvOp[] = [],
   ): Promise<void> {
-    const puts = await Promise.all(snapshots.map((each) => this.#put(...each)));
+    for (const [key] of snapshots) {
+      if (!this.#newest.has(stateKeyText(key))) await this.#look(key);
+    }
+    const puts = snapshots.map((each) => this.#put(...each));
     try {
       await this.#kv.batch([...puts, ...beside]);
     } catch (error) {
@@ -86,9 +89,8 @@ export class Snapshots {
     }
   }
 
-  async #put(key: StateKey, snapshot: Snapshot): Promise<KvOp> {
+  #put(key: StateKey, snapshot: Snapshot): KvOp {
     const [first, second] = rowsOf(key);
-    if (!this.#newest.has(first)) await this.#look(key);
     const row = this.#newest.get(first) === first ? second : first;
     this.#newest.set(first, row);
     const { sourceHash, version, state } = snapshot;
@@ -98,7 +100,7 @@ export class Snapshots {
       ...(version !== undefined && { version }),
       saved_at_ms: this.#wallMs(),
     };
-    const value = withChecksum(Buffer.from(`${JSON.stringify(header)}\n${state}`));
+    const value = withChecksum(`${JSON.stringify(header)}\n${state}`);
     return { op: "put", ns: NAMESPACE, key: row, value };
   }
 

@@ -34,8 +34,29 @@ const SPECIAL: ReadonlyMap<number, ViewJson> = new Map<number, ViewJson>([
 export function viewState(text: string): StateView {
   const parsed: unknown = JSON.parse(text);
   if (typeof parsed === "number") return { value: special(parsed), truncated: false };
-  if (!Array.isArray(parsed) || parsed.length === 0) throw malformed();
+  if (typeof parsed !== "object" || parsed === null) throw malformed();
+  if (!Array.isArray(parsed)) return viewJson(parsed);
+  if (parsed.length === 0) throw malformed();
   return new Viewer(parsed).view();
+}
+
+/** A state that is JSON already. */
+function viewJson(state: object): StateView {
+  let nodes = 0;
+  let truncated = false;
+  const shown = (value: unknown, level: number): ViewJson => {
+    if (value === null || typeof value !== "object") return value as ViewJson;
+    nodes += 1;
+    if (nodes > MAX_NODES || level >= MAX_DEPTH) {
+      truncated = true;
+      return { $more: true };
+    }
+    if (Array.isArray(value)) return value.map((each) => shown(each, level + 1));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, each]) => [key, shown(each, level + 1)]),
+    );
+  };
+  return { value: shown(state, 0), truncated };
 }
 
 class Viewer {

@@ -9,8 +9,8 @@ export const EVENTS_PER_FILE = 1_048_576;
 export const EVENTS_PER_BLOCK = 16_384;
 /** Events taken into one commit; a longer queue waits for the next. */
 export const MAX_EVENTS_PER_COMMIT = 4_096;
-/** Messages taken into one commit. */
-export const MAX_MESSAGES_PER_COMMIT = 4_096;
+/** Requests taken into one commit; those that came together are not parted. */
+export const MAX_REQUESTS_PER_COMMIT = 4_096;
 /** Requests on their way to a storage thread; beyond it callers are refused. */
 export const MAX_PENDING_REQUESTS = 50_000;
 
@@ -43,3 +43,10 @@ export const BUSY_TIMEOUT_MS = 5_000;
 /** Page cache per database, in KiB. */
 export const WRITER_CACHE_KIB = 65_536;
 export const READER_CACHE_KIB = 8_192;
+
+/** Pages of a write-ahead log after which SQLite carries them over into the database. */
+export const CHECKPOINT_PAGES = 1_000;
+/** What a write-ahead log needs until then: 4 KiB a page and its header, and a large commit. */
+export const WAL_ROOM_BYTES = 4_608 * 1_024;
+/** Free space below which no room is taken ahead of need. */
+export const PLENTY_OF_ROOM_BYTES = 1_024 * 1_024 * 1_024;

@@ -19,14 +19,16 @@ function main(port: NonNullable<typeof parentPort>): void {
     if (request.op === "verify") return verifyStep(source, request.ask);
     return source.close();
   };
-  port.on("message", (request: ReaderRequest) => {
-    const { id } = request;
-    try {
-      port.postMessage([{ id, answer: answer(request) }] satisfies FromThread);
-    } catch (error) {
-      port.postMessage([{ id, error: toSoloError(error).toBody() }] satisfies FromThread);
+  port.on("message", (requests: readonly ReaderRequest[]) => {
+    for (const request of requests) {
+      const { id } = request;
+      try {
+        port.postMessage([{ id, answer: answer(request) }] satisfies FromThread);
+      } catch (error) {
+        port.postMessage([{ id, error: toSoloError(error).toBody() }] satisfies FromThread);
+      }
+      if (request.op === "close") port.close();
     }
-    if (request.op === "close") port.close();
   });
   port.postMessage({ ready: { headId: 0, lastLogSeq: 0 } } satisfies FromThread);
 }

@@ -5,10 +5,12 @@ import { DatabaseSync } from "node:sqlite";
 import { SoloError } from "#base/errors.ts";
 import {
   BUSY_TIMEOUT_MS,
+  CHECKPOINT_PAGES,
   MIN_SQLITE_VERSION,
   READER_CACHE_KIB,
   WRITER_CACHE_KIB,
 } from "#storage/limits.ts";
+import { makeRoom } from "#storage/wal-room.ts";
 
 export interface OpenOptions {
   readonly path: string;
@@ -29,8 +31,11 @@ export function openForWriting(options: OpenOptions): DatabaseSync {
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"};
         PRAGMA cache_size = -${WRITER_CACHE_KIB};
-        PRAGMA wal_autocheckpoint = 1000;
+        PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+        SELECT 1 FROM sqlite_schema;
       `);
+      // The query has opened the log. Where no commit waits for the disk, its length costs nothing.
+      if (durability === "full") makeRoom(path);
       if (maxBytes !== undefined)
         db.exec(`PRAGMA max_page_count = ${Math.ceil(maxBytes / PAGE_BYTES)}`);
     } catch (error) {

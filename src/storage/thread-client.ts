@@ -3,11 +3,12 @@
  *
  * 1. Every request ends: answered, refused, or `unavailable` when the thread is gone.
  * 2. `closed` resolves exactly once, when the thread is gone.
+ * 3. Requests that are made together travel together: a message costs more than what is in it.
  */
 import { Worker } from "node:worker_threads";
 import { SoloError } from "#base/errors.ts";
 import { MAX_PENDING_REQUESTS } from "#storage/limits.ts";
-import type { FromThread, Hello, Op, Reply, Requests } from "#storage/protocol.ts";
+import type { FromThread, Hello, Op, Reply, Request, Requests } from "#storage/protocol.ts";
 
 interface Pending {
   readonly resolve: (answer: unknown) => void;
@@ -20,6 +21,7 @@ export class ThreadClient {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   readonly #closed = Promise.withResolvers<Error | undefined>();
+  #outgoing: Request[] = [];
   #nextId = 1;
   #gone = false;
   /** It was asked to end. */
@@ -75,8 +77,16 @@ export class ThreadClient {
     const id = this.#nextId++;
     this.#closing ||= op === "close";
     this.#pending.set(id, { resolve: resolve as Pending["resolve"], reject });
-    this.#worker.postMessage({ id, op, ask });
+    // Once everything that follows from the same input has been asked for.
+    if (this.#outgoing.length === 0) process.nextTick(() => this.#post());
+    this.#outgoing.push({ id, op, ask } as Request);
     return promise;
+  }
+
+  #post(): void {
+    const requests = this.#outgoing;
+    this.#outgoing = [];
+    this.#worker.postMessage(requests);
   }
 
   /** Ends the thread at once; what it was doing is answered `unavailable`. */

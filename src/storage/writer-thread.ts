@@ -12,7 +12,7 @@ import { parentPort, receiveMessageOnPort, workerData } from "node:worker_thread
 import { SoloError, toSoloError } from "#base/errors.ts";
 import { pruneEvents } from "#storage/archive.ts";
 import { EventWriter } from "#storage/event-writer.ts";
-import { MAX_EVENTS_PER_COMMIT, MAX_MESSAGES_PER_COMMIT } from "#storage/limits.ts";
+import { MAX_EVENTS_PER_COMMIT, MAX_REQUESTS_PER_COMMIT } from "#storage/limits.ts";
 import { type DirectoryLock, lockDirectory } from "#storage/lock.ts";
 import { LogFile } from "#storage/log-file.ts";
 import {
@@ -198,15 +198,15 @@ function main(port: NonNullable<typeof parentPort>): void {
     port.close();
     return;
   }
-  port.on("message", (first: WriterRequest) => {
-    const round = [first];
+  port.on("message", (first: readonly WriterRequest[]) => {
+    const round = [...first];
     let events = eventsOf(first);
-    while (round.length < MAX_MESSAGES_PER_COMMIT && events < MAX_EVENTS_PER_COMMIT) {
+    while (round.length < MAX_REQUESTS_PER_COMMIT && events < MAX_EVENTS_PER_COMMIT) {
       const next = receiveMessageOnPort(port);
       if (next === undefined) break;
-      const request = next.message as WriterRequest;
-      round.push(request);
-      events += eventsOf(request);
+      const requests = next.message as readonly WriterRequest[];
+      round.push(...requests);
+      events += eventsOf(requests);
     }
     writer.handle(round, (replies) => port.postMessage(replies satisfies FromThread));
     if (round.some(({ op }) => op === "close")) port.close();
@@ -214,7 +214,7 @@ function main(port: NonNullable<typeof parentPort>): void {
   port.postMessage(writer.ready);
 }
 
-const eventsOf = (request: WriterRequest): number =>
-  request.op === "append" ? request.ask.fields.length / EVENT_STRIDE : 0;
+const eventsOf = (requests: readonly WriterRequest[]): number =>
+  pick(requests, "append").reduce((sum, { ask }) => sum + ask.fields.length / EVENT_STRIDE, 0);
 
 if (parentPort !== null) main(parentPort);

@@ -7,7 +7,7 @@ import { OUT } from "#cell/guest/lines.ts";
 import { createOutbox } from "#cell/guest/outbox.ts";
 import { createRequests, refusalOf } from "#cell/guest/requests.ts";
 import { createTimers } from "#cell/guest/timers.ts";
-import { flagsOf, hear, linesOf } from "./support.ts";
+import { hasBytes, hear, linesOf } from "./support.ts";
 
 const head = (body: boolean) => ({
   method: "POST",
@@ -21,8 +21,8 @@ function setUp() {
   const http = createHttp(outbox);
   /** Everything said, with the bytes of chunks in place; as the host does it. */
   const heard = () => {
-    const rendered = outbox.render(false);
-    const chunks = flagsOf(rendered).bytes ? outbox.takeBytes() : [];
+    const rendered = outbox.render();
+    const chunks = hasBytes(rendered) ? outbox.takeBytes() : [];
     outbox.acknowledge();
     http.roomAgain();
     return linesOf(rendered).map((line) =>

@@ -6,7 +6,7 @@ import { createOutbox } from "#cell/guest/outbox.ts";
 import { MAX_FRAME_BYTES } from "#wire/frame.ts";
 import { readExcess } from "#wire/from-cell.ts";
 import { LOG_LINES_PER_TURN } from "#wire/messages.ts";
-import { flagsOf, hear, linesOf } from "./support.ts";
+import { hasBytes, hear, linesOf } from "./support.ts";
 
 const MIB = 1024 * 1024;
 
@@ -82,12 +82,12 @@ test("whatever is said is heard once and in order, also when a turn's return is 
         } else {
           if (acknowledged) outbox.acknowledge();
           acknowledged = each.do === "turn";
-          const rendered = outbox.render(false);
+          const rendered = outbox.render();
           if (!acknowledged) continue;
           // Said by a continuation after the turn has returned: for the next one.
           said.push(`b ${n} (10 bytes)`);
           outbox.addBytes(OUT.chunk, n, new Uint8Array(10));
-          const chunks = flagsOf(rendered).bytes ? outbox.takeBytes() : [];
+          const chunks = hasBytes(rendered) ? outbox.takeBytes() : [];
           for (const { op, id, rest } of linesOf(rendered)) {
             heard.push(
               op === OUT.chunk
@@ -121,7 +121,7 @@ describe("the bounds", () => {
         let heard = 0;
         let dropped = 0;
         const listen = () => {
-          const lines = linesOf(outbox.render(false));
+          const lines = linesOf(outbox.render());
           const logged = lines.filter(({ op }) => op === OUT.log).length;
           expect(logged).toBeLessThanOrEqual(LOG_LINES_PER_TURN);
           heard += logged;
@@ -158,7 +158,7 @@ describe("the bounds", () => {
   test("bytes said after a turn still count once that turn is acknowledged", () => {
     const outbox = createOutbox();
     outbox.add(OUT.log, 0, "x");
-    outbox.render(false);
+    outbox.render();
     for (let n = 0; n < 12; n += 1) outbox.addBytes(OUT.chunk, 1, new Uint8Array(MIB));
     outbox.acknowledge();
     expect(outbox.addBytes(OUT.chunk, 1, new Uint8Array(MIB))).toBe(false);

@@ -90,8 +90,45 @@ describe("state", () => {
     });
   });
 
+  test("that JSON holds as it is, is that JSON", () => {
+    const plain = fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true });
+    fc.assert(
+      fc.property(plain, (value) => {
+        fc.pre(!JSON.stringify(value).includes("__proto__"));
+        const state: unknown = JSON.parse(JSON.stringify(value));
+        expect(encodeState(state)).toBe(JSON.stringify(state));
+        expect(round(state)).toEqual(state);
+      }),
+    );
+  });
+
+  test("is not trusted to JSON where JSON would lose something", () => {
+    const shared = {};
+    const sparse: number[] = [1];
+    sparse[2] = 3;
+    const deep: Record<string, unknown> = {};
+    for (let at = deep, level = 0; level < 150; level += 1) {
+      at = at["in"] = {} as Record<string, unknown>;
+    }
+    for (const value of [
+      { n: -0 },
+      { n: Number.NaN },
+      { gone: undefined },
+      { sparse },
+      { a: shared, b: shared },
+      { at: new Date(1) },
+      { toJSON: "kept" },
+      deep,
+    ]) {
+      expect(encodeState(value)).toMatch(/^\[/);
+      expect(isDeepStrictEqual(round(value), structuredClone(value))).toBe(true);
+    }
+  });
+
   test("that cannot be kept is refused, not lost", () => {
     for (const value of [
+      { [Symbol("s")]: 1 },
+      JSON.parse('{"__proto__": 1}'),
       () => 1,
       { f() {} },
       Symbol("s"),

@@ -17,14 +17,12 @@ export function linesOf(rendered: string): Said[] {
   return text === "" ? [] : text.split("\n").map((line) => splitLine(line)!);
 }
 
-export const flagsOf = (rendered: string) => ({
-  drain: (Number(rendered[0]) & FLAG.drain) !== 0,
-  bytes: (Number(rendered[0]) & FLAG.bytes) !== 0,
-});
+/** Byte arrays wait to be taken. */
+export const hasBytes = (rendered: string): boolean => rendered[0] === FLAG.bytes;
 
 /** Takes everything said since the last time, as the host does. */
 export function hear(outbox: Outbox): Said[] {
-  const said = linesOf(outbox.render(false));
+  const said = linesOf(outbox.render());
   outbox.acknowledge();
   return said;
 }

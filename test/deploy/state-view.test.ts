@@ -18,6 +18,7 @@ describe("a view", () => {
       fc.property(encodable, (value) => {
         const plain: unknown = JSON.parse(JSON.stringify(value));
         expect(view(plain)).toEqual({ value: plain, truncated: false });
+        expect(viewState(JSON.stringify({ plain })).value).toEqual({ plain });
       }),
     );
   });
@@ -57,6 +58,10 @@ describe("a view", () => {
     const { value, truncated } = view(bomb);
     expect(truncated).toBe(true);
     expect(JSON.stringify(value).length).toBeLessThan(4_000_000);
+    let deep = "{}";
+    for (let n = 0; n < 1000; n += 1) deep = `{"in":${deep}}`;
+    expect(viewState(deep).truncated).toBe(true);
+    expect(viewState(`{"many":[${"[],".repeat(60_000)}1]}`).truncated).toBe(true);
   });
 
   test("of what no guest encoded is an error, whatever it is", () => {
@@ -75,7 +80,7 @@ describe("a view", () => {
         },
       ),
     );
-    for (const text of ["[]", "{}", "7", "null", "[[99]]", '[["Map",0]]'.replace("0", "9,9")]) {
+    for (const text of ["[]", "7", "null", "[[99]]", '[["Map",0]]'.replace("0", "9,9")]) {
       expect(() => viewState(text), text).toThrow(TypeError);
     }
   });

@@ -60,7 +60,7 @@ describe.each(["hybrid", "durable"])("the state of a %s service", (persistence) 
     const foreign = toDocument({
       sourceHash: "other source",
       version: "0",
-      state: document.state.replace(",1,", ",99,"),
+      state: document.state.replace('"n":1', '"n":99'),
     });
     await expect(
       solo.ask("ImportState", { service_id: id, document: foreign }),

@@ -1,8 +1,10 @@
 import { execFileSync, spawn } from "node:child_process";
-import { chmodSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { eventFileName } from "#storage/event-dir.ts";
+import { CHECKPOINT_PAGES } from "#storage/limits.ts";
 import { checkSqliteVersion } from "#storage/sqlite.ts";
 import { allEvents, batch, fill, open, rejection, tempDir } from "./support.ts";
 
@@ -29,6 +31,23 @@ describe("opening and closing", () => {
     await storage.events.append(batch(1, [{}]));
     expect((await rejection(storage.events.append(batch(3, [{}])))).code).toBe("conflict");
     await storage.events.append(batch(2, [{}]));
+  });
+
+  test("a commit does not wait for its log to become longer: the room is there", async () => {
+    await using dir = await tempDir();
+    const logs = () =>
+      [join(dir.path, "state.db-wal"), join(dir.path, "events", `${eventFileName(1)}-wal`)].map(
+        (path) => statSync(path).size,
+      );
+    await using storage = await open(dir.path);
+    const before = logs();
+    for (let n = 1; n <= 100; n += 1) {
+      const value = Buffer.from(`value ${n}`);
+      await storage.kv.batch([{ op: "put", ns: "n", key: `k${n}`, value }]);
+      await storage.events.append(batch(n, [{}]));
+    }
+    expect(logs()).toEqual(before);
+    expect(Math.min(...before)).toBeGreaterThan(CHECKPOINT_PAGES * 4096);
   });
 
   test("closing twice is closing once, and afterwards everything is unavailable", async () => {

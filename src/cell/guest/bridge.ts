@@ -56,7 +56,6 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
   let given: Uint8Array[] = [];
   let told: Told | undefined;
   let busy = 0;
-  let resumed = false;
 
   const log = (level: LogLevel, text: string) =>
     void outbox.add(OUT.log, 0, toJson({ level, text: text.slice(0, MAX_LOG_CHARS) }));
@@ -167,7 +166,6 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
 
   function accept(op: string, id: number, rest: string): void {
     if (isMessage(op)) return mailbox!.push(op, id, rest);
-    resumed ||= op !== IN.idle;
     switch (op) {
       case IN.setup:
         setup = fromJson(rest) as GuestSetup;
@@ -212,9 +210,6 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
     busy -= 1;
   }
 
-  /** Whether continuations of this turn may speak after it has returned. */
-  const drainAgain = () => resumed || busy > 0 || (mailbox?.pending ?? 1) > 0 || http.streaming > 0;
-
   function forgetSaid(): void {
     outbox.acknowledge();
     http.roomAgain();
@@ -223,20 +218,19 @@ export function createBridge(): { host: GuestHost; api: GuestApi } {
   const api: GuestApi = {
     turn(inbox, acknowledged) {
       if (acknowledged) forgetSaid();
-      resumed = false;
       for (const text of inbox.split("\n")) {
         const line = splitLine(text);
         if (line !== undefined) accept(line.op, line.id, line.rest);
       }
-      return outbox.render(drainAgain());
+      return outbox.render();
     },
     drain(acknowledged) {
       if (acknowledged) forgetSaid();
-      return outbox.render(false);
+      return outbox.render();
     },
     salvage() {
       const at = { current: mailbox?.current ?? 0, waiting: mailbox?.waiting ?? [] };
-      return `${toJson(at)}\n${outbox.render(false)}`;
+      return `${toJson(at)}\n${outbox.render()}`;
     },
     give(chunks) {
       given = given.length === 0 ? chunks : given.concat(chunks);

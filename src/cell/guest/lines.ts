@@ -27,7 +27,7 @@ export const IN = {
   timer: "t",
   snapshot: "p", // rest: SnapshotWish
   adopt: "o", // rest: Adoption
-  /** Nothing: a turn that only collects what was said since. */
+  /** Nothing: the first turn of an isolate takes twice as long as the next, and is had early. */
   idle: "n",
   terminate: "q", // rest: JSON string, the reason
 } as const;
@@ -67,12 +67,11 @@ export const NO_MORE = "-1";
 /** The global by which the entry module hands the service over; gone once it has been used. */
 export const ADOPT_GLOBAL = "__solo_adopt";
 
-/** The first character of what a turn returns is the sum of these. */
+/** The first character of what a turn returns. */
 export const FLAG = {
-  /** Continuations may have run after the turn returned: drain. */
-  drain: 1,
+  none: "0",
   /** Byte arrays wait to be taken. */
-  bytes: 2,
+  bytes: "1",
 } as const;
 
 export interface Thrown {

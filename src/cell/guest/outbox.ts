@@ -31,7 +31,7 @@ export interface Outbox {
   addBytes(op: string, id: number, bytes: Uint8Array): boolean;
   /** Forgets what the last `render` returned. */
   acknowledge(): void;
-  render(drainAgain: boolean): string;
+  render(): string;
   /** The byte arrays that the last `render` announced. */
   takeBytes(): Uint8Array[];
 }
@@ -86,7 +86,7 @@ export function createOutbox(): Outbox {
       for (const line of lines) chars += line.length;
       for (const chunk of bytes) chars += chunk.length;
     },
-    render(drainAgain) {
+    render() {
       if (unlogged > 0) {
         const excess: Excess = { what: "log_lines", value: unlogged };
         lines[lines.length] = `${OUT.excess} 0 ${toJson(excess)}`;
@@ -95,8 +95,8 @@ export function createOutbox(): Outbox {
       returned = lines.length;
       loggedReturned = logged;
       announced = bytes.length;
-      const flags = (drainAgain ? FLAG.drain : 0) + (announced > 0 ? FLAG.bytes : 0);
-      return lines.length === 0 ? String(flags) : `${flags}${lines.join("\n")}`;
+      const flag = announced > 0 ? FLAG.bytes : FLAG.none;
+      return lines.length === 0 ? flag : `${flag}${lines.join("\n")}`;
     },
     takeBytes() {
       const taken = bytes.slice(0, announced);

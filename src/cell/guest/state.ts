@@ -1,6 +1,9 @@
 /**
  * The state as text, with the fidelity of structured cloning: Map, Set, Date, BigInt, typed
  * arrays, cycles and repeated references survive; instances of classes become plain objects.
+ *
+ * 1. What JSON holds as it is, is that JSON, if it is an object: most states are, and durable ones
+ *    are encoded at each call. Everything else is in devalue's form, which begins with `[` or `-`.
  */
 import { DevalueError, parse, stringify } from "devalue";
 
@@ -77,8 +80,32 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
+const MAX_JSON_LEVELS = 100;
+
+/** Whether JSON holds it as it is. `seen`: the objects above it and beside it. */
+function isJson(value: unknown, seen: Set<object>, level: number): boolean {
+  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
+  if (typeof value !== "object") return typeof value === "string" || typeof value === "boolean";
+  if (value === null) return true;
+  if (level > MAX_JSON_LEVELS || seen.has(value) || "toJSON" in value) return false;
+  seen.add(value);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Array.prototype) {
+    for (const each of value as unknown[]) if (!isJson(each, seen, level + 1)) return false;
+    return true;
+  }
+  if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0)
+    return false;
+  for (const key of Object.keys(value)) {
+    if (key === "__proto__" || !isJson((value as any)[key], seen, level + 1)) return false;
+  }
+  return true;
+}
+
 /** Throws a TypeError that names what cannot be kept, such as a function, and where it is. */
 export function encodeState(state: unknown): string {
+  const isObject = typeof state === "object" && state !== null && !Array.isArray(state);
+  if (isObject && isJson(state, new Set(), 0)) return JSON.stringify(state);
   try {
     return stringify(state, errors);
   } catch {
@@ -96,4 +123,5 @@ const notKept = ({ message, path }: DevalueError): TypeError =>
     `state${path ?? ""} cannot be kept: ${message.replace(/^Cannot stringify /, "state holds data, not ")}.`,
   );
 
-export const decodeState = (text: string): unknown => parse(text, revivers);
+export const decodeState = (text: string): unknown =>
+  text.startsWith("{") ? JSON.parse(text) : parse(text, revivers);
