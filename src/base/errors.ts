@@ -127,7 +127,7 @@ const NEXT: Readonly<Record<ErrorCode, string>> = {
   permission_denied:
     "Ask whoever `denial` names, or the machine's owner, for a capability that includes it.",
   not_found: "List what there is, and check the name and the tenant.",
-  service_not_found: "List the services (GET /services, `solo list`), and check the tenant.",
+  service_not_found: "List the services, and check the tenant.",
   handler_not_found: "`handlers` in the service's status names those it has.",
   already_exists: "Update what is there, remove it first, or choose another name.",
   conflict: "Wait for the other change to end, then try again.",
@@ -144,7 +144,7 @@ const NEXT: Readonly<Record<ErrorCode, string>> = {
   outcome_unknown: "Check whether it took effect, then decide whether to send it again.",
   deadline_exceeded: "It may still take effect. Give it longer, or make the handler faster.",
   cancelled: "If that was not meant, look for the client's own timeout.",
-  service_not_running: "Start it with POST /services/{id}/restart; its status says how it is.",
+  service_not_running: "Restart it; its status says how it is.",
   service_quarantined: "See last_crash in its status; update it, or restart it.",
   mailbox_full: "Send more slowly; try again after `retry_after_ms`.",
   limit_exceeded: "Free what is no longer needed, or have the owner raise the limit.",

@@ -85,7 +85,7 @@ export class TenantRegister {
     const { kv, clock, tenants } = this.#options;
     if (this.#created.has(tenant) || tenants.has(tenant)) {
       throw new SoloError("already_exists", `There is a tenant ${tenant}.`, {
-        hint: "Change its limits with PUT /tenants/{tenant_id}/limits.",
+        hint: "Set its limits instead, or choose another name.",
       });
     }
     const full = this.#full();

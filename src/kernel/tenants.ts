@@ -238,5 +238,5 @@ export const noService = (
 
 const exists = (key: ServiceKey): SoloError =>
   new SoloError("already_exists", `${keyText(key)} is deployed already.`, {
-    hint: `Update it with PUT /services/${key.service}, or kill it first.`,
+    hint: "Update it instead, kill it first, or choose another service_id.",
   });

@@ -247,13 +247,13 @@ export class Book {
         "storage_corrupt",
         `The vault's ledger is not as the vault left it: ${this.#broken}.`,
         {
-          hint: "Restore the data directory from a backup, or accept the ledger as it is.",
+          hint: "Restore the data directory from a backup, or have the owner accept the ledger as it is (`solo secrets accept`).",
         },
       );
     }
     if (!this.#damaged.has(secretKey(secret))) return;
     throw new SoloError("storage_corrupt", "The secret's record was altered.", {
-      hint: "Restore the data directory from a backup, or accept the ledger and store the secret again.",
+      hint: "Restore the data directory from a backup, or have the owner accept the ledger (`solo secrets accept`) and store the secret again.",
     });
   }
 }

@@ -30,7 +30,7 @@ export function decideStore(options: StoreDecision): Decision<number> {
       "limit_exceeded",
       `The tenant has had ${MAX_NAMES_PER_TENANT} names of secrets; no more are taken.`,
       {
-        hint: "Use a name again that was revoked.",
+        hint: "Store it under a name that was used before, also one whose secret was revoked.",
       },
     );
   }

@@ -1,5 +1,5 @@
 /** docs/errors.md explains every code there is, with the forms it takes. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERRORS, GRPC } from "#base/errors.ts";
 
@@ -29,4 +29,18 @@ test("each section has the title, the forms, what happened and what to do next",
     expect(what.length).toBeGreaterThan(30);
     expect(next).toMatch(/^\*\*Next:\*\* .{20}/);
   }
+});
+
+test("no hint of the kernel's speaks the language of one way in", () => {
+  const dirs = ["base", "capability", "deploy", "kernel", "vault", "cell"];
+  const speaking = dirs.flatMap((dir) =>
+    readdirSync(new URL(`../../src/${dir}`, import.meta.url), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts"))
+      .flatMap((path) => {
+        const text = readFileSync(new URL(`../../src/${dir}/${path}`, import.meta.url), "utf8");
+        const code = text.replace(/^\s*(?:\/?\*|\/\/).*$/gm, "");
+        return (code.match(/\b(?:GET|POST|PUT|DELETE) \/.*/g) ?? []).map((at) => `${path}: ${at}`);
+      }),
+  );
+  expect(speaking).toEqual([]);
 });

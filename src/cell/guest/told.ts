@@ -13,7 +13,7 @@ import { describeThrown } from "./thrown.ts";
 
 const MAX_BYTES_PER_CHAR = 3;
 const HINT =
-  "Whoever looks at the state or updates the service needs it as data, within limits.state_bytes: functions and connections belong into variables of the module. A service that cannot tell its state can only be killed and deployed anew.";
+  "Keep functions and connections in variables of the module, and the state within limits.state_bytes. A service that cannot tell its state cannot be updated: kill it and deploy it anew.";
 
 export interface Told {
   /** Tells the state unless the host has it; throws when it cannot be kept. */

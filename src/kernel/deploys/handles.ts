@@ -116,6 +116,6 @@ function missingSecrets(
   const text = fields.map(({ field, message }) => `${field}: ${message}`).join("; ");
   return new SoloError("invalid_argument", `The deploy cannot be accepted: ${text}.`, {
     fields,
-    hint: "Store the secret first (POST /secrets, or solo secrets set), or correct its name.",
+    hint: "Store the secret first, or correct its name.",
   });
 }

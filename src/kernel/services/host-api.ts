@@ -48,7 +48,7 @@ const MAX_PUBLISHED_CHARS = 64 * 1024;
 const MAX_ARGS = 64;
 const MAX_HANDLER_CHARS = 128;
 /** What changes nothing outside the service. */
-const READS: ReadonlySet<string> = new Set(["kv.get", "kv.list"]);
+const READS: ReadonlySet<string> = new Set(["kv.get", "kv.entry", "kv.list"]);
 
 /** The answer as JSON text. */
 type Run = (from: HostRequest) => Promise<string> | string;
@@ -149,7 +149,10 @@ export class HostApi {
           : await method.run(from, await this.#use(from, method.needs));
       from.instance.answer(from.request, `+${json}`);
     } catch (error) {
-      from.instance.answer(from.request, `-${JSON.stringify(toSoloError(error).toBody())}`);
+      from.instance.answer(
+        from.request,
+        `-${JSON.stringify(withHint(toSoloError(error)).toBody())}`,
+      );
     }
   }
 
@@ -161,7 +164,7 @@ export class HostApi {
       answer.signal.throwIfAborted();
       stream(from, answer, use);
     } catch (error) {
-      answer.refuse(error);
+      answer.refuse(withHint(toSoloError(error)));
     }
   }
 
@@ -275,6 +278,15 @@ export class HostApi {
   }
 }
 
+/** Who writes a service looks elsewhere than who sends a request. */
+const withHint = (error: SoloError): SoloError =>
+  error.code === "invalid_argument" && error.options.hint === undefined
+    ? new SoloError(error.code, error.message, {
+        ...error.options,
+        hint: "docs/services.md says what each part of solo takes.",
+      })
+    : error;
+
 const noService = (name: unknown): SoloError =>
   new SoloError(
     "service_not_found",
@@ -370,9 +382,9 @@ function checkReads({ onlyReads, method }: HostRequest): void {
 const rehearsing = (method: string): SoloError =>
   new SoloError(
     "permission_denied",
-    `A copy of the service that only tests may not ask for ${method}.`,
+    `A dry run changes nothing outside of the service: ${method.slice(0, 80)} is not there.`,
     {
-      hint: "A selfTest may use solo.state and read solo.kv.",
+      hint: "Let codeChange, checkState and selfTest use solo.state and read solo.kv, and nothing else of solo; or update without a dry run.",
     },
   );
 

@@ -27,7 +27,7 @@ export function notUp(service: ServiceId, state: ServiceState, heldBack?: HeldBa
     const now =
       code === "storage_corrupt"
         ? `import a state with \`solo state import ${service} FILE\`, or start with a fresh one with \`solo state reset ${service}\``
-        : `start it now with \`solo restart ${service}\`, or update it if its code is the cause`;
+        : "restart it to try now, or update it if its code is the cause";
     return new SoloError(
       "service_quarantined",
       `${service} did not come back after the kernel's start and is held back: ${detail}`,
@@ -39,7 +39,7 @@ export function notUp(service: ServiceId, state: ServiceState, heldBack?: HeldBa
       "service_quarantined",
       `${service} crashed too often and is quarantined.`,
       {
-        hint: `See last_crash in its status; then restart it with POST /services/${service}/restart, or kill it and deploy a better one.`,
+        hint: "See last_crash in its status; then update it with better code, or restart it as it is.",
       },
     );
   }
@@ -57,7 +57,7 @@ export const rolloutUnderWay = (
     "conflict",
     `A ${strategy.kind} rollout of ${service} is under way: ${id}, step ${step + 1} of ${strategy.steps.length}, ${phase}.`,
     {
-      hint: `End it first: \`solo rollout promote ${service}\` or \`solo rollout abort ${service}\` (POST /services/${service}/rollout/promote or /abort).`,
+      hint: "End the rollout first: promote it or abort it.",
     },
   );
 

@@ -150,7 +150,7 @@ export class Upgrades {
     const [current] = await revisions.history(key);
     if (current?.parent !== undefined) return revisions.get(key, current.parent);
     throw new SoloError("conflict", `${key.service} has no revision before the current one.`, {
-      hint: `See GET /services/${key.service}/revisions for those there are.`,
+      hint: "List its revisions to see those there are.",
     });
   }
 
