@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { excessOf, MAX_LEVELS, MAX_VALUES, parseBounded } from "#base/bounded-json.ts";
+import {
+  excessOf,
+  MAX_LEVELS,
+  MAX_VALUES,
+  parseBounded,
+  repeatedName,
+} from "#base/bounded-json.ts";
 
 test("what is within the bounds is read as JSON.parse reads it", () => {
   fc.assert(
@@ -40,4 +46,25 @@ test("text that is no JSON is measured as well, to its end", () => {
     fc.property(fc.string({ minLength: 600, maxLength: 2000 }), (text) => void excessOf(text)),
   );
   expect(() => parseBounded(`"${"\\".repeat(1001)}`)).toThrow(SyntaxError);
+});
+
+test("a name that is given twice is found in the outermost levels, however it is spelt (invariant 2)", () => {
+  const twice = {
+    '{"a":1,"b":2,"a":3}': "a",
+    '{"a":1, "\\u0061" : 3}': "a",
+    '{"limits":{"timers":1,"timers":2}}': "limits.timers",
+    '[{"a":1}]\n': undefined,
+    '{"a":{"b":1},"c":{"b":1},"d":["a","a","b"]}': undefined,
+    '{"args":[{"a":1,"a":2}]}': undefined,
+    '{"a":"\\"b\\":1,\\"b\\":2"}': undefined,
+  };
+  for (const [text, name] of Object.entries(twice)) expect(repeatedName(text), text).toBe(name);
+});
+
+test("what was written from an object has no name twice", () => {
+  fc.assert(
+    fc.property(fc.json({ maxDepth: 6 }), fc.nat(4), (text, spaces) => {
+      expect(repeatedName(JSON.stringify(JSON.parse(text), null, spaces))).toBeUndefined();
+    }),
+  );
 });

@@ -89,6 +89,26 @@ describe("bodies", () => {
     );
   });
 
+  test("that name a field twice are refused: which of the two counts is not guessed", async () => {
+    const twice = `{"service_id":"one","service_id":"two","code":${JSON.stringify(code)}}`;
+    const body = refused(await deploy(twice), { status: 400, code: "invalid_argument" });
+    expect(body.errors).toEqual([{ field: "service_id", message: "is given twice" }]);
+    const nested = `{"service_id":"a","limits":{"timers":1,"timers":2},"code":${JSON.stringify(code)}}`;
+    expect((await deploy(nested)).body.errors[0].field).toBe("limits.timers");
+  });
+
+  test("that are compressed, or in another charset, are refused as such", async () => {
+    const input = { service_id: "a", code };
+    for (const headers of [
+      { "content-encoding": "gzip" },
+      { "content-type": "application/json; charset=utf-16le" },
+    ] as Record<string, string>[]) {
+      refused(await deploy(input, headers), { status: 415, code: "unsupported_media_type" });
+    }
+    const utf8 = { "content-type": "application/json;charset=UTF-8" };
+    expect((await tenant.request("POST", "/validate", input, utf8)).status).toBe(200);
+  });
+
   test("that are too large are refused before they are read", async () => {
     const body = refused(
       await deploy({ service_id: "x", code: `// ${"x".repeat(40 * 1024 * 1024)}` }),

@@ -70,6 +70,17 @@ describe("the front door", () => {
     expect([hostAllowed(six, arrival), originAllowed(six, arrival)]).toEqual([true, true]);
   });
 
+  test("refuses headers that count once and come twice", async () => {
+    const { port } = await startGateway();
+    const host = `Host: 127.0.0.1:${port}`;
+    const token = "Authorization: Bearer x";
+    for (const more of [["Host: 127.0.0.1"], [token, "authorization: Bearer y"]]) {
+      const text = await new RawClient(port).request(["GET /services HTTP/1.1", host, ...more]);
+      expect(text).toContain("HTTP/1.1 400");
+      expect(text).toContain("header, not several");
+    }
+  });
+
   test("refuses whole URLs as targets, long URLs and large headers", async () => {
     const { port } = await startGateway({}, { limits: { urlBytes: 200, headerBytes: 2048 } });
     const host = `Host: 127.0.0.1:${port}`;

@@ -19,7 +19,11 @@ function answerTo(code: string | undefined): string {
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return LATE;
   return code === "HPE_HEADER_OVERFLOW"
     ? raw(new SoloError("payload_too_large", "The URL and headers are too large together."))
-    : raw(new SoloError("invalid_argument", "This is not a well-formed HTTP/1.1 request."));
+    : raw(
+        new SoloError("invalid_argument", "This is not a well-formed HTTP/1.1 request.", {
+          hint: "Send one content-length or chunks, CRLF after each line, and no folded headers.",
+        }),
+      );
 }
 
 function raw(error: SoloError): string {

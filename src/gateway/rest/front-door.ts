@@ -23,7 +23,8 @@ export interface HostPolicy {
 export interface Arrival {
   readonly host: string | undefined;
   /** RFC 9112, section 3.2: of two only one would be looked at here, and perhaps the other elsewhere. */
-  readonly hasTwoHosts: boolean;
+  /** A header that is there several times and may be there once. */
+  readonly repeated: string | undefined;
   readonly origin: string | undefined;
   readonly url: string;
   /** The address of this machine that the client connected to. */
@@ -57,7 +58,7 @@ export function refusal(
   options: { readonly policy: HostPolicy; readonly anyOrigin: boolean; readonly urlBytes: number },
 ): SoloError | undefined {
   const { policy, anyOrigin, urlBytes } = options;
-  if (arrival.hasTwoHosts) return twoHosts();
+  if (arrival.repeated !== undefined) return severalOf(arrival.repeated);
   if (!hostAllowed(policy, arrival)) return wrongHost(arrival.host);
   if (!anyOrigin && !originAllowed(policy, arrival)) return wrongOrigin(arrival.origin);
   if (arrival.url.length > urlBytes) return longUrl(urlBytes);
@@ -94,8 +95,10 @@ const wrongHost = (host: string | undefined): SoloError =>
     hint: "Use the address Solo printed at its start, or add the name to the allowed hosts.",
   });
 
-const twoHosts = (): SoloError =>
-  new SoloError("invalid_argument", "A request has one Host header, not several.");
+const severalOf = (header: string): SoloError =>
+  new SoloError("invalid_argument", `A request has one ${header} header, not several.`, {
+    hint: "Send it once; which of several counts is not guessed.",
+  });
 
 const wrongOrigin = (origin: string | undefined): SoloError =>
   new SoloError(

@@ -5,12 +5,13 @@
  *    before it is parsed.
  * 2. A body that does not parse is refused with the line and column where it stops, unless it
  *    is long.
- * 3. A key `__proto__` is refused with its path: no copy of the input can change a prototype.
+ * 3. A name that is given twice is refused with its path.
+ * 4. A key `__proto__` is refused with its path: no copy of the input can change a prototype.
  */
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
-import { parseBounded } from "#base/bounded-json.ts";
+import { parseBounded, repeatedName } from "#base/bounded-json.ts";
 import { SoloError } from "#base/errors.ts";
 import type { RestLimits } from "#gateway/rest/limits.ts";
 import { clientGone } from "#gateway/rest/client.ts";
@@ -20,8 +21,23 @@ const MAX_EXPLAINED_CHARS = 256 * 1024;
 
 /** `undefined` for an empty body. */
 export async function readJson(request: IncomingMessage, limits: RestLimits): Promise<unknown> {
+  refuseEncoded(request.headers);
   const bytes = await readAll(request, limits);
   return bytes.length === 0 ? undefined : parseJson(bytes, limits.jsonDepth);
+}
+
+/** The bytes must be the text itself, in UTF-8. */
+function refuseEncoded(headers: IncomingMessage["headers"]): void {
+  const encoding = headers["content-encoding"] ?? "identity";
+  const charset = /;\s*charset="?([^\s;"]*)/i.exec(headers["content-type"] ?? "")?.[1] ?? "utf-8";
+  const odd = [
+    ...(encoding.toLowerCase() === "identity" ? [] : [`content-encoding ${encoding}`]),
+    ...(/^utf-?8$/i.test(charset) ? [] : [`charset ${charset}`]),
+  ];
+  if (odd.length === 0) return;
+  throw new SoloError("unsupported_media_type", `A body with ${odd.join(" and ")} is not read.`, {
+    hint: "Send JSON in UTF-8, not compressed.",
+  });
 }
 
 function readAll(request: IncomingMessage, limits: RestLimits): Promise<Buffer> {
@@ -73,6 +89,8 @@ export function parseJson(bytes: Buffer, maxDepth: number): unknown {
     throw malformed(text.length <= MAX_EXPLAINED_CHARS ? whereItStops(text) : "it does not parse");
   }
   refuseUnsafe(value, maxDepth, []);
+  const twice = repeatedName(text);
+  if (twice !== undefined) throw unsafe([twice], "is given twice");
   return value;
 }
 

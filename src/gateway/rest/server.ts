@@ -168,16 +168,23 @@ export class HttpServer {
   }
 }
 
-function hasTwoHosts(rawHeaders: readonly string[]): boolean {
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2)
-    if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === "host") hosts += 1;
-  return hosts > 1;
+/** Node takes the first of several. */
+const ONCE = ["Host", "Authorization"] as const;
+
+function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
+  return ONCE.find((name) => {
+    let times = 0;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const header = rawHeaders[i]!;
+      if (header.length === name.length && header.toLowerCase() === name.toLowerCase()) times += 1;
+    }
+    return times > 1;
+  });
 }
 
 const arrivalOf = (request: IncomingMessage, url: string): Arrival => ({
   host: request.headers.host,
-  hasTwoHosts: hasTwoHosts(request.rawHeaders),
+  repeated: repeatedHeader(request.rawHeaders),
   origin: request.headers.origin,
   url,
   localAddress: request.socket.localAddress,
