@@ -9,14 +9,11 @@ import type { ParseResult } from "oxc-parser";
 import { transformSync, type OxcError } from "oxc-transform";
 import type { Diagnostic } from "#base/errors.ts";
 import { importRefusal, resolveModule, SDK_SPECIFIER } from "#wire/modules.ts";
-import type { CompileRequest, CompileResult, CompiledModule } from "#wire/compiler.ts";
+import type { Analysis, CompileRequest, CompileResult, CompiledModule } from "#wire/compiler.ts";
 import { Parsed } from "#compiler/parse.ts";
-import { readAllowances } from "#compiler/analysis/allow.ts";
 import { Analyser } from "#compiler/analysis/analyse.ts";
-import { textOf } from "#compiler/analysis/tree.ts";
-import { certainImports } from "#compiler/certain-imports.ts";
-import { placeOf, Places } from "#compiler/position.ts";
-import { dynamicImport } from "#compiler/rules/dynamic-import.ts";
+import { dynamicImportFindings } from "#compiler/dynamic-imports.ts";
+import { placeOf } from "#compiler/position.ts";
 
 const MAX_DIAGNOSTICS = 20;
 
@@ -37,7 +34,7 @@ export function compile({ files, entry, analyse = false }: CompileRequest): Comp
   return {
     modules: failed ? [] : modules,
     diagnostics: diagnostics.slice(0, MAX_DIAGNOSTICS),
-    ...(analyser !== undefined && { analysis: analyser.result() }),
+    ...(analyser !== undefined && { analysis: besides(analyser.result(), diagnostics) }),
   };
 }
 
@@ -101,7 +98,8 @@ function scriptModule(
     }
     if (isEntry && !exportsDefault(module)) diagnostics.push(noDefaultFinding(script));
   }
-  if (module.dynamicImports.length > 0) diagnostics.push(...dynamicFindings(script, parsed, paths));
+  if (module.dynamicImports.length > 0)
+    diagnostics.push(...dynamicImportFindings(script, parsed, paths));
   const map = output.map === undefined || output.map === null ? "" : JSON.stringify(output.map);
   return { path, code: output.code, map };
 }
@@ -154,35 +152,17 @@ function unresolvedFindings(
   return findings;
 }
 
-/** Of imports that are made while the service runs, and always are. */
-function dynamicFindings(
-  { path, source }: Script,
-  { program, comments }: Parsed,
-  paths: ReadonlySet<string>,
-): Diagnostic[] {
-  const found = certainImports(program);
-  if (found.length === 0) return [];
-  const { code, explanation, fix } = dynamicImport;
-  const places = new Places(source);
-  const { allowed } = readAllowances(source, comments, { places, codes: new Set([code]) });
-  return found
-    .map((node) => ({ node, place: places.of(node.start, node.end) }))
-    .filter(({ place }) => !allowed.some(({ line }) => line === place.line))
-    .map(({ node, place }) => {
-      const named = textOf(node.source);
-      const isThere = named !== undefined && resolveModule(named, path, paths) !== undefined;
-      const why = named === undefined || isThere ? explanation : importRefusal(named, path);
-      return {
-        code,
-        severity: "error" as const,
-        message: "A service cannot import while it runs.",
-        file: path,
-        ...place,
-        explanation: why,
-        fix: isThere ? `Write at the top: import * as part from ${JSON.stringify(named)};` : fix,
-      };
-    });
-}
+/** Without what is refused already. */
+const besides = (analysis: Analysis, refused: readonly Diagnostic[]): Analysis => ({
+  ...analysis,
+  findings: analysis.findings.filter(
+    ({ code, file, line, column }) =>
+      !refused.some(
+        (each) =>
+          each.code === code && each.file === file && each.line === line && each.column === column,
+      ),
+  ),
+});
 
 function noDefaultFinding({ path, source }: Script): Diagnostic {
   return {

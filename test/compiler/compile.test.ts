@@ -175,6 +175,9 @@ describe("an import while it runs", () => {
       expect(finding).toMatchObject({ code: "dynamic_import", severity: "error", line: 2 });
       expect(finding!.explanation).toContain(why);
       expect(marked(finding!)).toMatch(/^import\(/);
+      const source = `export default { calls: { async a(_, x) {\n${body}\n} } };`;
+      const files = { "index.ts": source };
+      expect(compile({ files, entry: "index.ts", analyse: true }).analysis!.findings).toEqual([]);
     }
     expect(codes('const fs = await import("fs"); export default { fs };')).toEqual([
       "dynamic_import",
