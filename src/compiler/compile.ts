@@ -19,6 +19,7 @@ const MAX_DIAGNOSTICS = 20;
 
 export function compile({ files, entry, analyse = false }: CompileRequest): CompileResult {
   const diagnostics: Diagnostic[] = [];
+  const refused: Diagnostic[] = [];
   const modules: CompiledModule[] = [];
   const analyser = analyse ? new Analyser() : undefined;
   const paths = new Set(Object.keys(files));
@@ -27,14 +28,15 @@ export function compile({ files, entry, analyse = false }: CompileRequest): Comp
     if (path.endsWith(".json")) modules.push(jsonModule(path, source, diagnostics));
     else {
       const script = { path, source, lang: langOf(path), isEntry: path === entry };
-      modules.push(scriptModule(script, { paths, diagnostics, analyser }));
+      modules.push(scriptModule(script, { paths, diagnostics, refused, analyser }));
     }
   }
   const failed = diagnostics.some((finding) => finding.severity === "error");
   return {
     modules: failed ? [] : modules,
     diagnostics: diagnostics.slice(0, MAX_DIAGNOSTICS),
-    ...(analyser !== undefined && { analysis: besides(analyser.result(), diagnostics) }),
+    ...(refused.length > 0 && { refused: refused.slice(0, MAX_DIAGNOSTICS) }),
+    ...(analyser !== undefined && { analysis: besides(analyser.result(), refused) }),
   };
 }
 
@@ -70,12 +72,13 @@ interface Script {
 interface Surroundings {
   readonly paths: ReadonlySet<string>;
   readonly diagnostics: Diagnostic[];
+  readonly refused: Diagnostic[];
   readonly analyser: Analyser | undefined;
 }
 
 function scriptModule(
   script: Script,
-  { paths, diagnostics, analyser }: Surroundings,
+  { paths, diagnostics, refused, analyser }: Surroundings,
 ): CompiledModule {
   const { path, source, lang, isEntry } = script;
   const output = transformSync(path, source, { lang, sourceType: "module", sourcemap: true });
@@ -99,7 +102,7 @@ function scriptModule(
     if (isEntry && !exportsDefault(module)) diagnostics.push(noDefaultFinding(script));
   }
   if (module.dynamicImports.length > 0)
-    diagnostics.push(...dynamicImportFindings(script, parsed, paths));
+    refused.push(...dynamicImportFindings(script, parsed, paths));
   const map = output.map === undefined || output.map === null ? "" : JSON.stringify(output.map);
   return { path, code: output.code, map };
 }

@@ -48,6 +48,8 @@ export interface CompileResult {
   readonly modules: readonly CompiledModule[];
   /** Any error among them means that there are no modules. */
   readonly diagnostics: readonly Diagnostic[];
+  /** What keeps a new deploy from being taken although it compiles; none: nothing does. */
+  readonly refused?: readonly Diagnostic[];
   /** When it was asked for. */
   readonly analysis?: Analysis;
 }

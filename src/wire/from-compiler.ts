@@ -19,7 +19,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** Either no modules, or one for each file. */
 export function readCompileResult(text: string, { files }: CompileRequest): CompileResult {
-  const { modules, diagnostics, analysis } = object(parseBounded(text));
+  const { modules, diagnostics, refused, analysis } = object(parseBounded(text));
   const compiled = list(modules).map((each) => moduleFrom(object(each)));
   const paths = new Set(compiled.map(({ path }) => path));
   must(compiled.length === 0 || paths.size === Object.keys(files).length);
@@ -27,6 +27,9 @@ export function readCompileResult(text: string, { files }: CompileRequest): Comp
   return {
     modules: compiled,
     diagnostics: list(diagnostics).map((each) => diagnosticFrom(object(each))),
+    ...(refused !== undefined && {
+      refused: list(refused).map((each) => diagnosticFrom(object(each))),
+    }),
     ...(analysis !== undefined && { analysis: analysisFrom(object(analysis)) }),
   };
 }

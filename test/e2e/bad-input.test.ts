@@ -366,6 +366,16 @@ describe("source", () => {
     expect(name["detail"]).toMatch(/\bb\b/);
   });
 
+  test("that imports while it runs: refused before anything does, and validate says the same", async () => {
+    const source = `export default { calls: { a: async () => import("node:fs") } };`;
+    const input = { service_id: "a", code: source };
+    const { diagnostics } = refused(await deploy(input), { status: 422, code: "compile_failed" });
+    const finding = { code: "dynamic_import", severity: "error", line: 1 };
+    expect(diagnostics).toEqual([expect.objectContaining(finding)]);
+    const { body } = await tenant.request("POST", "/validate", input);
+    expect(body).toMatchObject({ ok: false, findings: [finding] });
+  });
+
   test("without a default export: the place for it", async () => {
     const body = await failed(
       { code: "export const a = 1;" },

@@ -16,7 +16,7 @@ import {
   type Declared,
 } from "#kernel/deploys/analysis-level.ts";
 import type { CompilerPool } from "#kernel/compilers/pool.ts";
-import type { Allowed } from "#wire/compiler.ts";
+import type { Allowed, CompileResult } from "#wire/compiler.ts";
 
 export interface SourcesOptions {
   readonly compilers: CompilerPool;
@@ -53,7 +53,7 @@ export class Sources {
     const compiled = usable ? known : await this.#compile(spec, tenant, analysis !== "off");
     const { result } = compiled;
     const warnings = findingsAt(analysis, result.analysis?.findings ?? [], declaredBy(spec));
-    const refusal = compileError(result.diagnostics) ?? analysisError(warnings);
+    const refusal = compileError(complaintsOf(result)) ?? analysisError(warnings);
     if (refusal !== undefined) throw refusal;
     return { compiled, warnings };
   }
@@ -75,7 +75,7 @@ export class Sources {
     const result = await compilers.compile(tenant, { files, entry, analyse: analysis !== "off" });
     const found = findingsAt(analysis, result.analysis?.findings ?? [], declaredBy(spec));
     return {
-      findings: [...result.diagnostics, ...found],
+      findings: [...complaintsOf(result), ...found],
       allowed: result.analysis?.allowed ?? [],
     };
   }
@@ -90,6 +90,11 @@ export class Sources {
 }
 
 const keyOf = (spec: ServiceSpec, tenant: string): string => `${tenant}:${sourceHash(spec)}`;
+
+const complaintsOf = ({ diagnostics, refused = [] }: CompileResult): Diagnostic[] => [
+  ...diagnostics,
+  ...refused,
+];
 
 /** Undefined when no finding is an error. */
 function compileError(diagnostics: readonly Diagnostic[]): SoloError | undefined {
