@@ -67,7 +67,7 @@ describe("deploy", () => {
     expect(again.status).toBe(409);
     expect(again.body).toMatchObject({
       code: "already_exists",
-      hint: expect.stringContaining("PUT /services/taken"),
+      hint: expect.stringContaining("Update it"),
     });
     expect(await tenant.call("taken", "get")).toBe(1);
     expect(await tenant.status("taken")).toMatchObject({ instance_id, state: "running" });
