@@ -9,8 +9,7 @@
 import { writeFileSync } from "node:fs";
 import type { Reporter, TestModule } from "vitest/node";
 
-const REAL_PROCESSES =
-  /^test\/(?:cli|e2e|faults|gateway|sandbox)\/|^test\/(?:storage\/kill|vault\/rotation)\./;
+const REAL_PROCESSES = /^test\/(?:cli|e2e|faults|gateway|kernel|sandbox|storage|vault)\//;
 const MAX_FILES = 5;
 
 /** Of the failed files, those to run again: all of them or none. */
