@@ -12,15 +12,17 @@
 import { closeSync, fdatasync, fstatSync, openSync, statfsSync, writeSync } from "node:fs";
 import { PLENTY_OF_ROOM_BYTES, WAL_ROOM_BYTES } from "#storage/limits.ts";
 
+const ZEROS = Buffer.alloc(4096);
+
 /** `path`: of a database that has been opened for writing and used. */
 export function makeRoom(path: string): void {
   const { bavail, bsize } = statfsSync(path);
   if (bavail * bsize < PLENTY_OF_ROOM_BYTES) return;
   const file = openSync(`${path}-wal`, "r+");
-  const { size } = fstatSync(file);
-  if (size < WAL_ROOM_BYTES) {
-    const zeros = Buffer.alloc(WAL_ROOM_BYTES - size);
-    for (let at = 0; at < zeros.length;) at += writeSync(file, zeros, at, undefined, size + at);
+  // Page by page: of one long write the system keeps pages of megabytes, and takes each commit for
+  // a change of a whole one.
+  for (let at = fstatSync(file).size; at < WAL_ROOM_BYTES;) {
+    at += writeSync(file, ZEROS, 0, ZEROS.length, at);
   }
   // On its way to disk while the kernel starts, so that the first commit need not wait for it.
   fdatasync(file, () => closeSync(file));
