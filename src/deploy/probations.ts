@@ -65,6 +65,11 @@ export class Probations {
     return [this.#records.removal(key), ...this.#states.removals(key, slots)];
   }
 
+  /** Resolves when these slots have nothing that could come back. */
+  async forgetStates(key: ServiceKey, slots: readonly number[]): Promise<void> {
+    await this.#kv.batch(this.#states.removals(key, slots));
+  }
+
   keptStates({ key, slots }: ProbationRecord): Promise<Map<number, KeptState>> {
     return this.#states.load(key, slots);
   }

@@ -242,7 +242,7 @@ function makeChanges(parts: Ground & Authorities & Cells & World & Deploys) {
     rollouts,
     probations,
     upgrades: new Upgrades({ ...parts, rollouts, probations }),
-    states: new States(parts),
+    states: new States({ ...parts, probations }),
     loader: new BootLoader({ ...parts, rollouts, probations }),
   };
 }

@@ -29,6 +29,8 @@ import { unfinishedChanges, type Unfinished, type UnfinishedParts } from "#kerne
 
 const AT_ONCE = 16;
 const MAX_DETAIL_CHARS = 2000;
+/** A service that somebody else is at is tried again after so long. */
+const BUSY_MS = 1000;
 
 export interface BootLoaderOptions extends UnfinishedParts {
   readonly deployments: Deployments;
@@ -162,15 +164,17 @@ export class BootLoader {
       if (clock.wallMs() < atMs) continue;
       this.#heldBack.delete(name);
       // Somebody has seen to it meanwhile.
-      if (tenants.find(deployment.key)?.state !== "quarantined") continue;
+      if (tenants.find(deployment.key)?.heldBack === undefined) continue;
       await this.#attempt(deployment, async () => {
         try {
           await restarter.restart(deployment.key);
           log.info("service is back", { service: name });
         } catch (error) {
-          if (toSoloError(error).code !== "service_not_found") {
-            await this.#failed(deployment, error);
-          }
+          const { code } = toSoloError(error);
+          // Somebody sees to it just now: what is on record of it may be another by then.
+          if (code === "conflict")
+            this.#heldBack.set(name, { deployment, atMs: clock.wallMs() + BUSY_MS });
+          else if (code !== "service_not_found") await this.#failed(deployment, error);
         }
       });
       await this.#settleAttempts();

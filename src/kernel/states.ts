@@ -5,6 +5,7 @@
  *    not start with it, the old one is put back. A kernel that dies in between comes back with
  *    the new one.
  * 2. A state that is damaged can be replaced, not looked at.
+ * 3. What somebody has put in place stays: a probation does not bring back what was there before.
  */
 import { SoloError, toSoloError } from "#base/errors.ts";
 import { keyText, type ServiceKey } from "#base/ids.ts";
@@ -16,6 +17,7 @@ import type { Started } from "#kernel/deploys/deployed.ts";
 import type { Restarter } from "#kernel/deploys/restarter.ts";
 import type { Faults } from "#kernel/faults.ts";
 import type { Replica } from "#kernel/services/replica.ts";
+import type { ProbationKeeper } from "#kernel/upgrades/probation-keeper.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { KvOp } from "#storage/protocol.ts";
@@ -32,6 +34,7 @@ export interface StatesOptions {
   readonly tenants: Tenants;
   readonly snapshots: Snapshots;
   readonly restarter: Restarter;
+  readonly probations: Pick<ProbationKeeper, "forgetStates">;
   readonly powers: { readonly dormants: Dormants; readonly faults: Faults };
 }
 
@@ -39,29 +42,40 @@ export class States {
   readonly #tenants: Tenants;
   readonly #snapshots: Snapshots;
   readonly #restarter: Restarter;
+  readonly #probations: StatesOptions["probations"];
   readonly #powers: StatesOptions["powers"];
 
   constructor(options: StatesOptions) {
     this.#tenants = options.tenants;
     this.#snapshots = options.snapshots;
     this.#restarter = options.restarter;
+    this.#probations = options.probations;
     this.#powers = options.powers;
   }
 
   /** Of a running instance what it is now, else what is stored. */
   async see(key: StateKey): Promise<SeenState> {
-    const replica = this.#replica(key);
-    const running = await within(replica.tellState(), {
-      ms: TELL_MS,
-      what: `${key.service} to tell its state`,
-      code: "unavailable",
-    });
+    const running = await this.#told(this.#replica(key));
     if (running !== undefined) return { ...running, source: "running", savedAtMs: undefined };
     const stored = await this.#snapshots.load(key);
     if (stored !== undefined) return { ...stored, source: "stored" };
     throw new SoloError("not_found", `${key.service} does not run and has no stored state.`, {
       hint: "Start it, or see its persistence in its status.",
     });
+  }
+
+  /** One that is idle must not fall asleep while it is asked. */
+  async #told(replica: Replica): Promise<Snapshot | undefined> {
+    const letSleep = replica.keepAwake();
+    try {
+      return await within(replica.tellState(), {
+        ms: TELL_MS,
+        what: `${replica.key.service} to tell its state`,
+        code: "unavailable",
+      });
+    } finally {
+      letSleep();
+    }
   }
 
   async export(key: StateKey): Promise<StateDocument> {
@@ -86,6 +100,7 @@ export class States {
   async #replace(keys: readonly StateKey[], snapshot: Snapshot | undefined): Promise<Started> {
     for (const key of keys) this.#mustKeep(this.#replica(key));
     const { dormants, faults } = this.#powers;
+    const probations = this.#probations;
     const [first] = keys;
     let before: (Snapshot | undefined)[] = [];
     return this.#restarter.startWith(first!, {
@@ -97,6 +112,11 @@ export class States {
         await faults("replaced", keyText(first!));
       },
       undo: () => this.#put(keys, (at) => before[at]),
+      done: () =>
+        probations.forgetStates(
+          first!,
+          keys.map(({ slot }) => slot),
+        ),
     });
   }
 

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import type { OperationName, OutputOf } from "#api/catalogue.ts";
 import type { IngressResponse } from "#api/kernel-port.ts";
 import { prepareCellPrograms } from "#bin/cell-host.ts";
-import { systemClock } from "#base/clock.ts";
+import { systemClock, type Clock } from "#base/clock.ts";
 import { silentLogger, type Logger } from "#base/log.ts";
 import { prepareImage } from "#cell/image.ts";
 import { loadConfig } from "#config/load.ts";
@@ -34,6 +34,7 @@ export interface InProcessOptions {
   /** Kept afterwards when given; a fresh one otherwise. */
   readonly dataDir?: string;
   readonly faults?: Faults;
+  readonly clock?: Clock;
 }
 
 export interface InProcessKernel extends AsyncDisposable {
@@ -65,7 +66,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
   const loaded = loadConfig({ env, cwd: dataDir, readFile: refuseFiles });
   const kernel = await Kernel.start({
     loaded,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     log,
     version: "0.0.0",
     ownerToken: TOKEN,

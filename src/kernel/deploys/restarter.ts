@@ -31,6 +31,8 @@ export interface RestarterOptions {
 export interface Change {
   apply(): Promise<void>;
   undo(): Promise<void>;
+  /** It has started with it; nobody has been told. */
+  done(): Promise<void>;
 }
 
 export class Restarter {
@@ -75,6 +77,7 @@ export class Restarter {
         else if (wasQuarantined) service.holdInQuarantine();
         throw error;
       }
+      await change.done();
       if (wasQuarantined) await deployments.put(deploymentOf(service));
       return { service, startedInMs: clock.now() - begun };
     });

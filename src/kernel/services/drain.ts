@@ -15,6 +15,8 @@ export interface DrainOptions {
   readonly timeoutMs: number;
   /** The one that runs now; undefined while it restarts. */
   readonly instance: () => Instance | undefined;
+  /** Where none runs it is waited for. */
+  readonly mustRun: boolean;
 }
 
 /**
@@ -26,12 +28,13 @@ export async function drain({
   service,
   clock,
   timeoutMs,
+  mustRun,
   ...options
 }: DrainOptions): Promise<void> {
   const begun = clock.now();
   for (;;) {
     const instance = options.instance();
-    if (instance?.openCount === 0) return;
+    if (instance === undefined ? !mustRun : instance.openCount === 0) return;
     const left = begun + timeoutMs - clock.now();
     const graceLeft = begun + CONCURRENT_GRACE_MS - clock.now();
     const onlyRequests =

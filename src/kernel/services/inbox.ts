@@ -56,6 +56,8 @@ export class Inbox {
   /** Messages wait although the instance runs. */
   #held = false;
   #passedDeadlineMs: number | undefined;
+  /** Whose the messages are that still come back to this one. */
+  #heir: Inbox | undefined;
 
   constructor(options: InboxOptions) {
     this.#options = options;
@@ -147,12 +149,20 @@ export class Inbox {
 
   /** These were given to an instance that had not begun them. */
   takeBack(dispatches: readonly Dispatch[]): void {
+    if (this.#heir !== undefined) return this.#heir.inherit(dispatches);
     this.#mailbox.unshift(dispatches);
   }
 
   /** What waits there was sent before anything that waits here. */
   takeOver(predecessor: Inbox): void {
     this.#mailbox.unshift(predecessor.#mailbox.takeAll());
+    predecessor.#heir = this;
+  }
+
+  /** They had not begun when their instance ended, which somebody else's has replaced. */
+  inherit(dispatches: readonly Dispatch[]): void {
+    this.takeBack(dispatches);
+    this.pump();
   }
 
   failAll(error: SoloError): void {

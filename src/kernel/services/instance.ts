@@ -158,6 +158,10 @@ export class Instance implements Child, SlotHandler {
     return this.#inHand.count > 0 || !this.#ready;
   }
 
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
   /** The kernel has decided to end it for what it did. */
   get overdue(): boolean {
     return this.#condemned !== undefined;

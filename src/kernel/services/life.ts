@@ -113,7 +113,7 @@ export class Life {
 
   /** Orderly end: no new messages, what is in flight is finished, `terminate` runs. */
   async stop(options: { force: boolean; timeoutMs: number }): Promise<{ forced: boolean }> {
-    const { powers, lifecycle, inbox } = this.#options;
+    const { powers, lifecycle, inbox, sleep } = this.#options;
     const deadline = powers.clock.now() + options.timeoutMs;
     if (lifecycle.can("draining")) lifecycle.move("draining");
     this.#untie();
@@ -128,6 +128,7 @@ export class Life {
     const timeoutMs = Math.max(1, deadline - powers.clock.now());
     await this.#supervisor?.stop({ timeoutMs });
     const reason = await instance?.exited;
+    await sleep.settled();
     if (lifecycle.can("stopped")) lifecycle.move("stopped");
     return { forced: forced || (reason !== undefined && !isOrderly(reason)) };
   }

@@ -2,8 +2,9 @@
  * The state of one replica between its instance and the disk.
  *
  * 1. The guest tells a state once: one that could not be stored is asked for again.
- * 2. State belongs to the slot: only a successor in the same slot is given it. From then on
- *    the one before stores nothing.
+ * 2. State belongs to the slot: only a successor in the same slot is given it. What the one
+ *    before tells from the moment it is held back is stored if it goes on, and never if not: it
+ *    must not follow what is written of the successor.
  * 3. Who slept goes on from what was stored at that moment, if the source is the same.
  */
 import type { Clock } from "#base/clock.ts";
@@ -49,6 +50,10 @@ export class ReplicaState {
   /** The guest has told a state that is not on disk. */
   #owed = false;
   #closed = false;
+  /** What is told waits for it, while it is open whether this one goes on. */
+  #decision: PromiseWithResolvers<void> | undefined;
+  /** On their way to disk. */
+  readonly #saves = new Set<Promise<void>>();
   #flushing: Promise<void> | undefined;
 
   constructor(options: ReplicaStateOptions) {
@@ -88,7 +93,18 @@ export class ReplicaState {
   }
 
   async save(instance: Instance, state: string): Promise<void> {
+    await this.#decision?.promise;
     if (this.#closed) return;
+    const saving = this.#save(instance, state);
+    this.#saves.add(saving);
+    try {
+      await saving;
+    } finally {
+      this.#saves.delete(saving);
+    }
+  }
+
+  async #save(instance: Instance, state: string): Promise<void> {
     const { key, powers, dormancy, storage } = this.#options;
     storage.stateSaved(key.slot, Buffer.byteLength(state));
     try {
@@ -153,9 +169,21 @@ export class ReplicaState {
     this.#owed = false;
   }
 
+  /** Resolves when what was told is on disk, or failed; until `goOn` or `close` the rest waits. */
+  async holdBack(): Promise<void> {
+    this.#decision ??= Promise.withResolvers();
+    await Promise.allSettled(this.#saves);
+  }
+
+  goOn(): void {
+    this.#decision?.resolve();
+    this.#decision = undefined;
+  }
+
   /** The slot's state is another's from now on. */
   close(): void {
     this.#closed = true;
+    this.goOn();
   }
 
   #read({ state, savedAtMs, fellBack }: StoredSnapshot): void {

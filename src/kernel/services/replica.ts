@@ -91,8 +91,8 @@ export class Replica {
   readonly #life: Life;
   /** Until this one serves. */
   #predecessor: Replica | undefined;
-  /** It has been given the state that it shall begin with. */
-  #adopted = false;
+  /** What it has made of the state that it was given, until it serves. */
+  #adopted: string | undefined;
   /** What it has made of the state on disk, until it serves. */
   #made: Snapshot | undefined;
 
@@ -332,21 +332,29 @@ export class Replica {
   }
 
   release(): void {
+    this.#kept.goOn();
     this.#life.resume();
     this.#inbox.release();
   }
 
   /** Resolves when nothing is in hand that could change the state; see drain.ts. */
-  drained(timeoutMs: number): Promise<void> {
+  drained(options: { readonly timeoutMs: number; readonly mustRun: boolean }): Promise<void> {
     const { clock } = this.#options.powers;
     const instance = () => this.instance;
-    return drain({ service: this.key.service, clock, timeoutMs, instance });
+    return drain({ service: this.key.service, clock, instance, ...options });
   }
 
-  /** The state as it is now, encoded; the instance is idle or does not mind. */
-  async peek(timeoutMs: number): Promise<string> {
+  /** Resolves when its state on disk stays as it is, until `release` or a successor's `takeOver`. */
+  stopStoring(): Promise<void> {
+    return this.#kept.holdBack();
+  }
+
+  /** The state as it is now, encoded; the instance is idle or does not mind. `present`: without
+   *  what is never stored. */
+  async peek(timeoutMs: number, wish: "whole" | "present" = "whole"): Promise<string> {
     const what = `${this.key.service} to tell its state`;
-    const told = this.#running.snapshot("whole");
+    const told = this.#running.snapshot(wish);
+    if (wish === "present") this.#kept.owe(this.#running);
     return (await within(told, { ms: timeoutMs, what, code: "conflict" }))!;
   }
 
@@ -355,9 +363,8 @@ export class Replica {
     const predecessor = this.#predecessor;
     // It may have been loaded long ago; the state holds what the one before learned since.
     if (predecessor !== undefined) this.secrets.learn(predecessor.secrets);
-    const state = await this.#running.adopt(adoption);
-    this.#adopted = true;
-    return state;
+    this.#adopted = await this.#running.adopt(adoption);
+    return this.#adopted;
   }
 
   /** How the kernel keeps what this one made of it, in one write with other things. */
@@ -376,6 +383,7 @@ export class Replica {
     const predecessor = this.#predecessor;
     this.#predecessor = undefined;
     this.#made = undefined;
+    this.#adopted = undefined;
     if (predecessor === undefined) return;
     if (this.isHot) predecessor.#leaveSlot();
     else predecessor.#kept.close();
@@ -423,8 +431,17 @@ export class Replica {
   }
 
   async #source(): Promise<StateSource> {
+    // Its instance ended before the adopted state was on disk, where the one before still stands.
+    if (this.#adopted !== undefined) return this.#adoptedAgain(this.#adopted);
+    const isBeside = this.isHot && this.#life.standing === "loaded";
     const stored = await this.#kept.load();
-    return this.isHot && !this.#adopted ? { from: "handover" } : stored;
+    return isBeside ? { from: "handover" } : stored;
+  }
+
+  #adoptedAgain(state: string): StateSource {
+    if (!keepsState(this.spec)) return { from: "init" };
+    const { version } = this.record;
+    return { from: "stored", state, migrate: false, ...(version !== undefined && { version }) };
   }
 
   get #timerOptions(): MessageTimersOptions {

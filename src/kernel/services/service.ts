@@ -5,6 +5,7 @@
  * 2. A replica that crashes stops no other; the service is quarantined when all of them are.
  * 3. A slot changes its revision only by `replace`, with the state of the slot.
  * 4. Slots run another revision than the current one only during a rollout.
+ * 5. A slot that has gone comes back only when whoever was in it has stored the last of it.
  */
 import type { RevisionId, ServiceKey } from "#base/ids.ts";
 import type { Capability } from "#capability/capability.ts";
@@ -69,6 +70,8 @@ export class Service {
   #replicas: readonly Replica[];
   /** Replaced ones that still have something in hand. */
   readonly #leaving = new Set<Replica>();
+  /** Whose slots have gone, each until it has ended. */
+  readonly #departing = new Map<Replica, Promise<unknown>>();
   /** The only replica, when there is one: no choice to make. */
   #only: Replica | undefined;
   #incoming: Incoming | undefined;
@@ -257,6 +260,25 @@ export class Service {
     }
   }
 
+  /** Lets a replica whose slot has gone end as it would at any stop: its state stays on disk for
+   *  the day the slot comes back. */
+  async depart(replica: Replica): Promise<void> {
+    const { shutdownTimeoutMs: timeoutMs } = replica.spec.restartLimits;
+    const departed = replica.stop({ force: false, timeoutMs });
+    this.#departing.set(replica, departed);
+    try {
+      await departed;
+    } finally {
+      this.#departing.delete(replica);
+    }
+  }
+
+  /** Resolves when nobody is left in these slots who is none of its replicas. */
+  async vacated(slots: readonly number[]): Promise<void> {
+    const left = [...this.#departing].filter(([{ slot }]) => slots.includes(slot));
+    await Promise.allSettled(left.map(([, departed]) => departed));
+  }
+
   holdInQuarantine(): void {
     for (const replica of this.#replicas) replica.holdInQuarantine();
   }
@@ -284,7 +306,8 @@ export class Service {
   async stop(options: { force: boolean; timeoutMs: number }): Promise<{ forced: boolean }> {
     for (const replica of this.#leaving) replica.kill();
     await this.standby?.giveUp();
-    const ends = await Promise.all(this.#replicas.map((replica) => replica.stop(options)));
+    const all = [...this.#replicas, ...this.#departing.keys()];
+    const ends = await Promise.all(all.map((replica) => replica.stop(options)));
     return { forced: ends.some(({ forced }) => forced) };
   }
 

@@ -68,10 +68,11 @@ export class Sleep {
     listening.revive(dormant.listening ?? []);
   }
 
-  /** Whoever starts awake has no sleep on disk any more. */
+  /** Whoever starts awake has no sleep on disk any more, and nobody waits for its wake. */
   async begin(): Promise<void> {
     const { dormancy } = this.#options;
     if (this.#isFirst) return;
+    await this.settled();
     dormancy.end();
     await dormancy.clean();
   }
@@ -132,6 +133,12 @@ export class Sleep {
       await within(this.#waking.done.promise, { ms: timeoutMs, what, code: "conflict" });
     }
     await dormancy.clean();
+  }
+
+  /** Its replica has ended or does: resolves when nothing of it is written to disk any more. */
+  async settled(): Promise<void> {
+    this.#awoke();
+    await this.#falling?.catch(() => {}); // told to whoever sent it to sleep
   }
 
   /** An instance runs: tells of the sleep that it ended; false when there was none. */

@@ -30,10 +30,16 @@ import type { Faults } from "#kernel/faults.ts";
 import { Journal } from "#kernel/upgrades/journal.ts";
 import { regressionText, type Regression } from "#kernel/upgrades/judge.ts";
 import { Standby } from "#kernel/upgrades/standby.ts";
-import { handedOf, swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
+import { handedOf, keptOf, swap, type Handed, type Swapped } from "#kernel/upgrades/swap.ts";
 import { undoneProbation } from "#kernel/upgrades/undone.ts";
 import { Probation } from "#kernel/upgrades/probation.ts";
-import { firstThatWorks, WayBack, waysBack, type Way } from "#kernel/upgrades/way-back.ts";
+import {
+  firstThatWorks,
+  isWaitedOut,
+  WayBack,
+  waysBack,
+  type Way,
+} from "#kernel/upgrades/way-back.ts";
 import type { KvOp } from "#storage/protocol.ts";
 
 /** A revision that comes back with the kernel is watched for so long at least. */
@@ -92,7 +98,7 @@ export class ProbationKeeper {
     if (trial === undefined || !isWhole(trial, handed)) {
       return before === undefined ? [] : this.#options.probations.end(before);
     }
-    const kept = keepsState(trial.previous.spec) ? handed : new Map<number, Handed>();
+    const kept = keptOf(keepsState(trial.previous.spec) ? handed : new Map());
     return this.#options.probations.begin(this.#recordOf(trial), kept, before);
   }
 
@@ -111,6 +117,15 @@ export class ProbationKeeper {
     const record = { ...this.#recordOf(trial), slots };
     this.#watch({ service, previous, handed, record, causationId, leftMs: windowMs });
     return windowMs;
+  }
+
+  /** Somebody has replaced the state of these slots: what they had before the update does not
+   *  come back. */
+  async forgetStates(key: ServiceKey, slots: readonly number[]): Promise<void> {
+    const probation = this.#active.get(keyText(key));
+    if (probation === undefined) return;
+    await this.#options.probations.forgetStates(key, slots);
+    for (const slot of slots) probation.options.handed.delete(slot);
   }
 
   /** Somebody else has changed the service, or watches over it from now on. */
@@ -212,6 +227,7 @@ export class ProbationKeeper {
     });
     const probation = new Probation({
       ...facts,
+      handed: new Map(facts.handed),
       standby,
       clock: powers.clock,
       isThere: () => tenants.find(key) === service,
@@ -273,6 +289,8 @@ export class ProbationKeeper {
     const { way, came } = await firstThatWorks(
       waysBack(bad.spec.watchdog.stateOnRollback),
       (each) => this.#swapBack(probation, each, message),
+      // A revision that did worse may be stuck in what it has in hand.
+      (failure) => failure.code !== "conflict" && isWaitedOut(failure, probation.regressedForMs),
     );
     const payload = {
       from_revision: bad.id,

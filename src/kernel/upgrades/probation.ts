@@ -29,8 +29,8 @@ export interface ProbationOptions {
   /** As it is on disk. */
   readonly record: ProbationRecord;
   readonly previous: Revision;
-  /** What each slot had handed over. */
-  readonly handed: ReadonlyMap<number, Handed>;
+  /** What each slot had handed over, unless somebody has replaced its state since. */
+  readonly handed: Map<number, Handed>;
   /** Of the event before it. */
   readonly causationId: number;
   readonly leftMs: number;
@@ -53,6 +53,7 @@ export class Probation {
   readonly #endsAt: number;
   readonly #timer: NodeJS.Timeout;
   #regressions: readonly Regression[] = [];
+  #regressedAt = 0;
   #isRollingBack = false;
   #restsUntil = 0;
   #isOver = false;
@@ -67,6 +68,11 @@ export class Probation {
 
   get endsInMs(): number {
     return Math.max(0, this.#endsAt - this.options.clock.now());
+  }
+
+  /** How long the way back has been tried. */
+  get regressedForMs(): number {
+    return this.options.clock.now() - this.#regressedAt;
   }
 
   check(): void {
@@ -86,6 +92,7 @@ export class Probation {
       if (verdict.kind === "pass") return this.end();
       if (verdict.kind === "wait") return;
       this.#regressions = verdict.regressions;
+      this.#regressedAt = clock.now();
     }
     if (clock.now() >= this.#restsUntil) void this.#rollBack();
   }

@@ -18,14 +18,14 @@ import type { Tenants } from "#kernel/tenants.ts";
 import type { ActiveRollout } from "#kernel/upgrades/active-rollout.ts";
 import { Journal } from "#kernel/upgrades/journal.ts";
 import type { RolloutEvents } from "#kernel/upgrades/rollout-events.ts";
+import { keptOf, presentFor, swap, type SwapOptions, type Swapped } from "#kernel/upgrades/swap.ts";
 import {
-  presentFor,
-  swap,
-  type Handed,
-  type SwapOptions,
-  type Swapped,
-} from "#kernel/upgrades/swap.ts";
-import { firstThatWorks, WayBack, waysBack, type Way } from "#kernel/upgrades/way-back.ts";
+  firstThatWorks,
+  isWaitedOut,
+  WayBack,
+  waysBack,
+  type Way,
+} from "#kernel/upgrades/way-back.ts";
 
 export interface RolloutMovesOptions {
   readonly tenants: Tenants;
@@ -38,10 +38,6 @@ export interface RolloutMovesOptions {
   readonly faults: Faults;
   readonly events: RolloutEvents;
 }
-
-/** Whoever aborts has so long to wait for messages in hand before their changes are given up:
- *  more than a message has. */
-const ABORT_PATIENCE_MS = 45_000;
 
 /** What the first step of a rollout does besides. */
 export interface FirstMove extends Pick<SwapOptions, "rehearse"> {
@@ -81,13 +77,16 @@ export class RolloutMoves {
   /** Every slot to the old revision, with ever simpler states. */
   async back(active: ActiveRollout): Promise<void> {
     const { service, rollout, next, kept } = active;
-    const isAborted = rollout.setback === "aborted";
-    const givesUpAtMs = rollout.phaseSinceMs + ABORT_PATIENCE_MS;
+    // A step that could not be made says nothing against what the new revision has done.
+    const isRegression = rollout.setback === "regression";
+    const { clock } = this.#options.powers;
     const { way, came } = await firstThatWorks(
-      isAborted ? ["asked", "restore_old"] : waysBack(next.spec.watchdog.stateOnRollback),
+      isRegression ? waysBack(next.spec.watchdog.stateOnRollback) : ["asked", "restore_old"],
       (each) => this.#swap(active, this.#wayBack.swapBy(each, service, kept)),
-      ({ code }) =>
-        isAborted && code === "conflict" && this.#options.powers.clock.wallMs() < givesUpAtMs,
+      (failure) =>
+        // A revision that did worse may be stuck in what it has in hand.
+        !(isRegression && failure.code === "conflict") &&
+        isWaitedOut(failure, clock.wallMs() - rollout.phaseSinceMs),
     );
     this.#moved(active, came, { state: way });
   }
@@ -114,7 +113,7 @@ export class RolloutMoves {
       powers,
       faults,
       record: async (states, handed) => {
-        const kept = forward && keepsState(previous.spec) ? handed : new Map<number, Handed>();
+        const kept = keptOf(forward && keepsState(previous.spec) ? handed : new Map());
         const written = rollouts.writes({ ...active.record, rollout: after }, kept);
         await snapshots.saveAll(states, [...written, ...(await outcome), ...beside()]);
         active.record = { ...active.record, rollout: after };

@@ -24,7 +24,19 @@ const LINGER_MS = 10_000;
 const RETIRE_MS = 1000;
 
 /** A state on its way from one revision to another. */
-export type Handed = Pick<Adoption, "state" | "via" | "version">;
+export interface Handed extends Pick<Adoption, "state" | "via" | "version"> {
+  /** The same without keys that are never stored; unless given there are none. */
+  readonly storable?: string;
+}
+
+/** What may be kept on disk of states that have been handed over. */
+export const keptOf = (handed: ReadonlyMap<number, Handed>): Map<number, KeptState> =>
+  new Map(
+    [...handed].map(([slot, { state, storable = state, version }]) => [
+      slot,
+      { state: storable, version },
+    ]),
+  );
 
 /** States that were kept for a way back, as if they had just been handed over. */
 export const handedOf = (kept: ReadonlyMap<number, KeptState>): Map<number, Handed> =>
@@ -101,6 +113,7 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
   const { old, slots, kept, becomes } = whatMoves(options);
   const holders = new Map(old.map((replica) => [replica.slot, replica]));
   await Promise.all(old.map((replica) => replica.awake(DRAIN_MS)));
+  await service.vacated(slots);
   const { loaded = new Map<number, Replica>() } = options;
   const successors = slots.map(
     (slot) => loaded.get(slot) ?? successorOf(holders.get(slot), slot, options),
@@ -109,6 +122,7 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
     .filter(({ isHot }) => isHot)
     .map((successor) => ({ successor, old: holders.get(successor.slot)! }));
   const down = successors.flatMap(({ isHot, slot }) => (isHot ? [] : (holders.get(slot) ?? [])));
+  const replaced = [...down, ...pairs.map((pair) => pair.old)];
   let pausedAt = 0;
   let handed: readonly Handed[];
   let states: readonly string[];
@@ -125,13 +139,16 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
     for (const { successor } of pairs.slice(0, 1)) await options.rehearse?.(successor);
     pausedAt = powers.clock.now();
     for (const pair of pairs) pair.old.hold();
-    if (options.drain) await Promise.all(pairs.map((pair) => pair.old.drained(DRAIN_MS)));
+    const wait = { timeoutMs: DRAIN_MS, mustRun: !options.evenIfDown };
+    if (options.drain) await Promise.all(pairs.map((pair) => pair.old.drained(wait)));
+    // What is told from now on must not follow what is recorded.
+    await Promise.all(replaced.map((replica) => replica.stopStoring()));
     await faults("held");
     handed = await Promise.all(pairs.map((pair) => options.stateOf(pair.old, pair.successor)));
     await faults("told");
     const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
     states = await Promise.all(
-      pairs.map(({ successor }, at) => successor.adopt({ ...handed[at]!, timeoutMs })),
+      pairs.map(({ successor }, at) => successor.adopt(adoptionOf(handed[at]!, timeoutMs))),
     ).catch(async (error: unknown) => {
       throw await adoptionError({ error, revision, powers });
     });
@@ -144,7 +161,7 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
     await options.record(keepsState(revision.spec) ? snapshots : [], bySlot());
   } catch (error) {
     await Promise.all(successors.map((replica) => replica.retire()));
-    for (const replica of [...down, ...pairs.map((pair) => pair.old)]) replica.release();
+    for (const replica of replaced) replica.release();
     throw error;
   }
   await faults("recorded");
@@ -162,6 +179,12 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
     left: Promise.all(old.map((replica) => leave(replica, service))).then(() => {}),
   };
 }
+
+/** `storable` is the disk's: the successor is given everything. */
+const adoptionOf = ({ storable: _, ...handed }: Handed, timeoutMs: number): Adoption => ({
+  ...handed,
+  timeoutMs,
+});
 
 /** `old`: who is replaced or goes. */
 function whatMoves({ service, revision, part }: SwapOptions) {
@@ -190,8 +213,17 @@ function successorOf(
 /** The present state of a replica that is held. */
 export async function present(replica: Replica, via: Handed["via"]): Promise<Handed> {
   const { version } = replica;
-  const state = await replica.peek(DRAIN_MS);
-  return { state, via, ...(version !== undefined && { version }) };
+  const leavesOut = replica.spec.persistenceExclude.length > 0;
+  const [state, storable] = await Promise.all([
+    replica.peek(DRAIN_MS),
+    leavesOut ? replica.peek(DRAIN_MS, "present") : undefined,
+  ]);
+  return {
+    state,
+    via,
+    ...(version !== undefined && { version }),
+    ...(storable !== undefined && { storable }),
+  };
 }
 
 /** The present state, for a revision to take over: only other source has anything to migrate. */
@@ -200,10 +232,7 @@ export const presentFor = (replica: Replica, { sourceHash }: Revision): Promise<
 
 /** What becomes of a replica that is not the service's any more. */
 async function leave(replica: Replica, service: Service): Promise<void> {
-  const { shutdownTimeoutMs } = replica.spec.restartLimits;
-  // Its slot is gone; the state stays on disk for the day the slot comes back.
-  if (replica.slot >= service.replicas.length) {
-    await replica.stop({ force: false, timeoutMs: shutdownTimeoutMs });
-  } else if (replica.isReplaced) await service.letGo(replica, LINGER_MS);
+  if (replica.slot >= service.replicas.length) await service.depart(replica);
+  else if (replica.isReplaced) await service.letGo(replica, LINGER_MS);
   else await replica.stop({ force: true, timeoutMs: RETIRE_MS });
 }

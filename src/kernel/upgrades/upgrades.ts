@@ -204,7 +204,7 @@ export class Upgrades {
     const letSleep = replica.keepAwake();
     try {
       await replica.awake(WAKE_MS);
-      const handed = await presentFor(replica, revision);
+      const { storable: _, ...handed } = await presentFor(replica, revision);
       const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
       const adoption = { ...handed, ...wish, whole: true, timeoutMs };
       return await rehearse({ service, replica, revision, adoption, powers, hostApi });

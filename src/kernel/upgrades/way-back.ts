@@ -2,7 +2,7 @@
  * From a newer revision to an older one: with which state.
  *
  * 1. When the state that was wished for cannot be had, a simpler one is tried, and the event
- *    says which it was. What only failed to happen is tried once more before.
+ *    says which it was. What only failed to happen is tried again before, for a while.
  */
 import { SoloError, toSoloError, type ErrorCode } from "#base/errors.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
@@ -28,26 +28,31 @@ export const waysBack = (policy: StateOnRollback): readonly Way[] => [
   ...new Set<Way>([policy, "restore_old", "asked"]),
 ];
 
-/** The service's own code does not go that way, or was given its time: again it would not. */
-const FINAL: ReadonlySet<ErrorCode> = new Set(["startup_failed", "startup_timeout", "conflict"]);
+/** The service's own code does not go that way: again it would not. */
+const FINAL: ReadonlySet<ErrorCode> = new Set(["startup_failed", "startup_timeout", "not_found"]);
+
+/** What only failed to happen is waited out for so long before the state is given up for it:
+ *  longer than a message takes. */
+const PATIENCE_MS = 45_000;
+
+/** Whether a failure, `sinceMs` after the first, is waited out, and the same way tried again. */
+export const isWaitedOut = ({ code }: SoloError, sinceMs: number): boolean =>
+  !FINAL.has(code) && sinceMs < PATIENCE_MS;
 
 /** What comes of the first way that works; rejects as the last one did, or with the first
  *  failure that is to be waited out. */
 export async function firstThatWorks<T>(
   ways: readonly Way[],
   go: (way: Way) => Promise<T>,
-  waits: (error: SoloError) => boolean = () => false,
+  waits: (error: SoloError) => boolean,
 ): Promise<{ readonly way: Way; readonly came: T }> {
   let failure = new SoloError("internal", "There is no way back.");
   for (const way of ways) {
-    for (let tries = 0; tries < 2; tries += 1) {
-      try {
-        return { way, came: await go(way) };
-      } catch (error) {
-        failure = toSoloError(error);
-        if (waits(failure)) throw failure;
-        if (FINAL.has(failure.code)) break;
-      }
+    try {
+      return { way, came: await go(way) };
+    } catch (error) {
+      failure = toSoloError(error);
+      if (waits(failure)) throw failure;
     }
   }
   throw failure;
@@ -95,17 +100,33 @@ export class WayBack {
       readonly before: Handed | undefined;
     },
   ): Promise<Handed> {
-    const { newer, before } = from;
-    const state = policy === "restore_old" ? undefined : await this.#newest(newer);
-    if (state !== undefined && policy === "downgrade") return this.#downgraded({ ...from, state });
-    const kept = state ?? before?.state;
-    if (kept !== undefined) return { state: kept, via: "as_it_is" };
-    throw new SoloError("unavailable", `No state of slot ${newer.slot} was kept.`);
+    const { newer, older, before } = from;
+    const isRestored = policy === "restore_old" && before !== undefined;
+    const newest = isRestored ? undefined : await this.#newest(newer);
+    const state = newest ?? before?.state;
+    if (state === undefined) {
+      throw new SoloError("not_found", `No state of slot ${newer.slot} was kept.`);
+    }
+    // What is handed on between revisions of one source nobody makes anything of.
+    const isOther = older.revision.sourceHash !== newer.revision.sourceHash;
+    if (newest === undefined || !isOther || policy === "keep_new") return asItIs(state);
+    if (policy === "downgrade") return this.#downgraded({ ...from, state });
+    // Nothing came before what it has: what goes on is what goes on when somebody asks.
+    if (newer.instance !== undefined) return this.handOver(from.service, newer, older);
+    const { version } = newer;
+    return { state, via: "codeChange", ...(version !== undefined && { version }) };
   }
 
   /** The state that it has, or stored last if it does not run. */
   async #newest(replica: Replica): Promise<string | undefined> {
-    if (replica.instance !== undefined) return (await present(replica, "as_it_is")).state;
+    const { instance } = replica;
+    const told = instance && present(replica, "as_it_is");
+    try {
+      if (told !== undefined) return (await told).state;
+    } catch (error) {
+      if (!instance!.hasEnded) throw error;
+      // It ended under the question: what it had acknowledged is on disk.
+    }
     const stored = await this.#options.snapshots.load(replica.stateKey);
     return stored?.sourceHash === replica.revision.sourceHash ? stored.state : undefined;
   }
@@ -134,6 +155,8 @@ export class WayBack {
         timeoutMs: revision.spec.restartLimits.codeChangeTimeoutMs,
       },
     });
-    return { state: made, via: "as_it_is" };
+    return asItIs(made);
   }
 }
+
+const asItIs = (state: string): Handed => ({ state, via: "as_it_is" });
