@@ -31,6 +31,8 @@ async function inWords(
 ): Promise<unknown> {
   if (!(error instanceof InstanceCrash)) return error;
   const { down } = error;
+  // Nothing is the matter with the source, and whoever decides by the code must not think so.
+  if (error.withCell && error.blame === "innocent") return processEnded(down);
   const { message, hint } = wordsOf(down, revision);
   const { stack } = await describeCrash({ crash: error, revision, powers });
   return new SoloError(isLate(down) ? "startup_timeout" : "startup_failed", message, {
@@ -38,6 +40,12 @@ async function inWords(
     ...(saysWhere(stack) && { stack }),
   });
 }
+
+const processEnded = ({ message }: Down): SoloError =>
+  new SoloError("unavailable", `The service did not begin: ${message}`, {
+    hint: "It was not its doing: try again.",
+    retryAfterMs: 200,
+  });
 
 const isLate = ({ reason }: Down): boolean => reason === "startup_timeout" || reason === "timeout";
 

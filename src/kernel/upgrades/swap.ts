@@ -181,9 +181,11 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
 }
 
 /** `storable` is the disk's: the successor is given everything. */
-const adoptionOf = ({ storable: _, ...handed }: Handed, timeoutMs: number): Adoption => ({
-  ...handed,
+const adoptionOf = ({ state, via, version }: Handed, timeoutMs: number): Adoption => ({
+  state,
+  via,
   timeoutMs,
+  ...(version !== undefined && { version }),
 });
 
 /** `old`: who is replaced or goes. */
