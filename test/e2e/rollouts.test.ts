@@ -266,7 +266,7 @@ describe("meanwhile", () => {
     const refusal = {
       code: "conflict",
       message: expect.stringContaining(rollout!.id) as string,
-      options: { hint: expect.stringContaining("solo rollout abort busy") as string },
+      options: { hint: expect.stringContaining("promote it or abort it") as string },
     };
     await expect(update("busy", { type: "rolling" })).rejects.toMatchObject(refusal);
     for (const operation of ["Rollback", "Restart"] as const) {
