@@ -221,6 +221,22 @@ describe("CPU time", () => {
   });
 });
 
+test("a loop whose caller has gone is ended, and told with how long that one waited", async () => {
+  const tenant = await deployed("left", { call_timeout_ms: 60_000 });
+  const call = tenant.fetch("/services/a/calls/spin", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ args: [60_000] }),
+    signal: AbortSignal.timeout(1000),
+  });
+  await expect(call).rejects.toThrow("timeout");
+  const [exceeded] = (await told(tenant, "call_time")).filter(({ level }) => level === "exceeded");
+  expect(exceeded).toMatchObject({ action: "kill" });
+  expect(exceeded!["limit"]).toBeLessThan(60_000);
+  expect(exceeded!["value"]).toBeGreaterThanOrEqual(exceeded!["limit"]);
+  await neighbourIsWell(tenant);
+});
+
 describe("a tenant", () => {
   const tenant = kernel.tenant("small");
 

@@ -156,16 +156,16 @@ export class ServiceLimits {
 
   /**
    * An instance ended for what it used; `withCell`: its process passed the tenant's limit, which
-   * is told of the tenant. `deadlineMs`: of the message that it held on to.
+   * is told of the tenant. `waitedMs`: how long the sender of the message waited that it held on to.
    */
   crashed(
     { reason, withCell }: { readonly reason: DownReason; readonly withCell: boolean },
-    deadlineMs: number | undefined,
+    waitedMs: number | undefined,
   ): void {
     const { meter } = this;
     if (reason === "memory" && !withCell) meter.violated("memory", meter.valueOf("memory"));
     if (reason === "timeout") {
-      const limit = Math.min(deadlineMs ?? Infinity, this.#limits.callTimeoutMs);
+      const limit = Math.min(waitedMs ?? Infinity, this.#limits.callTimeoutMs);
       meter.violated("call_time", meter.valueOf("call_time"), limit);
     }
   }

@@ -52,6 +52,7 @@ export class Dispatch {
   holder: { cancel(dispatch: Dispatch): void } | undefined;
   readonly #outcome: Outcome;
   readonly #over: ((failed: boolean) => void) | undefined;
+  readonly #givenUp: (() => void) | undefined;
   #payload: string;
   #timer: NodeJS.Timeout | undefined;
   #settled = false;
@@ -64,6 +65,8 @@ export class Dispatch {
     bodies?: DispatchBodies | undefined;
     /** It has ended: counted for the service's status and limits. */
     over?: ((failed: boolean) => void) | undefined;
+    /** Nobody waits for it any more. */
+    givenUp?: (() => void) | undefined;
   }) {
     this.kind = options.kind;
     this.handler = options.handler;
@@ -71,6 +74,7 @@ export class Dispatch {
     this.chars = options.payload.length;
     this.bodies = options.bodies;
     this.#over = options.over;
+    this.#givenUp = options.givenUp;
     this.#outcome = options.outcome;
   }
 
@@ -101,6 +105,7 @@ export class Dispatch {
 
   /** The sender no longer waits, or the message is given up. */
   cancel(error: SoloError): void {
+    if (!this.#settled) this.#givenUp?.();
     this.fail(error);
     this.holder?.cancel(this);
   }

@@ -5,6 +5,7 @@
  * 2. While no instance runs, or the inbox is held, messages wait; their deadlines run on.
  * 3. Every message ends: with a reply, or with an error that says what became of it.
  */
+import type { Clock } from "#base/clock.ts";
 import type { SoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
 import type { Limits } from "#deploy/limits.ts";
@@ -34,6 +35,9 @@ export interface Message {
   readonly key?: string | undefined;
 }
 
+/** An instance that ends for a message given up longer ago than this ends for another one. */
+const GIVEN_UP_MS = 5000;
+
 export interface InboxOptions {
   readonly key: ServiceKey;
   /** Of the revision. */
@@ -41,6 +45,7 @@ export interface InboxOptions {
   /** Of the service: what it may use now. */
   readonly bounds: ServiceBounds;
   readonly record: ReplicaRecord;
+  readonly clock: Clock;
   /** Whom the messages are for. */
   readonly receiver: Killable & {
     readonly state: ServiceState;
@@ -55,7 +60,7 @@ export class Inbox {
   readonly #mailbox: Mailbox;
   /** Messages wait although the instance runs. */
   #held = false;
-  #passedDeadlineMs: number | undefined;
+  #lastGivenUp: { readonly waitedMs: number; readonly at: number } | undefined;
   /** Whose the messages are that still come back to this one. */
   #heir: Inbox | undefined;
 
@@ -93,9 +98,11 @@ export class Inbox {
     return this.#held;
   }
 
-  /** The time limit that a message passed last, ms. */
-  get passedDeadlineMs(): number | undefined {
-    return this.#passedDeadlineMs;
+  /** How long the sender waited that gave up just now, ms. */
+  get givenUpAfterMs(): number | undefined {
+    const last = this.#lastGivenUp;
+    if (last === undefined || this.#now - last.at > GIVEN_UP_MS) return undefined;
+    return last.waitedMs;
   }
 
   send(message: Message): Dispatch {
@@ -103,6 +110,7 @@ export class Inbox {
     const { limits } = bounds;
     const { kind, bodies } = message;
     const chars = message.payload.length;
+    const sentAt = this.#now;
     record.counts.messages += 1;
     const refusal = this.#refusalOf(message) ?? limits.refusalOf(kind, chars, receiver);
     const dispatch = new Dispatch({
@@ -111,6 +119,7 @@ export class Inbox {
         if (failed) record.counts.errors += 1;
         if (refusal === undefined && bodies === undefined) limits.left(kind, chars);
       },
+      givenUp: () => this.#gaveUp(this.#now - sentAt),
     });
     if (refusal !== undefined) {
       dispatch.fail(refusal);
@@ -183,9 +192,17 @@ export class Inbox {
     const { callTimeoutMs } = this.#options.limits;
     const timeoutMs = Math.min(wishedMs ?? callTimeoutMs, callTimeoutMs);
     dispatch.expireAfter(timeoutMs, () => {
-      this.#passedDeadlineMs = timeoutMs;
       dispatch.cancel(tooLate(dispatch.handler, timeoutMs));
+      this.#gaveUp(timeoutMs);
     });
+  }
+
+  #gaveUp(waitedMs: number): void {
+    this.#lastGivenUp = { waitedMs: Math.round(waitedMs), at: this.#now };
+  }
+
+  get #now(): number {
+    return this.#options.clock.now();
   }
 
   #refusalOf({ kind, handler }: Message): SoloError | undefined {

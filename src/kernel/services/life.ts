@@ -281,7 +281,7 @@ export class Life {
     if (!(error instanceof InstanceCrash)) return record.startFailed(error);
     launcher.learn(error);
     const { withCell, down } = error;
-    limits.crashed({ reason: down.reason, withCell }, inbox.passedDeadlineMs);
+    limits.crashed({ reason: down.reason, withCell }, inbox.givenUpAfterMs);
     record.crashed(error);
   }
 

@@ -133,6 +133,7 @@ export class Replica {
       limits: spec.limits,
       bounds,
       record,
+      clock: powers.clock,
       receiver: this,
       wake: () => this.#sleep.wake(),
     });
