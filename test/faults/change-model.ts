@@ -201,11 +201,11 @@ class Model {
     return this.#try("Update", { code: this.#next(5), strategy: this.#one(STRATEGIES) });
   }
 
-  /** From outside, as an operator might. */
+  /** The kernel does not know of it: as if somebody outside had done it. */
   #killCell(): void {
-    const pid = this.#one(this.#replicas).instance?.cell.process.pid;
-    this.#say(`cell ${pid} dies`);
-    if (pid !== undefined) process.kill(pid, "SIGKILL");
+    const cell = this.#one(this.#replicas).instance?.cell.process;
+    this.#say(`cell ${cell?.pid} dies`);
+    cell?.kill();
   }
 
   /** A state goes out and comes back as it was. */
