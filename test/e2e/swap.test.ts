@@ -152,7 +152,7 @@ describe("a revision that cannot take over leaves the old one serving, with its 
     expect((refusal as SoloError).toBody()).toMatchObject({
       code: "service_error",
       detail: expect.stringContaining("state.f cannot be kept: state holds data, not a function."),
-      hint: expect.stringContaining("killed and deployed anew"),
+      hint: expect.stringContaining("kill it and deploy it anew"),
     });
     expect(await call(id, "add")).toBe(1);
   });
