@@ -45,3 +45,6 @@ export const called = (body: string): string =>
 /** A service that does this while it is loaded. */
 export const loaded = (body: string): string =>
   `${body}\nexport default { calls: { attack: () => "loaded" } };`;
+
+/** One for the short suite. */
+export const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });

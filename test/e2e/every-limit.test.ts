@@ -150,6 +150,22 @@ const overspend = (tenant: TestTenant, id: string, what: Resource) =>
     `${what} to be passed`,
     PATIENCE_MS,
   );
+/** Near by a call with these arguments, passed by one with those. */
+const called = (name: string, near: unknown[], past: unknown[]): Pick<Row, "near" | "pass"> => ({
+  near: (tenant, id) => tenant.call(id, name, ...near),
+  pass: async (tenant, id) => isRefusal(await tenant.ask(id, name, past)),
+});
+const spent = (what: Resource): Pick<Row, "near" | "pass"> => ({
+  near: (tenant, id) => spend(tenant, id, what),
+  async pass(tenant, id) {
+    await overspend(tenant, id, what);
+    return isRefusal(await tenant.ask(id, "ok"));
+  },
+});
+const hung: Pick<Row, "near" | "pass"> = {
+  near: (tenant, id) => Promise.all(hang(tenant, id, 9)),
+  pass: async (tenant, id) => (await Promise.all(hang(tenant, id, 14))).some(isRefusal),
+};
 const wait = (tenant: TestTenant, id: string, chars: number) =>
   tenant.request("POST", `/services/${id}/casts/wait`, { args: [60_000, "x".repeat(chars)] });
 
@@ -171,11 +187,7 @@ const ROWS: readonly Row[] = [
     setting: "cpu_percent",
     limit: 4,
     action: "cpu",
-    near: (tenant, id) => spend(tenant, id, "cpu"),
-    async pass(tenant, id) {
-      await overspend(tenant, id, "cpu");
-      return isRefusal(await tenant.ask(id, "ok"));
-    },
+    ...spent("cpu"),
   },
   {
     what: "call_time",
@@ -206,16 +218,14 @@ const ROWS: readonly Row[] = [
     setting: "open_requests",
     limit: 10,
     action: "openRequests",
-    near: (tenant, id) => Promise.all(hang(tenant, id, 9)),
-    pass: async (tenant, id) => (await Promise.all(hang(tenant, id, 14))).some(isRefusal),
+    ...hung,
   },
   {
     what: "timers",
     setting: "timers",
     limit: 10,
     action: "timers",
-    near: (tenant, id) => tenant.call(id, "timers", 9),
-    pass: async (tenant, id) => isRefusal(await tenant.ask(id, "timers", [3])),
+    ...called("timers", [9], [3]),
   },
   {
     what: "log_lines",
@@ -273,32 +283,28 @@ const ROWS: readonly Row[] = [
     setting: "message_bytes",
     limit: 2000,
     action: "throttle",
-    near: (tenant, id) => tenant.call(id, "echo", "x".repeat(1800)),
-    pass: async (tenant, id) => isRefusal(await tenant.ask(id, "echo", ["x".repeat(3000)])),
+    ...called("echo", ["x".repeat(1800)], ["x".repeat(3000)]),
   },
   {
     what: "storage",
     setting: "storage_bytes",
     limit: 10_000,
     action: "storage",
-    near: (tenant, id) => tenant.call(id, "put", 0, 9, 1000),
-    pass: async (tenant, id) => isRefusal(await tenant.ask(id, "put", [9, 20, 1000])),
+    ...called("put", [0, 9, 1000], [9, 20, 1000]),
   },
   {
     what: "kv_keys",
     setting: "kv_keys",
     limit: 10,
     action: "storage",
-    near: (tenant, id) => tenant.call(id, "put", 0, 9, 1),
-    pass: async (tenant, id) => isRefusal(await tenant.ask(id, "put", [9, 12, 1])),
+    ...called("put", [0, 9, 1], [9, 12, 1]),
   },
   {
     what: "kv_value",
     setting: "kv_value_bytes",
     limit: 1000,
     action: "throttle",
-    near: (tenant, id) => tenant.call(id, "put", 0, 1, 900),
-    pass: async (tenant, id) => isRefusal(await tenant.ask(id, "put", [0, 1, 1100])),
+    ...called("put", [0, 1, 900], [0, 1, 1100]),
   },
   {
     what: "host_requests",
@@ -334,19 +340,14 @@ const TENANT_ROWS: readonly Row[] = [
     setting: "tenant_cpu_percent",
     limit: 6,
     action: "throttle",
-    near: (tenant, id) => spend(tenant, id, "tenant_cpu"),
-    async pass(tenant, id) {
-      await overspend(tenant, id, "tenant_cpu");
-      return isRefusal(await tenant.ask(id, "ok"));
-    },
+    ...spent("tenant_cpu"),
   },
   {
     what: "tenant_open_requests",
     setting: "tenant_open_requests",
     limit: 10,
     action: "throttle",
-    near: (tenant, id) => Promise.all(hang(tenant, id, 9)),
-    pass: async (tenant, id) => (await Promise.all(hang(tenant, id, 14))).some(isRefusal),
+    ...hung,
   },
   {
     what: "tenant_waiting",
@@ -365,8 +366,7 @@ const TENANT_ROWS: readonly Row[] = [
     limit: 1,
     unit: MIB,
     action: "throttle",
-    near: (tenant, id) => tenant.call(id, "put", 0, 9, 100_000),
-    pass: async (tenant, id) => isRefusal(await tenant.ask(id, "put", [9, 12, 100_000])),
+    ...called("put", [0, 9, 100_000], [9, 12, 100_000]),
   },
   {
     what: "tenant_services",

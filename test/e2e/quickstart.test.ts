@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { portFlags } from "../support/kernel.ts";
 import { stepsOfPage } from "../support/sessions.ts";
 import { runStep } from "../support/shell.ts";
 import { until } from "../support/until.ts";
@@ -18,16 +19,7 @@ test("npm start brings a kernel up, the quick start works as written, Ctrl-C end
   // What `npx solo` finds where Solo is installed.
   mkdirSync(join(directory, "node_modules/.bin"), { recursive: true });
   symlinkSync(join(ROOT, "bin/solo.js"), join(directory, "node_modules/.bin/solo"));
-  const flags = [
-    "--data-dir",
-    dataDir,
-    "--http-port",
-    "0",
-    "--listen-port",
-    "0",
-    "--metrics-port",
-    "0",
-  ];
+  const flags = ["--data-dir", dataDir, ...portFlags()];
   const kernel = spawn("npm", ["start", "--", ...flags], {
     cwd: ROOT,
     detached: true,

@@ -39,8 +39,7 @@ const call = async (service_id: string, name: string, key?: string) =>
 const rolloutOf = (service_id: string) => solo.ask("GetRollout", { service_id }, tenant);
 const isOver = async (service_id: string) =>
   ["promoted", "rolled_back"].includes((await rolloutOf(service_id)).phase);
-const replicasOf = (service: string) =>
-  solo.kernel.tenants.get({ tenant, service } as never).replicas;
+const replicasOf = (service: string) => solo.replicas(tenant, service);
 
 test.each([
   { max_surge: 1, max_unavailable: 0 },

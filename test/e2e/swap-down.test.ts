@@ -38,8 +38,7 @@ const deploy = (service_id: string, more: object) =>
 const call = async (service_id: string, name: string, key: string) =>
   (await solo.ask("Call", { service_id, name, args: [key], key }, tenant))
     .reply as unknown as State;
-const replicasOf = (service: string) =>
-  solo.kernel.tenants.get({ tenant, service } as never).replicas;
+const replicasOf = (service: string) => solo.replicas(tenant, service);
 
 /** Two keys, of slots 0 and 1. */
 async function keysOf(service_id: string): Promise<readonly [string, string]> {

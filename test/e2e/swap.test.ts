@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { serviceId, tenantId } from "#base/ids.ts";
 import type { Faults, FaultStep } from "#kernel/faults.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { swapUnderLoad } from "../faults/swap-load.ts";
@@ -250,10 +249,7 @@ describe("meanwhile", () => {
     const held = Promise.withResolvers<void>();
     between = (step) => (step === "told" ? held.promise : undefined);
     const swapping = update("waits", counter(2));
-    await until(
-      () => solo.kernel.tenants.get({ tenant, service: "waits" } as never).replicas[0]!.isHeld,
-      "the hold",
-    );
+    await until(() => solo.replicas(tenant, "waits")[0]!.isHeld, "the hold");
     const late = solo.ask("Call", { service_id: "waits", name: "add", timeout_ms: 50 }, tenant);
     await expect(late).rejects.toMatchObject({ code: "deadline_exceeded" });
     const patient = call("waits", "slow", 0);
@@ -380,8 +376,7 @@ test("whoever is idle does not fall asleep while its successor is loaded", async
   const hibernation = { after_idle_ms: 3_600_000 };
   await deploy("idler", counter(1), { persistence: "hybrid", hibernation });
   await call("idler", "add");
-  const key = { tenant: tenantId(tenant), service: serviceId("idler") };
-  const [old] = solo.kernel.tenants.get(key).replicas;
+  const [old] = solo.replicas(tenant, "idler");
   await until(() => old!.idleMs(Infinity) > 0, "it to be idle");
   let slept: boolean | undefined;
   between = async (step) => {
@@ -390,7 +385,7 @@ test("whoever is idle does not fall asleep while its successor is loaded", async
   await update("idler", counter(2)).finally(() => (between = () => {}));
   expect(slept).toBe(false);
   expect(await call("idler", "look")).toMatchObject({ n: 1, v: 2 });
-  const [now] = solo.kernel.tenants.get(key).replicas;
+  const [now] = solo.replicas(tenant, "idler");
   await until(() => now!.hibernate(), "the new one to sleep");
 });
 

@@ -3,7 +3,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { serviceId, tenantId } from "#base/ids.ts";
 import { prepareCellPrograms } from "#bin/cell-host.ts";
 import { launchPlain, type CellProcess, type Launcher } from "#kernel/cells/launcher.ts";
 import { SLEEP_STEPS, SWAP_STEPS, WAKE_STEPS, type FaultStep } from "#kernel/faults.ts";
@@ -102,8 +101,7 @@ async function look(tenant: string): Promise<[number, number]> {
     }
   }
 }
-const replicaOf = (tenant: string) =>
-  solo.kernel.tenants.get({ tenant: tenantId(tenant), service: serviceId("svc") }).replicas[0]!;
+const replicaOf = (tenant: string) => solo.replicas(tenant, "svc")[0]!;
 
 async function promptly<T>(work: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
@@ -128,6 +126,21 @@ function once(step: FaultStep, act: () => void): Plan {
   let left = 1;
   return { step, act: () => void (left-- > 0 && act()) };
 }
+
+/** A tenant with a durable counter that stands at 1. */
+async function newCounter(): Promise<string> {
+  const tenant = newTenant();
+  await solo.ask("Deploy", { ...DURABLE, code: counter(1) }, tenant);
+  expect(await add(tenant)).toBe(1);
+  return tenant;
+}
+
+/** The counter's process ends when the kernel next takes this step for it. */
+const endAt = (step: FaultStep, tenant: string, signal: Signal): void =>
+  void ofService.set(
+    `${tenant}/svc`,
+    once(step, () => end(tenant, signal)),
+  );
 
 async function whole(tenant: string): Promise<void> {
   const status = await until(async () => {
@@ -169,9 +182,7 @@ describe.concurrent.for(SIGNALS)("a process that gets %s", (signal) => {
   test.for(stepsOf(signal, SWAP_STEPS))(
     "in a swap, after it was %s: one revision serves, with the state",
     async (step) => {
-      const tenant = newTenant();
-      await solo.ask("Deploy", { ...DURABLE, code: counter(1) }, tenant);
-      expect(await add(tenant)).toBe(1);
+      const tenant = await newCounter();
       let adding: Promise<string> | undefined;
       const plan = once(step, () => {
         // It waits for the new revision, or is in the process when that ends.
@@ -200,13 +211,8 @@ describe.concurrent.for(SIGNALS)("a process that gets %s", (signal) => {
   test.for(stepsOf(signal, [...SLEEP_STEPS, ...WAKE_STEPS]))(
     "in a sleep that is %s: the service is there, with its state",
     async (step) => {
-      const tenant = newTenant();
-      await solo.ask("Deploy", { ...DURABLE, code: counter(1) }, tenant);
-      expect(await add(tenant)).toBe(1);
-      ofService.set(
-        `${tenant}/svc`,
-        once(step, () => end(tenant, signal)),
-      );
+      const tenant = await newCounter();
+      endAt(step, tenant, signal);
       const slept = await outcome(replicaOf(tenant).hibernate());
       expect(["ok", "service_not_running", "deadline_exceeded"]).toContain(slept);
       const added = await outcome(add(tenant));
@@ -220,13 +226,8 @@ describe.concurrent.for(SIGNALS)("a process that gets %s", (signal) => {
   test.for(stepsOf(signal, ["saving", "saved"] as const))(
     "while a durable write is %s: what was answered is on disk",
     async (step) => {
-      const tenant = newTenant();
-      await solo.ask("Deploy", { ...DURABLE, code: counter(1) }, tenant);
-      expect(await add(tenant)).toBe(1);
-      ofService.set(
-        `${tenant}/svc`,
-        once(step, () => end(tenant, signal)),
-      );
+      const tenant = await newCounter();
+      endAt(step, tenant, signal);
       const added = await outcome(add(tenant));
       expect(["ok", "outcome_unknown"]).toContain(added);
       // The state came before its process ended: the next instance begins with it.

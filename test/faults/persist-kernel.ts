@@ -5,7 +5,6 @@
  * each.
  */
 import { writeSync } from "node:fs";
-import { serviceId, tenantId } from "#base/ids.ts";
 import { startInProcess } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
 
@@ -62,8 +61,7 @@ if (services.length === 0) {
   say({ found, names, states, asleep });
 }
 
-const replicaOf = (id: string) =>
-  solo.kernel.tenants.get({ tenant: tenantId("default"), service: serviceId(id) }).replicas[0]!;
+const replicaOf = (id: string) => solo.replicas("default", id)[0]!;
 for (const id of ids) {
   const n = await ask(id, "add");
   if (id !== "hybrid") say({ id, n });

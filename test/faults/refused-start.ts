@@ -1,6 +1,7 @@
 /** A kernel that is expected not to come up: how it ended, and what it said. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { portFlags } from "../support/kernel.ts";
 import { DEADLINE_MS } from "../support/until.ts";
 
 const ENTRY = fileURLToPath(new URL("../../bin/entry.js", import.meta.url));
@@ -18,10 +19,9 @@ export async function refusedStart(options: {
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<RefusedStart> {
   const { dataDir, cwd, args = [], env = {} } = options;
-  const ports = ["--http-port", "0", "--listen-port", "0", "--metrics-port", "0"];
   const child = spawn(
     process.execPath,
-    [ENTRY, "start", "--data-dir", dataDir, ...ports, ...args],
+    [ENTRY, "start", "--data-dir", dataDir, ...portFlags(), ...args],
     {
       cwd,
       env: { PATH: process.env["PATH"], HOME: cwd, ...env },

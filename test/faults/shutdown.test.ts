@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { holdRequest } from "../support/held-request.ts";
 import { startInProcess } from "../support/kernel-in-process.ts";
 import { descendants, isAlive, type ProcessRef } from "../support/processes.ts";
-import { startKernel, until, type TestKernel } from "../support/kernel.ts";
+import { portFlags, startKernel, until, type TestKernel } from "../support/kernel.ts";
 
 const SERVICE = `export default {
   init: () => ({ count: 0 }),
@@ -135,8 +135,7 @@ describe("asked to stop twice", () => {
 test("asked to stop while it starts, a kernel leaves nothing", async () => {
   const dataDir = mkdtempSync(join(tmpdir(), "solo-early-"));
   const entry = fileURLToPath(new URL("../../bin/entry.js", import.meta.url));
-  const ports = ["--http-port", "0", "--listen-port", "0", "--metrics-port", "0"];
-  const child = spawn(process.execPath, [entry, "start", "--data-dir", dataDir, ...ports], {
+  const child = spawn(process.execPath, [entry, "start", "--data-dir", dataDir, ...portFlags()], {
     cwd: dataDir,
     env: { PATH: process.env["PATH"], HOME: dataDir },
     stdio: "ignore",

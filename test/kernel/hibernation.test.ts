@@ -3,8 +3,6 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { serviceId, tenantId } from "#base/ids.ts";
-import type { Replica } from "#kernel/services/replica.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
 
@@ -40,9 +38,7 @@ const deploy = (service_id: string, more: object = {}, code = COUNTER) =>
 const call = (service: string, name: string, ...args: unknown[]) =>
   solo.call("default", service, name, ...args);
 const status = (service_id: string) => solo.ask("Status", { service_id });
-const replicaOf = (service: string): Replica =>
-  solo.kernel.tenants.get({ tenant: tenantId("default"), service: serviceId(service) })
-    .replicas[0]!;
+const replicaOf = (service: string) => solo.replicas("default", service)[0]!;
 const asleep = (service: string) =>
   until(() => replicaOf(service).hibernate(), `${service} to sleep`);
 const eventsOf = async (service: string): Promise<string[]> => {
@@ -175,8 +171,7 @@ describe("a sleeper", () => {
     const more = { persistence: "hybrid", ...SLEEPS };
     await kernel.ask("Deploy", { service_id: "light", code: COUNTER, ...more });
     await kernel.call("default", "light", "later", 3_600_000, true);
-    const key = { tenant: tenantId("default"), service: serviceId("light") };
-    const replica = kernel.kernel.tenants.get(key).replicas[0]!;
+    const replica = kernel.replicas("default", "light")[0]!;
     const instance = new WeakRef(replica.instance!);
     await until(() => replica.hibernate(), "it to sleep");
     setFlagsFromString("--expose-gc");

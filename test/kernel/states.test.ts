@@ -1,7 +1,6 @@
 /** Look at, carry and replace what services keep (src/kernel/states.ts). */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toDocument } from "#deploy/state-document.ts";
-import { serviceId, tenantId } from "#base/ids.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
 
@@ -75,10 +74,7 @@ describe.each(["hybrid", "durable"])("the state of a %s service", (persistence) 
   });
 
   test("that sleeps is seen as stored and can be replaced", async () => {
-    const replica = solo.kernel.tenants.get({
-      tenant: tenantId("default"),
-      service: serviceId(id),
-    }).replicas[0]!;
+    const replica = solo.replicas("default", id)[0]!;
     await until(() => replica.hibernate(), "it to sleep");
     const seen = await solo.ask("GetState", { service_id: id });
     expect(seen).toMatchObject({ state: { n: 1 }, source: "stored", saved_at: expect.any(String) });
@@ -91,12 +87,11 @@ test("a state is imported into the slot that is named, also of one that sleeps, 
   const id = "slots";
   await deploy(id, "durable", { instances: 2, routing: "round_robin" });
   for (let at = 0; at < 4; at += 1) await call(id, "add");
-  const key = { tenant: tenantId("default"), service: serviceId(id) };
   const state = (slot: number) => solo.ask("GetState", { service_id: id, slot });
   const { document } = await solo.ask("ExportState", { service_id: id, slot: 0 });
   await call(id, "add");
   await call(id, "add");
-  const { replicas } = solo.kernel.tenants.get(key);
+  const replicas = solo.replicas("default", id);
   await until(() => replicas[1]!.hibernate(), "slot 1 to sleep");
   await solo.ask("ImportState", { service_id: id, slot: 1, document });
   const states = await Promise.all([state(0), state(1)]);

@@ -1,9 +1,7 @@
 /** Sleep that its callers do not see, whatever wakes the service and whatever comes between
  *  (src/kernel/services/sleep.ts, wake-gate.ts). */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { serviceId, tenantId } from "#base/ids.ts";
 import type { Faults } from "#kernel/faults.ts";
-import type { Replica } from "#kernel/services/replica.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
 
@@ -45,9 +43,7 @@ const deploy = (service_id: string, more: object = {}) =>
 const call = (service: string, name: string, ...args: unknown[]) =>
   solo.call("default", service, name, ...args);
 const status = (service_id: string) => solo.ask("Status", { service_id });
-const replicaOf = (service: string): Replica =>
-  solo.kernel.tenants.get({ tenant: tenantId("default"), service: serviceId(service) })
-    .replicas[0]!;
+const replicaOf = (service: string) => solo.replicas("default", service)[0]!;
 const asleep = (service: string) =>
   until(() => replicaOf(service).hibernate(), `${service} to sleep`);
 const wakesOf = async (service_id: string): Promise<number> =>

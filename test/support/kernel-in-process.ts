@@ -14,6 +14,7 @@ import type { OperationName, OutputOf } from "#api/catalogue.ts";
 import type { IngressResponse } from "#api/kernel-port.ts";
 import { prepareCellPrograms } from "#bin/cell-host.ts";
 import { systemClock, type Clock } from "#base/clock.ts";
+import { serviceId, tenantId } from "#base/ids.ts";
 import { silentLogger, type Logger } from "#base/log.ts";
 import { prepareImage } from "#cell/image.ts";
 import { loadConfig } from "#config/load.ts";
@@ -21,6 +22,7 @@ import { launchPlain, type Launcher } from "#kernel/cells/launcher.ts";
 import { Kernel } from "#kernel/kernel.ts";
 import type { Faults } from "#kernel/faults.ts";
 import type { GatewayPart } from "#kernel/parts.ts";
+import type { Replica } from "#kernel/services/replica.ts";
 
 const CACHE_DIR = fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url));
 const TOKEN = `solo_${"t".repeat(43)}`;
@@ -45,6 +47,8 @@ export interface InProcessKernel extends AsyncDisposable {
   /** An operation as the owner, acting for the tenant. */
   ask<N extends OperationName>(name: N, input: object, tenant?: string): Promise<OutputOf<N>>;
   call(tenant: string, service: string, name: string, ...args: unknown[]): Promise<unknown>;
+  /** Those of a service, as the kernel has them now. */
+  replicas(tenant: string, service: string): readonly Replica[];
   /** GET / of the service's own HTTP. */
   ingress(tenant: string, service: string): Promise<IngressResponse>;
 }
@@ -93,6 +97,8 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     ask,
     call: async (tenant, service_id, name, ...args) =>
       (await ask("Call", { service_id, name, args }, tenant)).reply,
+    replicas: (tenant, service) =>
+      kernel.tenants.get({ tenant: tenantId(tenant), service: serviceId(service) }).replicas,
     ingress: (tenant, service) =>
       kernel.port.ingress(
         { tenant, service, method: "GET", url: "http://localhost/", headers: [], body: undefined },

@@ -36,7 +36,13 @@ export interface TestKernelOptions {
   readonly config?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  readonly ports?: { readonly http?: number; readonly grpc?: number; readonly metrics?: number };
+  readonly ports?: Ports;
+}
+
+interface Ports {
+  readonly http?: number;
+  readonly grpc?: number;
+  readonly metrics?: number;
 }
 
 export interface Exit {
@@ -57,17 +63,15 @@ interface Addresses {
   readonly metrics: string;
 }
 
+/** Free ones, but for those that are named. */
+export const portFlags = ({ http = 0, grpc = 0, metrics = 0 }: Ports = {}): string[] =>
+  Object.entries({ "--http-port": http, "--listen-port": grpc, "--metrics-port": metrics }).flatMap(
+    ([flag, port]) => [flag, String(port)],
+  );
+
 function launch(options: TestKernelOptions & { dataDir: string }): Run {
   const { dataDir, config, args = [], env = {}, ports = {} } = options;
-  const flags = ["start", "--data-dir", dataDir];
-  flags.push(
-    "--http-port",
-    String(ports.http ?? 0),
-    "--listen-port",
-    String(ports.grpc ?? 0),
-    "--metrics-port",
-    String(ports.metrics ?? 0),
-  );
+  const flags = ["start", "--data-dir", dataDir, ...portFlags(ports)];
   if (config !== undefined) {
     writeFileSync(join(dataDir, "test-config.toml"), config);
     flags.push("--config", join(dataDir, "test-config.toml"));

@@ -70,13 +70,8 @@ export interface WireKey {
   readonly data: string;
 }
 
-/** Arguments of `request("crypto.subtle", …)`; values hold `{ $bytes }` and `{ $key }`. */
-export interface SubtleRequest {
-  readonly operation: string;
-  readonly args: readonly unknown[];
-}
-
-/** `request("crypto.subtle", …)` resolves with this; it rejects only when the host refuses. */
+/** `request("crypto.subtle", { operation, args })`, whose values hold `{ $bytes }` and `{ $key }`,
+ *  resolves with this; it rejects only when the host refuses. */
 export type SubtleAnswer =
   | { readonly value: unknown }
   | { readonly error: { readonly name: string; readonly message: string } };

@@ -1,5 +1,5 @@
 /** Code that replaces what its bridge is made of, and speaks to the host in its place. */
-import { called, type Attack } from "#doctor/attack.ts";
+import { called, everyDay, type Attack } from "#doctor/attack.ts";
 
 const BROKEN = "service_crashed → exception";
 /** It has lost its voice: its caller is told when the time is over. */
@@ -11,7 +11,6 @@ const bridge = (name: string, body: string, expect = BROKEN): Attack => ({
   code: called(body),
   expect,
 });
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 /** From now on the host hears `lines`, the text of an expression, instead of what the bridge says. */
 const says = (lines: string): string =>

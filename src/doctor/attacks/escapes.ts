@@ -1,5 +1,5 @@
 /** Code that looks for a way out of its isolate. It answers with what it found. */
-import { called, type Attack } from "#doctor/attack.ts";
+import { called, everyDay, type Attack } from "#doctor/attack.ts";
 
 /** What it could get hold of. */
 const NOTHING = '"nothing" → lives';
@@ -12,7 +12,6 @@ const escape = (name: string, body: string, expect = NOTHING): Attack => ({
   ),
   expect,
 });
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 const HOST_NAMES =
   "['process', 'require', 'module', 'exports', 'Deno', 'Bun', 'ivm', '__solo_adopt', '__dirname', 'global.process', 'WorkerGlobalScope']";

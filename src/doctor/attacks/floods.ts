@@ -1,5 +1,5 @@
 /** Code that says more than anybody can listen to. */
-import { called, type Attack } from "#doctor/attack.ts";
+import { called, everyDay, type Attack } from "#doctor/attack.ts";
 
 const flood = (name: string, code: string, expect: string): Attack => ({
   name,
@@ -7,7 +7,6 @@ const flood = (name: string, code: string, expect: string): Attack => ({
   code,
   expect,
 });
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 /** Calls, each time with a pause, until its own deadline. */
 const waves = (body: string): string =>

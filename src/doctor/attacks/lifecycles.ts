@@ -1,5 +1,5 @@
 /** Services that misbehave at their start, at their end, and in between. */
-import { called, loaded, type Attack } from "#doctor/attack.ts";
+import { called, everyDay, loaded, type Attack } from "#doctor/attack.ts";
 
 const lifecycle = (name: string, code: string, expect: string): Attack => ({
   name,
@@ -7,7 +7,6 @@ const lifecycle = (name: string, code: string, expect: string): Attack => ({
   code,
   expect,
 });
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 export const lifecycles: readonly Attack[] = [
   lifecycle(

@@ -1,5 +1,5 @@
 /** Code that never gives its thread back, in every place where code can run. */
-import { called, loaded, type Attack } from "#doctor/attack.ts";
+import { called, everyDay, loaded, type Attack } from "#doctor/attack.ts";
 
 /** By the cell at the call's deadline, else by the kernel; some fill their heap before. */
 const STOPPED =
@@ -11,7 +11,6 @@ const loop = (name: string, code: string, expect = STOPPED): Attack => ({
   code,
   expect,
 });
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 /** (module (func $f (loop br 0)) (export "f" (func $f))), with `start` also (start $f). */
 const wasmLoop = (start: boolean): string =>

@@ -1,5 +1,5 @@
 /** Code that takes memory without end, of every kind that an engine hands out. */
-import { called, type Attack } from "#doctor/attack.ts";
+import { called, everyDay, type Attack } from "#doctor/attack.ts";
 
 /** By whichever bound it meets first: V8's, its heap's, the cell's, or its call's time. */
 const STOPPED =
@@ -11,7 +11,6 @@ const bomb = (name: string, body: string, expect = STOPPED): Attack => ({
   code: called(`const kept: any[] = []; ${body}`),
   expect,
 });
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 export const memory: readonly Attack[] = [
   everyDay(bomb("fills its heap with objects", "for (;;) kept.push({ a: 1, b: [2] });")),

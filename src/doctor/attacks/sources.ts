@@ -1,5 +1,5 @@
 /** Source that is hostile to whoever reads, parses, compiles or links it. */
-import { called, loaded, type Attack } from "#doctor/attack.ts";
+import { called, everyDay, loaded, type Attack } from "#doctor/attack.ts";
 
 const source = (name: string, code: string, expect: string): Attack => ({
   name,
@@ -19,8 +19,6 @@ const files = (
 });
 
 const ANSWERS = "export default { calls: { attack: () => 1 } };";
-
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 export const sources: readonly Attack[] = [
   source(

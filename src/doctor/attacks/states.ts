@@ -1,5 +1,5 @@
 /** States that are hostile to whoever keeps, carries or migrates them. */
-import type { Attack } from "#doctor/attack.ts";
+import { everyDay, type Attack } from "#doctor/attack.ts";
 
 /** Its state is on disk before its call is answered. */
 const keeps = (name: string, body: string, expect: string): Attack => ({
@@ -18,8 +18,6 @@ const migrates = (name: string, update: string, expect: string): Attack => ({
   persistence: "durable",
   expect,
 });
-
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 export const states: readonly Attack[] = [
   everyDay(

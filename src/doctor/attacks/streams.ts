@@ -1,5 +1,5 @@
 /** Bodies and responses that do not keep to what HTTP or a stream is. */
-import type { Attack } from "#doctor/attack.ts";
+import { everyDay, type Attack } from "#doctor/attack.ts";
 
 /** Its call asks its own `fetch`, and reads what it answers. */
 const answers = (name: string, body: string, expect: string): Attack => ({
@@ -15,8 +15,6 @@ const answers = (name: string, body: string, expect: string): Attack => ({
   };`,
   expect,
 });
-
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 export const streams: readonly Attack[] = [
   answers("answers a request with nothing", "", "handler_failed → lives"),

@@ -1,5 +1,5 @@
 /** Values that nobody would send, wherever the host takes one. */
-import { called, type Attack } from "#doctor/attack.ts";
+import { called, everyDay, type Attack } from "#doctor/attack.ts";
 
 /** Asks for each of these, and answers with the codes that it heard, or that it got through. */
 const asks = (name: string, requests: readonly string[], expect: string): Attack => ({
@@ -23,8 +23,6 @@ const value = (name: string, body: string, expect: string): Attack => ({
 });
 
 const HOSTILE = `{ toString() { for (;;); }, valueOf() { for (;;); }, toJSON() { for (;;); } } as any`;
-
-const everyDay = (attack: Attack): Attack => ({ ...attack, everyDay: true });
 
 export const values: readonly Attack[] = [
   asks(

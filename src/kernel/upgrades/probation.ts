@@ -7,22 +7,15 @@
  */
 import type { Clock } from "#base/clock.ts";
 import type { ProbationRecord } from "#deploy/probations.ts";
-import type { Performance } from "#deploy/watchdog.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
-import { together } from "#kernel/services/vitals.ts";
 import { judge, type Regression } from "#kernel/upgrades/judge.ts";
+import { performanceOf } from "#kernel/upgrades/performance.ts";
 import type { Standby } from "#kernel/upgrades/standby.ts";
 import type { Handed } from "#kernel/upgrades/swap.ts";
 
 const CHECK_MS = 100;
 const RETRY_MS = 1000;
-
-/** How the service's replicas have done in the last minute or so. */
-export const performanceOf = ({ replicas, totals }: Service): Performance => ({
-  ...together(replicas.map(({ vitals }) => vitals.read())),
-  memoryBytes: totals.memoryBytes,
-});
 
 export interface ProbationOptions {
   readonly service: Service;
@@ -85,7 +78,7 @@ export class Probation {
       const verdict = judge({
         watchdog,
         baseline: record.baseline,
-        seen: performanceOf(service),
+        seen: performanceOf(service.replicas),
         quarantined: service.replicas.some(({ state }) => state === "quarantined"),
         elapsedMs: watchdog.windowMs - this.endsInMs,
       });

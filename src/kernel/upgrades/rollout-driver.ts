@@ -32,7 +32,8 @@ import type { Faults } from "#kernel/faults.ts";
 import { ActiveRollout } from "#kernel/upgrades/active-rollout.ts";
 import { regressionText } from "#kernel/upgrades/judge.ts";
 import { RolloutEvents } from "#kernel/upgrades/rollout-events.ts";
-import { measured, regressionsOf } from "#kernel/upgrades/rollout-look.ts";
+import { performancePerInstance } from "#kernel/upgrades/performance.ts";
+import { regressionsOf } from "#kernel/upgrades/rollout-look.ts";
 import { RolloutMoves, type FirstMove } from "#kernel/upgrades/rollout-moves.ts";
 import { undoneRollout } from "#kernel/upgrades/undone.ts";
 import { handedOf, type SwapOptions, type Swapped } from "#kernel/upgrades/swap.ts";
@@ -115,7 +116,7 @@ export class RolloutDriver {
         capabilities: revision.handles.map(({ id }) => id),
         by,
         message,
-        baseline: measured(service.replicas),
+        baseline: performancePerInstance(service.replicas),
         causeId,
       },
     });

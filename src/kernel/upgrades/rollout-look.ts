@@ -1,17 +1,8 @@
 /** How the new revision of a rollout does beside the old one. */
 import type { Performance, Watchdog } from "#deploy/watchdog.ts";
 import type { Replica } from "#kernel/services/replica.ts";
-import { together } from "#kernel/services/vitals.ts";
 import { ENOUGH_MESSAGES, judge, type Regression } from "#kernel/upgrades/judge.ts";
-
-/** In the last minute or so; memory is that of one instance. */
-export function measured(replicas: readonly Replica[]): Performance {
-  const heap = replicas.reduce((sum, { instance }) => sum + (instance?.heapBytes ?? 0), 0);
-  return {
-    ...together(replicas.map(({ vitals }) => vitals.read())),
-    memoryBytes: heap / Math.max(1, replicas.length),
-  };
-}
+import { performancePerInstance } from "#kernel/upgrades/performance.ts";
 
 /** What the newer replicas do worse than the older ones, or than `before` while these have
  *  too little to do. */
@@ -23,14 +14,14 @@ export function regressionsOf(options: {
 }): readonly Regression[] {
   const { newer, older, before, watchdog } = options;
   if (!watchdog.enabled || newer.length === 0) return [];
-  const beside = measured(older);
+  const beside = performancePerInstance(older);
   const usual = beside.messages >= ENOUGH_MESSAGES ? beside : before;
   const of = usual === beside ? older.length : newer.length + older.length;
   const verdict = judge({
     watchdog,
     // As many crashes as so many of the older ones would have had.
     baseline: { ...usual, crashes: (usual.crashes * newer.length) / of },
-    seen: measured(newer),
+    seen: performancePerInstance(newer),
     quarantined: newer.some(({ state }) => state === "quarantined"),
     elapsedMs: 0,
   });

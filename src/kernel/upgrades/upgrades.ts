@@ -37,12 +37,12 @@ import { keepsState } from "#kernel/services/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/faults.ts";
 import { Journal } from "#kernel/upgrades/journal.ts";
+import { performanceOf } from "#kernel/upgrades/performance.ts";
 import { planOf, type Plan } from "#kernel/upgrades/plan.ts";
 import type { ProbationKeeper, Trial } from "#kernel/upgrades/probation-keeper.ts";
 import type { RolloutDriver } from "#kernel/upgrades/rollout-driver.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
 import { presentFor, swap, type Swapped } from "#kernel/upgrades/swap.ts";
-import { performanceOf } from "#kernel/upgrades/probation.ts";
 import { WayBack } from "#kernel/upgrades/way-back.ts";
 
 const UPDATABLE: ReadonlySet<ServiceState> = new Set([
@@ -373,7 +373,7 @@ export class Upgrades {
   ): Trial | undefined {
     if (!spec.watchdog.enabled || action === "rollback" || !runs(service)) return undefined;
     const { current: previous } = service;
-    return { service, spec, previous, baseline: performanceOf(service), causeId };
+    return { service, spec, previous, baseline: performanceOf(service.replicas), causeId };
   }
 
   /** The new revision serves. Returns for how long it is watched, if it is. */
