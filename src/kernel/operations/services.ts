@@ -18,7 +18,8 @@ import { keepsState } from "#kernel/services/start-message.ts";
 import { UNIT_OF, type Usage } from "#limits/limit.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Plan } from "#kernel/upgrades/plan.ts";
-import type { Changed, Upgrades } from "#kernel/upgrades/upgrades.ts";
+import type { Changed } from "#kernel/upgrades/change.ts";
+import type { Upgrades } from "#kernel/upgrades/upgrades.ts";
 
 const DEFAULT_PAGE = 100;
 
