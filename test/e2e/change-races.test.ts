@@ -43,8 +43,7 @@ const update = (service_id: string, more: object) =>
 const call = async (service_id: string, name: string, key = "", ...args: unknown[]) =>
   (await solo.ask("Call", { service_id, name, args, ...(key && { key }) }, tenant)).reply;
 const status = (service_id: string) => solo.ask("Status", { service_id }, tenant);
-const replicasOf = (service: string) =>
-  solo.kernel.tenants.get({ tenant, service } as never).replicas;
+const replicasOf = (service: string) => solo.replicas(tenant, service);
 const stateOf = async (service_id: string, slot = 0) =>
   (await solo.ask("GetState", { service_id, slot }, tenant)).state as { n: number };
 const versionIs = (service_id: string, version: string) =>

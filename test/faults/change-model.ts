@@ -276,8 +276,7 @@ class Model {
   }
 
   get #replicas(): readonly Replica[] {
-    const key = { tenant: TENANT, service: ID.service_id };
-    return this.#solo.kernel.tenants.get(key as never).replicas;
+    return this.#solo.replicas(TENANT, ID.service_id);
   }
 
   #below(most: number): number {
