@@ -154,7 +154,7 @@ export class Tenants {
     const failed = starts.find((start) => start.status === "rejected");
     if (failed === undefined) return;
     const up = replicas.filter((_, at) => starts[at]!.status === "fulfilled");
-    await Promise.all(up.map((replica) => replica.retire()));
+    await Promise.all(up.map((replica) => replica.handOver.retire()));
     throw failed.reason;
   }
 

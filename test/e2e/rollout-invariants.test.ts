@@ -57,7 +57,7 @@ test.each([
       if (step === "decided") return;
       const replicas = replicasOf(service_id);
       const slots = replicas.filter(({ revision }) => revision.id !== old.revision).length;
-      const held = replicas.filter(({ isHeld }) => isHeld).length;
+      const held = replicas.filter(({ handOver }) => handOver.isHeld).length;
       const up = replicas.filter(({ isUp }) => isUp).length;
       seen.push({ held, up, slots: slots - moved });
       moved = slots;

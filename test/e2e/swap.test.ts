@@ -249,7 +249,7 @@ describe("meanwhile", () => {
     const held = Promise.withResolvers<void>();
     between = (step) => (step === "told" ? held.promise : undefined);
     const swapping = update("waits", counter(2));
-    await until(() => solo.replicas(tenant, "waits")[0]!.isHeld, "the hold");
+    await until(() => solo.replicas(tenant, "waits")[0]!.handOver.isHeld, "the hold");
     const late = solo.ask("Call", { service_id: "waits", name: "add", timeout_ms: 50 }, tenant);
     await expect(late).rejects.toMatchObject({ code: "deadline_exceeded" });
     const patient = call("waits", "slow", 0);

@@ -120,14 +120,14 @@ export class HostApi {
         (from) => listenTo(from.replica, `service:${this.#target(from).key.service}`),
       ),
       "listening.stop": own(({ replica, args }) => {
-        replica.listening.stop(args[0]);
+        replica.infos.listening.stop(args[0]);
         return NOTHING;
       }),
       "timer.start": own(({ replica, args }) =>
-        String(replica.timers.start(args[0], args[1], args[2])),
+        String(replica.infos.timers.start(args[0], args[1], args[2])),
       ),
       "timer.cancel": own(({ replica, args }) => {
-        replica.timers.cancel(args[0]);
+        replica.infos.timers.cancel(args[0]);
         return NOTHING;
       }),
     };
@@ -306,7 +306,7 @@ function topicOf([name]: readonly unknown[]): string {
 
 /** Answers with what `listening.stop` takes. */
 function listenTo(replica: HostRequest["replica"], resource: string): string {
-  replica.listening.start(resource);
+  replica.infos.listening.start(resource);
   return JSON.stringify(resource);
 }
 

@@ -12,6 +12,7 @@ import { keyText, type ServiceKey } from "#base/ids.ts";
 import type { ServiceSpec } from "#deploy/spec.ts";
 import type { ServiceBounds } from "#kernel/limits/book.ts";
 import type { Inbox } from "#kernel/services/inbox.ts";
+import type { Infos } from "#kernel/services/infos.ts";
 import type { Instance } from "#kernel/services/instance.ts";
 import type { Launcher } from "#kernel/services/launcher.ts";
 import type { Lifecycle } from "#kernel/services/lifecycle.ts";
@@ -40,8 +41,8 @@ export interface LifeOptions {
   readonly lifecycle: Lifecycle;
   readonly launcher: Launcher;
   readonly inbox: Inbox;
-  /** What ends with the instance: timers, subscriptions. */
-  readonly ties: readonly { clear(): void }[];
+  /** What it has asked to be told ends with the instance. */
+  readonly infos: Infos;
   readonly sleep: Sleep;
   readonly record: ReplicaRecord;
   readonly vitals: Vitals;
@@ -116,7 +117,7 @@ export class Life {
     const { powers, lifecycle, inbox, sleep } = this.#options;
     const deadline = powers.clock.now() + options.timeoutMs;
     if (lifecycle.can("draining")) lifecycle.move("draining");
-    this.#untie();
+    this.#options.infos.clear();
     const forced = options.force || !(await this.#emptied(deadline));
     inbox.failAll(
       new SoloError("service_not_running", "The service was stopped.", {
@@ -228,11 +229,7 @@ export class Life {
     if (this.#standing !== "serving") return;
     if (instance !== undefined) this.#runs(instance);
     // Those of one that was held may be its successor's by now.
-    else if (!inbox.isHeld) this.#untie();
-  }
-
-  #untie(): void {
-    for (const tie of this.#options.ties) tie.clear();
+    else if (!inbox.isHeld) this.#options.infos.clear();
   }
 
   #runs(instance: Instance): void {
@@ -253,7 +250,7 @@ export class Life {
     else if (event.kind === "gave_up") {
       const { record, quarantined } = this.#options;
       this.quarantine();
-      this.#untie();
+      this.#options.infos.clear();
       this.#nobodyComes();
       record.quarantined(event.failures);
       quarantined();

@@ -1,12 +1,8 @@
 /**
  * One slot of a service at one revision: it holds together what lives there. Messages wait in
- * its inbox, a life keeps its instance under a supervisor, its state is kept on disk, and it
- * sleeps when nobody needs it.
- *
- * 1. Messages, timers, subscriptions and state go to a successor at once; from then on nothing of this one
- *    is told or stored. Nothing of the successor is before.
+ * its inbox, a life keeps its instance under a supervisor, its state is kept on disk, it sleeps
+ * when nobody needs it, and hands all of it over to the replica that follows in its slot.
  */
-import { within } from "#base/deadline.ts";
 import type { ServiceKey } from "#base/ids.ts";
 import type { Capability } from "#capability/capability.ts";
 import type { Dormant } from "#deploy/dormants.ts";
@@ -15,25 +11,22 @@ import type { ServiceSpec } from "#deploy/spec.ts";
 import type { ServiceBounds } from "#kernel/limits/book.ts";
 import type { Dispatch } from "#kernel/services/dispatch.ts";
 import { Dormancy } from "#kernel/services/dormancy.ts";
-import { drain } from "#kernel/services/drain.ts";
+import { HandOver } from "#kernel/services/hand-over.ts";
 import { Inbox, type Message } from "#kernel/services/inbox.ts";
+import { Infos } from "#kernel/services/infos.ts";
 import type { Instance, InstanceEvents } from "#kernel/services/instance.ts";
 import { ReplicaState, type StoredState } from "#kernel/services/replica-state.ts";
 import { Launcher } from "#kernel/services/launcher.ts";
 import { Life } from "#kernel/services/life.ts";
 import { Lifecycle, takesMessages, type ServiceState } from "#kernel/services/lifecycle.ts";
-import { Listening, type ListeningOptions } from "#kernel/services/listening.ts";
-import { MessageTimers, type MessageTimersOptions } from "#kernel/services/message-timers.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { ReplicaRecord } from "#kernel/services/record.ts";
-import { notUp } from "#kernel/services/refusals.ts";
 import { ReplicaSecrets } from "#kernel/services/replica-secrets.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import { Sleep } from "#kernel/services/sleep.ts";
 import { keepsState } from "#kernel/services/start-message.ts";
 import { Vitals } from "#kernel/services/vitals.ts";
 import type { Supervisor } from "#supervisor/supervisor.ts";
-import type { Adoption, StateSource } from "#wire/messages.ts";
 
 /** Beyond its own time limit a message has this long before the instance is stopped. */
 const OVERDUE_GRACE_MS = 75;
@@ -76,25 +69,17 @@ export class Replica {
   readonly stateKey: StateKey;
   readonly revision: Revision;
   readonly generation: number;
-  /** It begins with what its predecessor hands over. */
-  readonly isHot: boolean;
   readonly record: ReplicaRecord;
   readonly vitals: Vitals;
-  readonly timers: MessageTimers;
-  readonly listening: Listening;
+  readonly infos: Infos;
   readonly secrets: ReplicaSecrets;
+  readonly handOver: HandOver;
   readonly #options: Omit<ReplicaOptions, "predecessor">;
   readonly #lifecycle: Lifecycle;
   readonly #inbox: Inbox;
   readonly #kept: ReplicaState;
   readonly #sleep: Sleep;
   readonly #life: Life;
-  /** Until this one serves. */
-  #predecessor: Replica | undefined;
-  /** What it has made of the state that it was given, until it serves. */
-  #adopted: string | undefined;
-  /** What it has made of the state on disk, until it serves. */
-  #made: Snapshot | undefined;
 
   constructor({ predecessor: replacing, ...options }: ReplicaOptions) {
     const { key, slot, generation, revision, powers, bounds, crashed, quarantined } = options;
@@ -105,11 +90,9 @@ export class Replica {
     this.slot = slot;
     this.stateKey = stateKey;
     this.revision = revision;
-    // A successor must not hold on to those before it.
     this.#options = options;
-    this.#predecessor = predecessor;
     this.generation = generation;
-    this.isHot = replacing?.hot === true;
+    const isHot = replacing?.hot === true;
     const vitals = new Vitals(() => powers.clock.now());
     const record = new ReplicaRecord({ key, slot, revision, powers, before: predecessor?.record });
     const secrets = new ReplicaSecrets({
@@ -121,12 +104,11 @@ export class Replica {
     this.vitals = vitals;
     this.record = record;
     this.secrets = secrets;
-    const inherited = this.isHot ? predecessor?.timers : undefined;
-    const timers = inherited ?? new MessageTimers(this.#timerOptions);
-    const listening =
-      (this.isHot ? predecessor?.listening : undefined) ?? new Listening(this.#listeningOptions);
-    this.timers = timers;
-    this.listening = listening;
+    const { storage, limits } = bounds;
+    const before = isHot ? predecessor?.infos : undefined;
+    const infos = new Infos({ powers, limits, receiver: this }, before);
+    const { timers, listening } = infos;
+    this.infos = infos;
     const lifecycle = new Lifecycle((_, to) => powers.metrics.stateChanged(key, to));
     const inbox = new Inbox({
       key,
@@ -142,7 +124,6 @@ export class Replica {
       key: stateKey,
       stateless: !keepsState(spec),
     });
-    const { storage, limits } = bounds;
     const kept = new ReplicaState({ key: stateKey, revision, powers, dormancy, record, storage });
     const sleep = new Sleep({
       key,
@@ -159,14 +140,14 @@ export class Replica {
       evict: () => this.#life.evict(),
       rouse: () => this.#life.rouse(),
     });
-    const source = () => this.#source();
+    const source = () => this.handOver.source();
     const events = this.#instanceEvents;
     const launcher = new Launcher({ key, revision, powers, secrets, source, events });
     this.#lifecycle = lifecycle;
     this.#inbox = inbox;
     this.#kept = kept;
     this.#sleep = sleep;
-    this.#life = new Life({
+    const life = new Life({
       key,
       spec,
       powers,
@@ -174,7 +155,7 @@ export class Replica {
       lifecycle,
       launcher,
       inbox,
-      ties: [timers, listening],
+      infos,
       sleep,
       record,
       vitals,
@@ -182,6 +163,12 @@ export class Replica {
       crashed,
       quarantined,
     });
+    this.#life = life;
+    const parts = { lifecycle, inbox, infos, kept, life, record, secrets };
+    this.handOver = new HandOver(
+      { key, revision, clock: powers.clock, ...parts, isHot },
+      predecessor?.handOver,
+    );
   }
 
   get state(): ServiceState {
@@ -314,160 +301,6 @@ export class Replica {
     return this.#sleep.awake(timeoutMs);
   }
 
-  // ---- its hand-over to a successor ----
-
-  get isHeld(): boolean {
-    return this.#inbox.isHeld;
-  }
-
-  /** From now on messages wait, until `release` or a successor's `takeOver`. */
-  hold(): void {
-    this.#inbox.hold();
-  }
-
-  /** The same for one that does not run, and nothing starts it meanwhile: what is on disk stays
-   *  its newest state. */
-  suspend(): void {
-    this.hold();
-    this.#life.suspend();
-  }
-
-  release(): void {
-    this.#kept.goOn();
-    this.#life.resume();
-    this.#inbox.release();
-  }
-
-  /** Resolves when nothing is in hand that could change the state; see drain.ts. */
-  drained(options: { readonly timeoutMs: number; readonly mustRun: boolean }): Promise<void> {
-    const { clock } = this.#options.powers;
-    const instance = () => this.instance;
-    return drain({ service: this.key.service, clock, instance, ...options });
-  }
-
-  /** Resolves when its state on disk stays as it is, until `release` or a successor's `takeOver`. */
-  stopStoring(): Promise<void> {
-    return this.#kept.holdBack();
-  }
-
-  /** The state as it is now, encoded; the instance is idle or does not mind. `present`: without
-   *  what is never stored. */
-  async peek(timeoutMs: number, wish: "whole" | "present" = "whole"): Promise<string> {
-    const what = `${this.key.service} to tell its state`;
-    const told = this.#running.snapshot(wish);
-    if (wish === "present") this.#kept.owe(this.#running);
-    return (await within(told, { ms: timeoutMs, what, code: "conflict" }))!;
-  }
-
-  /** Gives a loaded replica the state to begin with; resolves with what it made of it. */
-  async adopt(adoption: Adoption): Promise<string> {
-    const predecessor = this.#predecessor;
-    // It may have been loaded long ago; the state holds what the one before learned since.
-    if (predecessor !== undefined) this.secrets.learn(predecessor.secrets);
-    this.#adopted = await this.#running.adopt(adoption);
-    return this.#adopted;
-  }
-
-  /** How the kernel keeps what this one made of it, in one write with other things. */
-  snapshotOf(adopted: string): Snapshot {
-    return { state: adopted, version: this.version, sourceHash: this.revision.sourceHash };
-  }
-
-  /** What one that waits to take over has made of the state on disk, to be kept as well. */
-  get made(): Snapshot | undefined {
-    return this.#made;
-  }
-
-  /** Serves in the predecessor's place: its waiting messages, timers and subscriptions are this
-   *  one's now. */
-  takeOver(): void {
-    const predecessor = this.#predecessor;
-    this.#predecessor = undefined;
-    this.#made = undefined;
-    this.#adopted = undefined;
-    if (predecessor === undefined) return;
-    if (this.isHot) predecessor.#leaveSlot();
-    else predecessor.#kept.close();
-    this.timers.redirect(this.#timerOptions);
-    this.listening.redirect(this.#listeningOptions);
-    this.#inbox.takeOver(predecessor.#inbox);
-    this.#life.serve();
-  }
-
-  /** It is loaded beside one that serves, and could take over now. */
-  get standsBy(): boolean {
-    return this.#life.standing === "loaded" && this.instance !== undefined;
-  }
-
-  /** A successor that was loaded beside it serves in its place. */
-  get isReplaced(): boolean {
-    return this.#life.standing === "replaced";
-  }
-
-  /**
-   * Ends a replica whose successor has taken over, or that never served: nothing of it is
-   * told or stored. What it has in hand may end within `lingerMs`.
-   */
-  async retire(lingerMs = 0): Promise<void> {
-    this.#leaveSlot();
-    this.#predecessor = undefined;
-    await this.#life.retire(lingerMs);
-  }
-
-  #leaveSlot(): void {
-    this.#life.leave();
-    this.#kept.close();
-    this.#inbox.hold();
-  }
-
-  /** The state is its predecessor's until this one serves, also when it ends with the kernel. */
-  async #keep(instance: Instance, text: string): Promise<void> {
-    if (this.#life.standing !== "loaded") await this.#kept.save(instance, text);
-    else if (!this.isHot) this.#made = this.#kept.snapshotOf(instance, text);
-  }
-
-  get #running(): Instance {
-    if (this.instance === undefined) throw notUp(this.key.service, this.state);
-    return this.instance;
-  }
-
-  async #source(): Promise<StateSource> {
-    // Its instance ended before the adopted state was on disk, where the one before still stands.
-    if (this.#adopted !== undefined) return this.#adoptedAgain(this.#adopted);
-    const isBeside = this.isHot && this.#life.standing === "loaded";
-    const stored = await this.#kept.load();
-    return isBeside ? { from: "handover" } : stored;
-  }
-
-  #adoptedAgain(state: string): StateSource {
-    if (!keepsState(this.spec)) return { from: "init" };
-    const { version } = this.record;
-    return { from: "stored", state, migrate: false, ...(version !== undefined && { version }) };
-  }
-
-  get #timerOptions(): MessageTimersOptions {
-    const { bounds, powers } = this.#options;
-    const outcome = { reply: () => {}, fail: () => {} };
-    return {
-      clock: powers.clock,
-      deliver: (payload) => this.send({ kind: "info", handler: "info", payload, outcome }),
-      started: () => bounds.limits.timerStarted(this),
-      ended: () => bounds.limits.timerEnded(),
-    };
-  }
-
-  get #listeningOptions(): ListeningOptions {
-    const { channels } = this.#options.powers;
-    const deliver = (payload: string): boolean => {
-      let taken = true;
-      const outcome = { reply: () => {}, fail: () => void (taken = false) };
-      this.send({ kind: "info", handler: "info", payload, outcome });
-      // A refusal comes within `send`; what becomes of it later is nobody's answer.
-      return taken;
-    };
-    return { channels, tenant: this.key.tenant, listener: { actor: this, deliver } };
-  }
-
   get #instanceEvents(): InstanceEvents {
     const { asked, bounds } = this.#options;
     return {
@@ -479,7 +312,7 @@ export class Replica {
         else bounds.log.droppedThere(value, instance.id);
       },
       redact: this.secrets.redact,
-      state: (instance, text) => this.#keep(instance, text),
+      state: (instance, text) => this.handOver.keep(instance, text),
       room: () => this.#inbox.pump(),
       settled: (_, tookMs, failed) => this.vitals.ended(tookMs, failed),
       handBack: (_, dispatches) => this.#inbox.takeBack(dispatches),

@@ -254,7 +254,7 @@ export class Service {
     if (oldest !== undefined && this.#leaving.size >= MAX_LEAVING) oldest.kill();
     this.#leaving.add(replica);
     try {
-      await replica.retire(lingerMs);
+      await replica.handOver.retire(lingerMs);
     } finally {
       this.#leaving.delete(replica);
     }

@@ -325,7 +325,8 @@ export class ProbationKeeper {
       });
     } finally {
       // One that did not get to serve.
-      for (const replica of loaded.values()) if (replica.standsBy) void replica.retire();
+      for (const replica of loaded.values())
+        if (replica.handOver.standsBy) void replica.handOver.retire();
     }
   }
 

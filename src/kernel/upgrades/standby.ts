@@ -41,7 +41,7 @@ export class Standby {
     if (this.#isOver) return new Map();
     this.#leave();
     const replicas = await this.#loading;
-    const ready = replicas.filter(({ standsBy }) => standsBy);
+    const ready = replicas.filter(({ handOver }) => handOver.standsBy);
     await retire(replicas.filter((replica) => !ready.includes(replica)));
     return new Map(ready.map((replica) => [replica.slot, replica]));
   }
@@ -80,5 +80,5 @@ export class Standby {
 }
 
 const retire = async (replicas: readonly Replica[]): Promise<void> => {
-  await Promise.all(replicas.map((replica) => replica.retire()));
+  await Promise.all(replicas.map((replica) => replica.handOver.retire()));
 };

@@ -119,9 +119,10 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
     (slot) => loaded.get(slot) ?? successorOf(holders.get(slot), slot, options),
   );
   const pairs: Pair[] = successors
-    .filter(({ isHot }) => isHot)
+    .filter((each) => each.handOver.isHot)
     .map((successor) => ({ successor, old: holders.get(successor.slot)! }));
-  const down = successors.flatMap(({ isHot, slot }) => (isHot ? [] : (holders.get(slot) ?? [])));
+  const cold = successors.filter((each) => !each.handOver.isHot);
+  const down = cold.flatMap(({ slot }) => holders.get(slot) ?? []);
   const replaced = [...down, ...pairs.map((pair) => pair.old)];
   let pausedAt = 0;
   let handed: readonly Handed[];
@@ -129,7 +130,7 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
   const bySlot = () =>
     new Map(pairs.map(({ successor }, at) => [successor.slot, handed[at]!] as const));
   // It could come back meanwhile, and answer with a state that its successor does not know.
-  for (const replica of down) replica.suspend();
+  for (const replica of down) replica.handOver.suspend();
   try {
     const unloaded = successors.filter((successor) => !loaded.has(successor.slot));
     await tenants.startReplicas(unloaded).catch(async (error: unknown) => {
@@ -138,30 +139,31 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
     await faults("warmed");
     for (const { successor } of pairs.slice(0, 1)) await options.rehearse?.(successor);
     pausedAt = powers.clock.now();
-    for (const pair of pairs) pair.old.hold();
+    for (const pair of pairs) pair.old.handOver.hold();
     const wait = { timeoutMs: DRAIN_MS, mustRun: !options.evenIfDown };
-    if (options.drain) await Promise.all(pairs.map((pair) => pair.old.drained(wait)));
+    if (options.drain) await Promise.all(pairs.map((pair) => pair.old.handOver.drained(wait)));
     // What is told from now on must not follow what is recorded.
-    await Promise.all(replaced.map((replica) => replica.stopStoring()));
+    await Promise.all(replaced.map((replica) => replica.handOver.stopStoring()));
     await faults("held");
     handed = await Promise.all(pairs.map((pair) => options.stateOf(pair.old, pair.successor)));
     await faults("told");
     const { codeChangeTimeoutMs: timeoutMs } = revision.spec.restartLimits;
     states = await Promise.all(
-      pairs.map(({ successor }, at) => successor.adopt(adoptionOf(handed[at]!, timeoutMs))),
+      pairs.map(({ successor }, at) =>
+        successor.handOver.adopt(adoptionOf(handed[at]!, timeoutMs)),
+      ),
     ).catch(async (error: unknown) => {
       throw await adoptionError({ error, revision, powers });
     });
     await faults("adopted");
     const snapshots = successors.flatMap((successor) => {
-      const at = pairs.findIndex((pair) => pair.successor === successor);
-      const snapshot = at === -1 ? successor.made : successor.snapshotOf(states[at]!);
-      return snapshot === undefined ? [] : [[successor.stateKey, snapshot] as const];
+      const { made } = successor.handOver;
+      return made === undefined ? [] : [[successor.stateKey, made] as const];
     });
     await options.record(keepsState(revision.spec) ? snapshots : [], bySlot());
   } catch (error) {
-    await Promise.all(successors.map((replica) => replica.retire()));
-    for (const replica of replaced) replica.release();
+    await Promise.all(successors.map((replica) => replica.handOver.retire()));
+    for (const replica of replaced) replica.handOver.release();
     throw error;
   }
   await faults("recorded");
@@ -169,7 +171,7 @@ async function handOver(options: SwapOptions): Promise<Swapped> {
     [...kept, ...successors].toSorted((a, b) => a.slot - b.slot),
     becomes,
   );
-  for (const successor of successors) successor.takeOver();
+  for (const successor of successors) successor.handOver.takeOver();
   const pauseMs = powers.clock.now() - pausedAt;
   await faults("switched");
   return {
@@ -217,8 +219,8 @@ export async function present(replica: Replica, via: Handed["via"]): Promise<Han
   const { version } = replica;
   const leavesOut = replica.spec.persistenceExclude.length > 0;
   const [state, storable] = await Promise.all([
-    replica.peek(DRAIN_MS),
-    leavesOut ? replica.peek(DRAIN_MS, "present") : undefined,
+    replica.handOver.peek(DRAIN_MS),
+    leavesOut ? replica.handOver.peek(DRAIN_MS, "present") : undefined,
   ]);
   return {
     state,
@@ -235,6 +237,6 @@ export const presentFor = (replica: Replica, { sourceHash }: Revision): Promise<
 /** What becomes of a replica that is not the service's any more. */
 async function leave(replica: Replica, service: Service): Promise<void> {
   if (replica.slot >= service.replicas.length) await service.depart(replica);
-  else if (replica.isReplaced) await service.letGo(replica, LINGER_MS);
+  else if (replica.handOver.isReplaced) await service.letGo(replica, LINGER_MS);
   else await replica.stop({ force: true, timeoutMs: RETIRE_MS });
 }
