@@ -1,6 +1,9 @@
 /** Source that is hostile to whoever reads, parses, compiles or links it. */
 import { called, everyDay, loaded, type Attack } from "#doctor/attack.ts";
 
+/** In two pieces: tools that read this file take the whole for a comment of its own. */
+const MAP_URL = `sourceMapping${"URL"}`;
+
 const source = (name: string, code: string, expect: string): Attack => ({
   name,
   kind: "source",
@@ -70,13 +73,13 @@ export const sources: readonly Attack[] = [
     "points its stacks at files of the host",
     `export default { calls: { attack() { throw new Error("x"); } } };
 //# sourceURL=file:///etc/passwd
-//# sourceMappingURL=file:///etc/shadow`,
+//# ${MAP_URL}=file:///etc/shadow`,
     "service_crashed → exception",
   ),
   source(
     "has a source map of its own, of nonsense",
     `export default { calls: { attack() { throw new Error("x"); } } };
-//# sourceMappingURL=data:application/json;base64,${Buffer.from('{"version":3,"sources":["../../../etc/passwd"],"mappings":"////////"}').toString("base64")}`,
+//# ${MAP_URL}=data:application/json;base64,${Buffer.from('{"version":3,"sources":["../../../etc/passwd"],"mappings":"////////"}').toString("base64")}`,
     "service_crashed → exception",
   ),
   source(
