@@ -2,7 +2,7 @@
 import { called, everyDay, loaded, type Attack } from "#doctor/attack.ts";
 
 /** In two pieces: tools that read this file take the whole for a comment of its own. */
-const MAP_URL = `sourceMapping${"URL"}`;
+const MAP_URL = ["sourceMapping", "URL"].join("");
 
 const source = (name: string, code: string, expect: string): Attack => ({
   name,
