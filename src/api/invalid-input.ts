@@ -36,7 +36,8 @@ export function invalidInput(schema: z.ZodObject, error: z.ZodError, input: unkn
     .slice(0, MAX_NAMED)
     .map(({ field, message }) => `${field.slice(0, MAX_PATH_CHARS)} ${message}`)
     .join("; ");
-  return new SoloError("invalid_argument", `The request is not right: ${text}.`, {
+  const end = text.endsWith("?") ? "" : ".";
+  return new SoloError("invalid_argument", `The request is not right: ${text}${end}`, {
     fields: errors,
     hint: `${explained(schema, error.issues[0])}See /openapi.json for the fields and their types.`,
   });

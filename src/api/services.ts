@@ -101,6 +101,15 @@ export const updated = deployed.extend({
       .optional()
       .describe("That has begun; `revision` is the current one until it is promoted."),
   ),
+  unchanged: field(
+    13,
+    z
+      .boolean()
+      .optional()
+      .describe(
+        "The revision asked for is current already: no hand-over, no rollout, no entry in the history.",
+      ),
+  ),
 });
 
 export const deploy = unary({

@@ -44,6 +44,14 @@ afterEach(async () => {
 });
 const solo = (...args: string[]) => runCli(args, { dataDir: kernel.dataDir, cwd });
 
+test("an update to what is current already says that nothing was swapped", async () => {
+  const { rollout: _, ...same } = UPDATED;
+  kernel.on("PUT /services/counter", json({ ...same, unchanged: true }));
+  const { code, stdout } = await solo("update", "counter.ts");
+  expect(code).toBe(0);
+  expect(stdout).toContain("this revision was current already: nothing was swapped");
+});
+
 test("an update sends its strategy with shares and durations, and says where it stands", async () => {
   kernel.on("PUT /services/counter", json(UPDATED));
   const { code, stdout } = await solo(

@@ -33,7 +33,7 @@ const counter = (version: number, more = "") => `export default { version: "${ve
 };`;
 
 describe("a revision that cannot take over leaves the old one serving, with its state", () => {
-  const bad: [string, string, { code: string }][] = [
+  const bad: [string, string, { code: string; message?: unknown }][] = [
     [
       "codeChange throws",
       counter(2, "checkState() {},").replace("({ ...old", "(no.such, { ...old"),
@@ -74,6 +74,19 @@ describe("a revision that cannot take over leaves the old one serving, with its 
         "{ let s = {}; for (let n = 0; n < 1e5; n += 1) s = { s }; return s; }",
       ),
       { code: "startup_failed" },
+    ],
+    [
+      "codeChange forgets to return",
+      counter(2).replace("({ ...old, v: 2, from })", "{ old.v = 2; }"),
+      {
+        code: "startup_failed",
+        message: expect.stringContaining("codeChange returned nothing; return the new state"),
+      },
+    ],
+    [
+      "codeChange throws an object",
+      counter(2).replace("({ ...old, v: 2, from })", "{ throw { why: 'no ledger' }; }"),
+      { code: "startup_failed", message: expect.stringContaining('{"why":"no ledger"}') },
     ],
     [
       "codeChange throws what is no error",

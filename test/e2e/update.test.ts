@@ -43,6 +43,18 @@ test("without codeChange keeps the state as it is", async () => {
   expect(await tenant.call("b", "add")).toBe(2);
 });
 
+test("to what is current already says so: no hand-over, and nothing in the history", async () => {
+  await tenant.deploy({ service_id: "same", code: V1 });
+  const before = await tenant.status("same");
+  const { status, body } = await put("same", { code: V1, strategy: "blue_green" });
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ unchanged: true, instance_id: before["instance_id"] });
+  expect(body).not.toHaveProperty("pause_ms");
+  expect(body).not.toHaveProperty("rollout");
+  const { body: next } = await put("same", { code: V1, env: { A: "1" } });
+  expect(next).not.toHaveProperty("unchanged");
+});
+
 test("loses no call: everything sent meanwhile is answered by the one or the other", async () => {
   await tenant.deploy({ service_id: "c", code: V1 });
   const held = holdRequest(tenant, "c");

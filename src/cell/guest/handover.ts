@@ -9,6 +9,9 @@ import type { Adoption, StateShapes } from "../../wire/messages.ts";
 import { shapeOf } from "./shape.ts";
 import { decodeState, encodeState } from "./state.ts";
 
+// Most often a forgotten `return`, and the old state would be lost with it.
+const NOTHING = "returned nothing; return the new state, or null for none.";
+
 export interface Adopted {
   readonly state: unknown;
   readonly shapes: StateShapes | undefined;
@@ -22,6 +25,7 @@ export async function takeOver(
   const before = shapes === true ? shapeOf(old) : undefined;
   const migrate = via === "as_it_is" ? undefined : service[via];
   const next = migrate === undefined ? old : await migrate.call(service, old, version);
+  if (next === undefined && old !== undefined) throw new TypeError(`${via} ${NOTHING}`);
   // What downgrade makes is another version's state, which checks it itself.
   const isOwn = via !== "downgrade";
   if (isOwn && service.checkState !== undefined && (await service.checkState(next)) === false) {

@@ -13,6 +13,11 @@ const text = (read: () => unknown, otherwise: string): string => {
   }
 };
 
+const spelt = (thrown: unknown): string => {
+  const said = String(thrown);
+  return said === "[object Object]" ? JSON.stringify(thrown) : said;
+};
+
 export function describeThrown(thrown: unknown): Thrown {
   if (typeof thrown !== "object" || thrown === null) {
     return { name: "Error", message: String(thrown).slice(0, MAX_TEXT), stack: "" };
@@ -22,7 +27,7 @@ export function describeThrown(thrown: unknown): Thrown {
     name: text(() => error.name, "Error"),
     message: text(
       () => error.message,
-      text(() => thrown, ""),
+      text(() => spelt(thrown), ""),
     ),
     stack: text(() => error.stack, ""),
   };

@@ -121,6 +121,9 @@ async function printUpdated(session: Session, answer: OutputOf<"Update">): Promi
   const { plan, pause_ms, probation_ms } = answer;
   if (plan !== undefined) return printPlan(session, answer, plan);
   const code = await printDeployed(session, answer);
+  if (answer.unchanged === true && !session.json) {
+    await session.out.line("  this revision was current already: nothing was swapped");
+  }
   if (answer.rollout !== undefined) return printRollout(session, answer, answer.rollout);
   if (pause_ms !== undefined) {
     const watched =

@@ -104,6 +104,7 @@ export const updated = ({
   swapped,
   probationMs,
   rollout,
+  unchanged,
   ...rest
 }: Changed): OutputOf<"Update"> => ({
   ...deployed(rest),
@@ -113,6 +114,7 @@ export const updated = ({
   }),
   ...(probationMs !== undefined && { probation_ms: probationMs }),
   ...(rollout !== undefined && { rollout: shownRollout(rollout) }),
+  ...(unchanged !== undefined && { unchanged }),
 });
 
 /** The answer of a dry run: the service as it is, and the plan. */

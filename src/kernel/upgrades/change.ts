@@ -41,6 +41,8 @@ export interface Changed extends Deployed {
   readonly probationMs?: number;
   /** It has begun; the revision that the service had is current until it is promoted. */
   readonly rollout?: Rollout;
+  /** Its revision was current already. */
+  readonly unchanged?: true;
 }
 
 export const runs = ({ state }: Service): boolean => state === "running" || state === "hibernated";

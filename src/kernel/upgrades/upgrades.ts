@@ -185,7 +185,12 @@ export class Upgrades {
     const { handles, restarter, powers } = this.#options;
     await handles.renew(service, by);
     if (!runs(service)) await restarter.startAgain(service);
-    return { service, startedInMs: powers.clock.now() - begun, warnings: [] };
+    return {
+      service,
+      startedInMs: powers.clock.now() - begun,
+      warnings: [],
+      unchanged: true,
+    };
   }
 
   async #beginRollout(
