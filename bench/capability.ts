@@ -12,7 +12,7 @@ import { serviceId, tenantId } from "#base/ids.ts";
 import { newToken } from "#capability/token.ts";
 import { Authority } from "#kernel/authority.ts";
 import { CapabilityAudit } from "#kernel/capability-audit.ts";
-import { ServiceAuthority } from "#kernel/services/service-authority.ts";
+import { ServiceAuthority } from "#kernel/services/host/service-authority.ts";
 import type { Kv } from "#storage/kv.ts";
 import { quantile } from "./stats.ts";
 

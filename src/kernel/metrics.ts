@@ -4,7 +4,7 @@ import type { ServiceKey } from "#base/ids.ts";
 import type { Account } from "#egress/flight.ts";
 import { WATCHED, type Readings, type Watched } from "#kernel/pressure.ts";
 import { SERVICE_RESOURCES, TENANT_RESOURCES, type Resource } from "#limits/limit.ts";
-import type { ServiceState } from "#kernel/services/lifecycle.ts";
+import type { ServiceState } from "#kernel/services/replica/lifecycle.ts";
 
 export interface MetricsSources {
   readonly services: () => Iterable<{

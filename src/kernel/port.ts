@@ -24,8 +24,8 @@ import { agree, held, notWholeKernel, presenterOf } from "#kernel/certificate-te
 import type { Lease } from "#kernel/lease.ts";
 import type { Metrics } from "#kernel/metrics.ts";
 import type { Handlers, Asked } from "#kernel/operations/handlers.ts";
-import { Exchange } from "#kernel/services/exchange.ts";
-import { fetchPayload } from "#kernel/services/payload.ts";
+import { Exchange } from "#kernel/services/messages/exchange.ts";
+import { fetchPayload } from "#kernel/services/messages/payload.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 

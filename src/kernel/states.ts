@@ -16,9 +16,9 @@ import { fromDocument, toDocument, type StateDocument } from "#deploy/state-docu
 import type { Started } from "#kernel/deploys/deployed.ts";
 import type { Restarter } from "#kernel/deploys/restarter.ts";
 import type { Faults } from "#kernel/faults.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import type { ProbationKeeper } from "#kernel/upgrades/probation-keeper.ts";
-import { keepsState } from "#kernel/services/start-message.ts";
+import { keepsState } from "#kernel/services/instance/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { KvOp } from "#storage/protocol.ts";
 

@@ -9,7 +9,7 @@ import { SoloError } from "#base/errors.ts";
 import { keyText, type ServiceId, type ServiceKey, type TenantId } from "#base/ids.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Logger } from "#base/log.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { ChildSpec } from "#supervisor/child.ts";
 import { type Supervisor, supervisorSpec } from "#supervisor/supervisor.ts";

@@ -5,7 +5,7 @@ import { pause, within } from "#base/deadline.ts";
 import type { Logger } from "#base/log.ts";
 import { keyText } from "#base/ids.ts";
 import type { BootLoader } from "#kernel/boot.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import type { CellPool } from "#kernel/cells/pool.ts";
 import { SAMPLE_MS, type LimitsBook } from "#kernel/limits/book.ts";
 import type { Tenants } from "#kernel/tenants.ts";

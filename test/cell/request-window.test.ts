@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
-import { Asked } from "#kernel/services/asked.ts";
+import { Asked } from "#kernel/services/instance/asked.ts";
 import { REQUEST_WINDOW } from "#wire/messages.ts";
 
 const MAX_IN_FLIGHT = REQUEST_WINDOW.requests;

@@ -15,7 +15,7 @@ import { prepareCellPrograms } from "#bin/cell-host.ts";
 import { SoloError } from "#base/errors.ts";
 import { launchPlain, type Launcher } from "#kernel/cells/launcher.ts";
 import { SAVE_STEPS, SLEEP_STEPS, SWAP_STEPS, WAKE_STEPS, type FaultStep } from "#kernel/faults.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 import { until } from "../support/until.ts";
 import { Callers, type Added } from "./change-callers.ts";

@@ -1,6 +1,6 @@
-/** What to do about an exception (src/kernel/services/advice.ts). */
+/** What to do about an exception (src/kernel/services/instance/advice.ts). */
 import { expect, test } from "vitest";
-import { adviceOn } from "#kernel/services/advice.ts";
+import { adviceOn } from "#kernel/services/instance/advice.ts";
 
 test("says what to use instead of what is not there", () => {
   expect(adviceOn("ReferenceError", "process is not defined")).toContain("solo.env");

@@ -1,10 +1,10 @@
-/** Answers with a body on their way to a guest (src/kernel/services/answers.ts). */
+/** Answers with a body on their way to a guest (src/kernel/services/host/answers.ts). */
 import { setImmediate as settle } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { Answers } from "#kernel/services/answers.ts";
-import { WINDOW_BYTES } from "#kernel/services/exchange.ts";
+import { Answers } from "#kernel/services/host/answers.ts";
+import { WINDOW_BYTES } from "#kernel/services/messages/exchange.ts";
 
 function setUp() {
   const said: string[] = [];

@@ -1,7 +1,7 @@
-/** The states of an instance on their way to disk (src/kernel/services/barrier.ts). */
+/** The states of an instance on their way to disk (src/kernel/services/instance/barrier.ts). */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Barrier } from "#kernel/services/barrier.ts";
+import { Barrier } from "#kernel/services/instance/barrier.ts";
 
 /** A disk whose writes end when the test says so, and one at a time. */
 function slowDisk(isDurable: boolean) {

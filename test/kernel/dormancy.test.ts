@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { serviceId, tenantId } from "#base/ids.ts";
 import type { Dormant, Dormants } from "#deploy/dormants.ts";
 import type { Snapshot } from "#deploy/snapshots.ts";
-import { Dormancy } from "#kernel/services/dormancy.ts";
+import { Dormancy } from "#kernel/services/state/dormancy.ts";
 
 const key = { tenant: tenantId("t"), service: serviceId("s"), slot: 0 };
 const dormant: Dormant = { sourceHash: "h", handlers: [], timers: [], sinceMs: 1 } as never;

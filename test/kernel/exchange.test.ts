@@ -1,9 +1,9 @@
-/** The two bodies of one HTTP request (src/kernel/services/exchange.ts). */
+/** The two bodies of one HTTP request (src/kernel/services/messages/exchange.ts). */
 import { setImmediate as settle } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { Exchange, WINDOW_BYTES } from "#kernel/services/exchange.ts";
+import { Exchange, WINDOW_BYTES } from "#kernel/services/messages/exchange.ts";
 
 const head = { status: 200, headers: [], body: true };
 const broken = new SoloError("service_crashed", "It ended.");

@@ -10,9 +10,9 @@ import { silentLogger } from "#base/log.ts";
 import { newToken } from "#kernel/authority.ts";
 import { Metrics } from "#kernel/metrics.ts";
 import { Port, type PortOptions } from "#kernel/port.ts";
-import { Answers } from "#kernel/services/answers.ts";
-import { HostApi, type HostApiOptions, type HostRequest } from "#kernel/services/host-api.ts";
-import { ServiceAuthority } from "#kernel/services/service-authority.ts";
+import { Answers } from "#kernel/services/host/answers.ts";
+import { HostApi, type HostApiOptions, type HostRequest } from "#kernel/services/host/host-api.ts";
+import { ServiceAuthority } from "#kernel/services/host/service-authority.ts";
 import { Tenants } from "#kernel/tenants.ts";
 import { openAuthority } from "../support/authority.ts";
 

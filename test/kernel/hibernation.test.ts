@@ -1,4 +1,4 @@
-/** Idle services sleep and wake, and nobody notices (src/kernel/services/sleep.ts, runner.ts). */
+/** Idle services sleep and wake, and nobody notices (src/kernel/services/state/sleep.ts, replica/runner.ts). */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";

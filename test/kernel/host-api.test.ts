@@ -1,9 +1,9 @@
-/** Requests of guests whose use has to be on disk first (src/kernel/services/host-api.ts). */
+/** Requests of guests whose use has to be on disk first (src/kernel/services/host/host-api.ts). */
 import { setImmediate as settle } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { serviceId, tenantId } from "#base/ids.ts";
-import { Answers } from "#kernel/services/answers.ts";
-import { HostApi, type HostApiOptions, type HostRequest } from "#kernel/services/host-api.ts";
+import { Answers } from "#kernel/services/host/answers.ts";
+import { HostApi, type HostApiOptions, type HostRequest } from "#kernel/services/host/host-api.ts";
 
 function asking(method: string) {
   const stored = Promise.withResolvers<void>();

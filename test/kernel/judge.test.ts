@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { WATCHDOG, watchdogFrom, type Performance } from "#deploy/watchdog.ts";
-import { SLOTS, bucketOf, p95Of } from "#kernel/services/durations.ts";
-import { together, Vitals } from "#kernel/services/vitals.ts";
+import { SLOTS, bucketOf, p95Of } from "#kernel/services/replica/durations.ts";
+import { together, Vitals } from "#kernel/services/replica/vitals.ts";
 import { judge, type Verdict } from "#kernel/upgrades/judge.ts";
 
 const performance = fc

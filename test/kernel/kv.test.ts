@@ -1,4 +1,4 @@
-/** `solo.kv` as services use it: batches, versions, pages (src/kernel/services/service-kv.ts). */
+/** `solo.kv` as services use it: batches, versions, pages (src/kernel/services/host/service-kv.ts). */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";
 

@@ -1,10 +1,10 @@
-/** The life of a service as one table (src/kernel/services/lifecycle.ts), and its timers. */
+/** The life of a service as one table (src/kernel/services/replica/lifecycle.ts), and its timers. */
 import fc from "fast-check";
 import { systemClock } from "#base/clock.ts";
 import { describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { Lifecycle, type ServiceState } from "#kernel/services/lifecycle.ts";
-import { MessageTimers } from "#kernel/services/message-timers.ts";
+import { Lifecycle, type ServiceState } from "#kernel/services/replica/lifecycle.ts";
+import { MessageTimers } from "#kernel/services/messages/message-timers.ts";
 import { until } from "../support/until.ts";
 
 const STATES: readonly ServiceState[] = [

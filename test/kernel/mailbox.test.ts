@@ -1,8 +1,8 @@
-/** What waits for an instance (src/kernel/services/mailbox.ts), and one message (dispatch.ts). */
+/** What waits for an instance (src/kernel/services/messages/mailbox.ts), and one message (dispatch.ts). */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SoloError } from "#base/errors.ts";
-import { Mailbox, MAX_WAITING_CHARS } from "#kernel/services/mailbox.ts";
+import { Mailbox, MAX_WAITING_CHARS } from "#kernel/services/messages/mailbox.ts";
 import { until } from "../support/until.ts";
 import { message, type Sent } from "./support.ts";
 

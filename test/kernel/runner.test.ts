@@ -1,10 +1,10 @@
-/** Instances on cells that die (src/kernel/services/runner.ts, instance.ts). */
+/** Instances on cells that die (src/kernel/services/replica/runner.ts, instance/instance.ts). */
 import { setImmediate as settle } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { Dispatch } from "#kernel/services/dispatch.ts";
-import type { Instance } from "#kernel/services/instance.ts";
-import type { InstanceCrash } from "#kernel/services/outcomes.ts";
-import { Runner } from "#kernel/services/runner.ts";
+import type { Dispatch } from "#kernel/services/messages/dispatch.ts";
+import type { Instance } from "#kernel/services/instance/instance.ts";
+import type { InstanceCrash } from "#kernel/services/instance/outcomes.ts";
+import { Runner } from "#kernel/services/replica/runner.ts";
 import { FROM_CELL, TO_CELL } from "#wire/messages.ts";
 import { until } from "../support/until.ts";
 import { message, playedCell, startInstance, type PlayedCell } from "./support.ts";

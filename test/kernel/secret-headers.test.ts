@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { SecretBinding } from "#deploy/secret-bindings.ts";
-import { isAllowed } from "#kernel/services/secret-headers.ts";
+import { isAllowed } from "#kernel/services/host/secret-headers.ts";
 
 const binding = (use: SecretBinding["use"], ...hosts: string[]): SecretBinding => ({
   name: "k",

@@ -5,8 +5,8 @@ import type { SoloError } from "#base/errors.ts";
 import { newInstanceId } from "#base/ids.ts";
 import { Cell } from "#kernel/cells/cell.ts";
 import type { CellExit, CellProcess } from "#kernel/cells/launcher.ts";
-import { Dispatch, type DispatchKind } from "#kernel/services/dispatch.ts";
-import { Instance, type InstanceEvents } from "#kernel/services/instance.ts";
+import { Dispatch, type DispatchKind } from "#kernel/services/messages/dispatch.ts";
+import { Instance, type InstanceEvents } from "#kernel/services/instance/instance.ts";
 import { FrameReader, FrameWriter } from "#wire/frame.ts";
 import { FROM_CELL, TO_CELL, type StartInstance } from "#wire/messages.ts";
 

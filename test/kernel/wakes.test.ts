@@ -1,5 +1,5 @@
 /** Sleep that its callers do not see, whatever wakes the service and whatever comes between
- *  (src/kernel/services/sleep.ts, wake-gate.ts). */
+ *  (src/kernel/services/state/sleep.ts, wake-gate.ts). */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Faults } from "#kernel/faults.ts";
 import { startInProcess, type InProcessKernel } from "../support/kernel-in-process.ts";

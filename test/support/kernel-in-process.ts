@@ -22,7 +22,7 @@ import { launchPlain, type Launcher } from "#kernel/cells/launcher.ts";
 import { Kernel } from "#kernel/kernel.ts";
 import type { Faults } from "#kernel/faults.ts";
 import type { GatewayPart } from "#kernel/parts.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 
 const CACHE_DIR = fileURLToPath(new URL("../../node_modules/.cache/solo", import.meta.url));
 const TOKEN = `solo_${"t".repeat(43)}`;

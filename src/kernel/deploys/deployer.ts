@@ -26,7 +26,7 @@ import type { Accepted, Judged, Sources } from "#kernel/deploys/sources.ts";
 import { startError } from "#kernel/deploys/start-error.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { newRevision } from "#kernel/services/revision.ts";
-import type { Minted } from "#kernel/services/service-authority.ts";
+import type { Minted } from "#kernel/services/host/service-authority.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 

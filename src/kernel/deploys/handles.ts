@@ -13,7 +13,7 @@ import type { SecretBinding } from "#deploy/secret-bindings.ts";
 import { revisionOf, type ServiceSpec } from "#deploy/spec.ts";
 import { deploymentOf } from "#kernel/deploys/deployed.ts";
 import type { Secrets } from "#kernel/secrets.ts";
-import type { Minted, ServiceAuthority } from "#kernel/services/service-authority.ts";
+import type { Minted, ServiceAuthority } from "#kernel/services/host/service-authority.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { SecretListing } from "#vault/vault.ts";
 

@@ -12,7 +12,7 @@ import { deploymentOf, type Deployed, type Started } from "#kernel/deploys/deplo
 import type { ServiceLocks } from "#kernel/deploys/locks.ts";
 import { startError } from "#kernel/deploys/start-error.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import { rolloutUnderWay } from "#kernel/services/refusals.ts";
+import { rolloutUnderWay } from "#kernel/services/messages/refusals.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 

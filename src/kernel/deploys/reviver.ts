@@ -11,7 +11,7 @@ import type { RolloutRecord } from "#deploy/rollouts.ts";
 import { stateKeyText } from "#deploy/snapshots.ts";
 import type { ServiceFactory } from "#kernel/deploys/service-factory.ts";
 import { startError } from "#kernel/deploys/start-error.ts";
-import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
+import type { ServiceAuthority } from "#kernel/services/host/service-authority.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";

@@ -6,10 +6,10 @@ import type { ServiceSpec, SpecDefaults } from "#deploy/spec.ts";
 import { deploymentOf } from "#kernel/deploys/deployed.ts";
 import type { ServiceLocks } from "#kernel/deploys/locks.ts";
 import type { Sources } from "#kernel/deploys/sources.ts";
-import type { HostApi } from "#kernel/services/host-api.ts";
+import type { HostApi } from "#kernel/services/host/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import { newRevision, RevisionCode, type Revision } from "#kernel/services/revision.ts";
-import type { ServiceAuthority } from "#kernel/services/service-authority.ts";
+import type { ServiceAuthority } from "#kernel/services/host/service-authority.ts";
 import { Service, type ServiceOptions } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 

@@ -1,8 +1,8 @@
 /** Why a revision did not begin, in words about the agent's own source. */
 import { SoloError } from "#base/errors.ts";
-import { adviceOn } from "#kernel/services/advice.ts";
-import { describeCrash } from "#kernel/services/crash-report.ts";
-import { InstanceCrash } from "#kernel/services/outcomes.ts";
+import { adviceOn } from "#kernel/services/instance/advice.ts";
+import { describeCrash } from "#kernel/services/replica/crash-report.ts";
+import { InstanceCrash } from "#kernel/services/instance/outcomes.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Down } from "#wire/messages.ts";

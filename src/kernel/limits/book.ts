@@ -15,7 +15,7 @@ import { ServiceLimits } from "#kernel/limits/service-limits.ts";
 import { ServiceStorage } from "#kernel/limits/service-storage.ts";
 import { type AllWaiting, type TenantBounds, TenantLimits } from "#kernel/limits/tenant-limits.ts";
 import type { Metrics } from "#kernel/metrics.ts";
-import type { ServiceKv } from "#kernel/services/service-kv.ts";
+import type { ServiceKv } from "#kernel/services/host/service-kv.ts";
 import type { Violation } from "#limits/limit.ts";
 
 export interface LimitsBookOptions {

@@ -9,7 +9,7 @@ import { SoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
 import { asBound, type Limits } from "#deploy/limits.ts";
 import type { TenantLimits } from "#kernel/limits/tenant-limits.ts";
-import type { DispatchKind } from "#kernel/services/dispatch.ts";
+import type { DispatchKind } from "#kernel/services/messages/dispatch.ts";
 import { CpuShare } from "#limits/cpu-share.ts";
 import type { Limit, LimitAction, SERVICE_RESOURCES, Violation } from "#limits/limit.ts";
 import { Meter } from "#limits/meter.ts";

@@ -8,7 +8,7 @@
 import { SoloError } from "#base/errors.ts";
 import type { ServiceKey } from "#base/ids.ts";
 import { overLimitText, type Killable, type ServiceLimits } from "#kernel/limits/service-limits.ts";
-import type { KvBounds, ServiceKv, Written } from "#kernel/services/service-kv.ts";
+import type { KvBounds, ServiceKv, Written } from "#kernel/services/host/service-kv.ts";
 import { APPROACH_AT } from "#limits/decide.ts";
 import type { KvUsage } from "#storage/protocol.ts";
 

@@ -22,7 +22,7 @@ import type { Authority } from "#kernel/authority.ts";
 import type { CapabilityAudit } from "#kernel/capability-audit.ts";
 import { notWholeKernel } from "#kernel/certificate-tenant.ts";
 import { type Asked, type Handlers, keyOf, seesEveryTenant } from "#kernel/operations/handlers.ts";
-import { DEPLOYED_LABEL } from "#kernel/services/service-authority.ts";
+import { DEPLOYED_LABEL } from "#kernel/services/host/service-authority.ts";
 import { noService, type Tenants } from "#kernel/tenants.ts";
 
 const DEFAULT_PAGE = 100;

@@ -4,7 +4,7 @@ import { parseBounded } from "#base/bounded-json.ts";
 import { SoloError } from "#base/errors.ts";
 import type { ServiceLogs } from "#events/service-logs.ts";
 import { keyOf, type Handlers } from "#kernel/operations/handlers.ts";
-import { messagePayload } from "#kernel/services/payload.ts";
+import { messagePayload } from "#kernel/services/messages/payload.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 
 const DEFAULT_LINES = 100;

@@ -11,8 +11,8 @@ import type { ServiceLogs } from "#events/service-logs.ts";
 import type { LimitsBook } from "#kernel/limits/book.ts";
 import type { Secrets } from "#kernel/secrets.ts";
 import type { Metrics } from "#kernel/metrics.ts";
-import type { Channels } from "#kernel/services/channels.ts";
-import type { WakeGate } from "#kernel/services/wake-gate.ts";
+import type { Channels } from "#kernel/services/messages/channels.ts";
+import type { WakeGate } from "#kernel/services/state/wake-gate.ts";
 
 export interface ServicePowers {
   readonly clock: Clock;

@@ -2,7 +2,7 @@
 import type { ServiceKey } from "#base/ids.ts";
 import type { Rollout } from "#deploy/rollout.ts";
 import type { RolloutRecord } from "#deploy/rollouts.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Regression } from "#kernel/upgrades/judge.ts";

@@ -1,7 +1,7 @@
 /** How replicas have done in the last minute or so. */
 import type { Performance } from "#deploy/watchdog.ts";
-import type { Replica } from "#kernel/services/replica.ts";
-import { together } from "#kernel/services/vitals.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
+import { together } from "#kernel/services/replica/vitals.ts";
 
 /** Memory is that of all of them. */
 export const performanceOf = (replicas: readonly Replica[]): Performance => ({

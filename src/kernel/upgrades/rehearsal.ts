@@ -6,13 +6,13 @@
  */
 import { newInstanceId } from "#base/ids.ts";
 import { adoptionError } from "#kernel/deploys/start-error.ts";
-import type { HostApi } from "#kernel/services/host-api.ts";
-import { Instance } from "#kernel/services/instance.ts";
+import type { HostApi } from "#kernel/services/host/host-api.ts";
+import { Instance } from "#kernel/services/instance/instance.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
-import { startMessage } from "#kernel/services/start-message.ts";
+import { startMessage } from "#kernel/services/instance/start-message.ts";
 import type { Adoption, StateShapes } from "#wire/messages.ts";
 
 export interface RehearsalOptions {

@@ -1,8 +1,8 @@
 /** Rehearsals with the state that a service has at present: dry runs, and self-tests before a change. */
 import { SoloError } from "#base/errors.ts";
-import type { HostApi } from "#kernel/services/host-api.ts";
+import type { HostApi } from "#kernel/services/host/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { WAKE_MS, type Wish } from "#kernel/upgrades/change.ts";

@@ -23,7 +23,7 @@ import type { Snapshots } from "#deploy/snapshots.ts";
 import type { Strategy } from "#deploy/strategy.ts";
 import type { Handles } from "#kernel/deploys/handles.ts";
 import type { ServiceLocks } from "#kernel/deploys/locks.ts";
-import type { HostApi } from "#kernel/services/host-api.ts";
+import type { HostApi } from "#kernel/services/host/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";

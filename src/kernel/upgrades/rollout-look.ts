@@ -1,6 +1,6 @@
 /** How the new revision of a rollout does beside the old one. */
 import type { Performance, Watchdog } from "#deploy/watchdog.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import { ENOUGH_MESSAGES, judge, type Regression } from "#kernel/upgrades/judge.ts";
 import { performancePerInstance } from "#kernel/upgrades/performance.ts";
 

@@ -10,7 +10,7 @@
 import { toSoloError } from "#base/errors.ts";
 import { keyText } from "#base/ids.ts";
 import type { Logger } from "#base/log.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import type { Revision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
 import type { Tenants } from "#kernel/tenants.ts";

@@ -22,13 +22,13 @@ import type { ServiceLocks } from "#kernel/deploys/locks.ts";
 import type { Restarter } from "#kernel/deploys/restarter.ts";
 import type { ServiceFactory } from "#kernel/deploys/service-factory.ts";
 import type { Accepted, Sources } from "#kernel/deploys/sources.ts";
-import type { HostApi } from "#kernel/services/host-api.ts";
-import type { ServiceState } from "#kernel/services/lifecycle.ts";
+import type { HostApi } from "#kernel/services/host/host-api.ts";
+import type { ServiceState } from "#kernel/services/replica/lifecycle.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import { rolloutUnderWay } from "#kernel/services/refusals.ts";
+import { rolloutUnderWay } from "#kernel/services/messages/refusals.ts";
 import { newRevision } from "#kernel/services/revision.ts";
 import type { Service } from "#kernel/services/service.ts";
-import { keepsState } from "#kernel/services/start-message.ts";
+import { keepsState } from "#kernel/services/instance/start-message.ts";
 import type { Tenants } from "#kernel/tenants.ts";
 import type { Faults } from "#kernel/faults.ts";
 import {

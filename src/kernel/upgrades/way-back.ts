@@ -7,9 +7,9 @@
 import { SoloError, toSoloError, type ErrorCode } from "#base/errors.ts";
 import type { Snapshots } from "#deploy/snapshots.ts";
 import type { StateOnRollback } from "#deploy/watchdog.ts";
-import type { HostApi } from "#kernel/services/host-api.ts";
+import type { HostApi } from "#kernel/services/host/host-api.ts";
 import type { ServicePowers } from "#kernel/services/powers.ts";
-import type { Replica } from "#kernel/services/replica.ts";
+import type { Replica } from "#kernel/services/replica/replica.ts";
 import type { Service } from "#kernel/services/service.ts";
 import { rehearse } from "#kernel/upgrades/rehearsal.ts";
 import { present, presentFor, type Handed, type SwapOptions } from "#kernel/upgrades/swap.ts";
