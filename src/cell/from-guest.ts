@@ -26,14 +26,12 @@ export class BrokenBridge extends GuestFailure {
   }
 }
 
-export const brokenBridge = (): BrokenBridge => new BrokenBridge();
-
 /** What `read` makes of a line; a line that it cannot read is the guest's failure. */
 export function believed<T>(read: (text: string) => T, text: string): T {
   try {
     return read(text);
   } catch {
-    throw brokenBridge();
+    throw new BrokenBridge();
   }
 }
 
@@ -58,7 +56,7 @@ export function readSalvage(text: string): Salvage {
 /** The byte arrays that it handed over. */
 export function readBytes(handed: unknown): Uint8Array[] {
   if (Array.isArray(handed) && handed.every((each) => each instanceof Uint8Array)) return handed;
-  throw brokenBridge();
+  throw new BrokenBridge();
 }
 
 const isId = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 0;

@@ -15,7 +15,7 @@ import {
   type Guest,
   type RunOptions,
 } from "#cell/engine.ts";
-import { brokenBridge, MAX_TEXT_CHARS, readBytes } from "#cell/from-guest.ts";
+import { BrokenBridge, MAX_TEXT_CHARS, readBytes } from "#cell/from-guest.ts";
 import { COPY_TIMEOUT_MS } from "#cell/lanes.ts";
 import { SDK_SPECIFIER, importRefusal, resolveModule } from "#wire/modules.ts";
 import type { GuestImage } from "#cell/image-file.ts";
@@ -60,7 +60,7 @@ function failureOf(thrown: unknown, disposed: boolean): GuestFailure {
 /** A turn returns text, or the guest has tampered with the bridge. */
 function text(value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
-  throw brokenBridge();
+  throw new BrokenBridge();
 }
 
 class IsolateGuest implements Guest {

@@ -7,7 +7,7 @@
  * 3. A request is answered here, leaves when the kernel's window has room, or is refused.
  */
 import { excessOf, tooMuch } from "#base/bounded-json.ts";
-import { believed, brokenBridge, readThrown } from "#cell/from-guest.ts";
+import { believed, BrokenBridge, readThrown } from "#cell/from-guest.ts";
 import { IN, NO_MORE, OUT, splitLine, type Thrown } from "#cell/guest/lines.ts";
 import { MAX_LINE_CHARS, MAX_TURN_CHARS, MAX_TURN_LINES } from "#cell/guest/outbox.ts";
 import { MAX_WAITING, RequestWindow } from "#cell/request-window.ts";
@@ -95,9 +95,9 @@ export class Speech {
   linesOf(said: string): string[] {
     this.#logged = 0;
     if (said === "") return [];
-    if (said.length > MAX_TURN_CHARS) throw brokenBridge();
+    if (said.length > MAX_TURN_CHARS) throw new BrokenBridge();
     const lines = said.split("\n", MAX_TURN_LINES + 1);
-    if (lines.length > MAX_TURN_LINES) throw brokenBridge();
+    if (lines.length > MAX_TURN_LINES) throw new BrokenBridge();
     return lines;
   }
 
@@ -106,10 +106,10 @@ export class Speech {
     const line = splitLine(text);
     if (line === undefined) return;
     const { op, id, rest } = line;
-    if (rest.length > MAX_LINE_CHARS) throw brokenBridge();
+    if (rest.length > MAX_LINE_CHARS) throw new BrokenBridge();
     const send = (kind: number, payload: string | Uint8Array = "") => {
       const mostBytes = payload.length * (typeof payload === "string" ? MAX_BYTES_PER_CHAR : 1);
-      if (!mayBeSoLong(kind, mostBytes)) throw brokenBridge();
+      if (!mayBeSoLong(kind, mostBytes)) throw new BrokenBridge();
       this.#options.send(kind, id, payload);
     };
     switch (op) {
@@ -139,7 +139,7 @@ export class Speech {
         if (rest === NO_MORE && this.#asked.withdraw(id)) return;
         return send(FROM_CELL.answerCredit, rest);
       case OUT.log:
-        if ((this.#logged += 1) > LOG_LINES_PER_TURN) throw brokenBridge();
+        if ((this.#logged += 1) > LOG_LINES_PER_TURN) throw new BrokenBridge();
         believed(readLogLine, rest);
         return send(FROM_CELL.log, rest);
       case OUT.startTimer:
@@ -160,7 +160,7 @@ export class Speech {
         this.#options.ready();
         return send(FROM_CELL.adopted, rest);
       case OUT.started:
-        if (this.#hasStarted) throw brokenBridge();
+        if (this.#hasStarted) throw new BrokenBridge();
         believed(readStarted, rest);
         this.#hasStarted = true;
         this.#options.ready();
@@ -184,7 +184,7 @@ export class Speech {
     const { method, args } = believed(readRequest, rest);
     const local = this.#options.answerLocally(method, args[0]);
     if (local === undefined) {
-      if (this.#asked.isOpen(id)) throw brokenBridge();
+      if (this.#asked.isOpen(id)) throw new BrokenBridge();
       if (this.#asked.ask(id, rest)) return;
       const detail = `More than ${MAX_WAITING} requests wait for the kernel.`;
       this.answer(id, false, JSON.stringify({ code: "overloaded", detail }));

@@ -53,6 +53,22 @@ async function keysOf(service_id: string): Promise<readonly [string, string]> {
   return [bySlot[0], bySlot[1]];
 }
 
+/** The first replica ends, and stays down. */
+async function endFirst(service_id: string): Promise<void> {
+  const [first] = replicasOf(service_id);
+  first!.overLimit("The test says so.");
+  await until(() => first!.state === "quarantined", "its end");
+}
+
+/** Two replicas that have n = 1, the first of which stays down. Returns a key of each. */
+async function oneDown(service_id: string): Promise<readonly [string, string]> {
+  await deploy(service_id, { restart_limits: { max_restarts: 0 } });
+  const keys = await keysOf(service_id);
+  for (const key of keys) await call(service_id, "add", key);
+  await endFirst(service_id);
+  return keys;
+}
+
 test("one that is being restarted answers nothing that its successor would not know", async () => {
   const service_id = "restarting";
   const held = counter(1)
@@ -90,38 +106,25 @@ test("one that is being restarted answers nothing that its successor would not k
 
 test("an update that fails leaves what one that stays down has on disk as it was", async () => {
   const service_id = "quarantined";
-  await deploy(service_id, { restart_limits: { max_restarts: 0 } });
-  const [down, up] = await keysOf(service_id);
-  await call(service_id, "add", down);
-  await call(service_id, "add", up);
-  const [first] = replicasOf(service_id);
-  first!.overLimit("The test says so.");
-  await until(() => first!.state === "quarantined", "its end");
+  const [down, up] = await oneDown(service_id);
   const change = `codeChange(old) { if (old.to === "${up}") throw new Error("not this one");
     return { ...old, by: ["2"] }; },`;
   const update = solo.ask("Update", { service_id, code: counter(2, change) }, tenant);
   await expect(update).rejects.toMatchObject({ code: "startup_failed" });
-  expect(first!.state).toBe("quarantined");
+  expect(replicasOf(service_id)[0]!.state).toBe("quarantined");
   await solo.ask("Restart", { service_id }, tenant);
   expect(await call(service_id, "get", down)).toMatchObject({ n: 1, by: [] });
 });
 
 test("an update that succeeds brings it back with what it had on disk, migrated", async () => {
   const service_id = "brought-back";
-  await deploy(service_id, { restart_limits: { max_restarts: 0 } });
-  const [down, up] = await keysOf(service_id);
-  await call(service_id, "add", down);
-  await call(service_id, "add", up);
-  const [first] = replicasOf(service_id);
-  first!.overLimit("The test says so.");
-  await until(() => first!.state === "quarantined", "its end");
+  const [down, up] = await oneDown(service_id);
   const change = `codeChange: (old) => ({ ...old, by: [...old.by, "2"] }),`;
   await solo.ask("Update", { service_id, code: counter(2, change) }, tenant);
   for (const key of [down, up])
     expect(await call(service_id, "get", key)).toMatchObject({ n: 1, by: ["2"] });
   // It is on disk: nothing migrates it a second time.
-  replicasOf(service_id)[0]!.overLimit("The test says so.");
-  await until(() => replicasOf(service_id)[0]!.state === "quarantined", "its end");
+  await endFirst(service_id);
   await solo.ask("Restart", { service_id }, tenant);
   expect(await call(service_id, "get", down)).toMatchObject({ n: 1, by: ["2"] });
 });
