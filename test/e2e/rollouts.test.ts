@@ -317,6 +317,7 @@ describe("after a restart of the kernel", () => {
   async function leftBehind(
     more: object,
     code: string,
+    rest: object = { manual: true, steps: [{ percent: 50 }] },
   ): Promise<{ dataDir: string; from: string }> {
     const dataDir = mkdtempSync(join(tmpdir(), "solo-rollouts-"));
     onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
@@ -328,7 +329,7 @@ describe("after a restart of the kernel", () => {
       ...more,
     });
     for (let n = 0; n < 4; n += 1) await first.call("default", service_id, "add");
-    const strategy = { type: "canary", manual: true, steps: [{ percent: 50 }] };
+    const strategy = { type: "canary" as const, ...rest };
     await first.ask("Update", { service_id, code, strategy });
     if (code.includes(INIT)) await first.call("default", service_id, "poison");
     return { dataDir, from: revision };
@@ -359,6 +360,23 @@ describe("after a restart of the kernel", () => {
       { n: 2, way: ["1>2"] },
       { n: 2, way: ["1>2"] },
     ]);
+  });
+
+  test("a pause that passed while no kernel ran does not promote what nobody has watched since", async () => {
+    const pause_ms = 1500;
+    const rest = { steps: [{ percent: 50, pause_ms }] };
+    const { dataDir } = await leftBehind({}, counter(2), rest);
+    const left = Date.now();
+    await until(async () => Date.now() > left + pause_ms, "the end of the pause");
+    await using second = await startInProcess({ dataDir });
+    const events = await until(async () => {
+      const { events: all } = await second.ask("ListEvents", { service_id, limit: 1000 });
+      return all.at(-1)?.event_type === "rollout_promoted" ? all : undefined;
+    }, "its promotion");
+    // Both slots have come back, and one has moved since.
+    const started = events.filter(({ event_type }) => event_type === "service_started").slice(-3);
+    const watched = Date.parse(events.at(-1)!.wall_clock) - Date.parse(started[0]!.wall_clock);
+    expect(watched).toBeGreaterThanOrEqual(pause_ms - 50);
   });
 
   test("it is undone when the new revision does not start again", async () => {

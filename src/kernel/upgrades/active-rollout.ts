@@ -29,6 +29,8 @@ export class ActiveRollout {
   regressions: readonly Regression[] = [];
   /** Nothing is looked at or tried again before; monotonic. */
   restsUntil = 0;
+  /** Nobody has seen enough of the new revision before; monotonic. */
+  watchedUntil = 0;
   #sentBefore: number;
   #turn: Promise<unknown> = Promise.resolve();
   #isBusy = false;

@@ -44,6 +44,8 @@ const MAX_ROLLOUTS = 256;
 const TICK_MS = 25;
 const LOOK_MS = 100;
 const RETRY_MS = 1000;
+/** A step that comes back with the kernel is watched for so long at least, or for its pause. */
+const RESUMED_LEAST_MS = 5000;
 const MAX_REASON_CHARS = 1000;
 
 export interface RolloutDriverOptions {
@@ -144,6 +146,9 @@ export class RolloutDriver {
       record,
       kept: handedOf(kept),
     });
+    const { strategy, step } = record.rollout;
+    const least = Math.min(RESUMED_LEAST_MS, strategy.steps[step]?.pauseMs ?? 0);
+    active.watchedUntil = this.#options.powers.clock.now() + least;
     this.#active.set(keyText(record.key), active);
   }
 
@@ -261,7 +266,9 @@ export class RolloutDriver {
     const { newer, older, next, rollout } = active;
     const { baseline: before } = active.record;
     active.regressions = regressionsOf({ newer, older, before, watchdog: next.spec.watchdog });
-    const enough = active.sent >= rollout.strategy.minRequests;
+    const enough =
+      active.sent >= rollout.strategy.minRequests &&
+      this.#options.powers.clock.now() >= active.watchedUntil;
     const worse = active.regressions.map(regressionText);
     active.restsUntil = this.#options.powers.clock.now() + LOOK_MS;
     await this.#take(active, { kind: "looked", worse, enough });
