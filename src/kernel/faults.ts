@@ -24,6 +24,9 @@ const REPLACE_STEPS = ["replaced"] as const;
 /** Of a rollout: its next phase is on disk and not yet acted upon. */
 const ROLLOUT_STEPS = ["decided"] as const;
 
+/** Of the end of a service: what it kept is gone, the mark that it has ended is not. */
+const REMOVE_STEPS = ["cleared"] as const;
+
 /** Of the kernel's start: a service is about to be started. */
 const BOOT_STEPS = ["attempting"] as const;
 
@@ -34,6 +37,7 @@ export type FaultStep = (
   | typeof WAKE_STEPS
   | typeof REPLACE_STEPS
   | typeof ROLLOUT_STEPS
+  | typeof REMOVE_STEPS
   | typeof BOOT_STEPS
 )[number];
 

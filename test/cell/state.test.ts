@@ -118,6 +118,7 @@ describe("state", () => {
       { a: shared, b: shared },
       { at: new Date(1) },
       { toJSON: "kept" },
+      { list: Object.setPrototypeOf(sparse.slice(), Object.prototype) as object },
       deep,
     ]) {
       expect(encodeState(value)).toMatch(/^\[/);
@@ -131,6 +132,7 @@ describe("state", () => {
       JSON.parse('{"__proto__": 1}'),
       () => 1,
       { f() {} },
+      { list: Object.setPrototypeOf({ f() {} }, Array.prototype) as object },
       Symbol("s"),
       [Promise.resolve()].map(() => () => {}),
     ]) {

@@ -146,6 +146,35 @@ describe("on the way back", () => {
     expect(await which).toBe(1);
   });
 
+  test("what comes back to a successor that has given up, or sleeps, does not wait for nobody", async () => {
+    const gated = (version: number) =>
+      counter(version).replace(
+        "calls: {",
+        `calls: { open: (solo) => solo.kv.put("open", true),
+          async gate(solo) { while (!(await solo.kv.get("open"))) await solo.sleep(10);
+            throw new Error("gate"); },`,
+      );
+    for (const [id, settings, becomes, ended] of [
+      ["gives-up", { restart_limits: { max_restarts: 0 } }, "quarantined", "service_quarantined"],
+      ["dozes", { hibernation: { after_idle_ms: 100 } }, "hibernated", 1],
+    ] as const) {
+      await deploy(id, { code: gated(1), instances: 2, ...watchdog("restore_old"), ...settings });
+      const [first, last] = (await keysOf(id, 2)) as [string, string];
+      await update(id, { code: gated(2), restart_limits, hibernation: { after_idle_ms: 60_000 } });
+      const gate = call(id, "gate", first).catch(({ code }) => code as string);
+      const which = call(id, "which", first).catch(({ code }) => code as string);
+      await until(() => replicasOf(id)[0]!.mailboxLength === 2, "the calls");
+      await call(id, "boom", last).catch(() => {});
+      await versionIs(id, "1");
+      if (becomes === "quarantined") await call(id, "boom", first).catch(() => {});
+      await until(() => replicasOf(id)[0]!.state === becomes, becomes);
+      await call(id, "open", last);
+      expect(await gate).toBe("service_crashed");
+      expect(await which).toBe(ended);
+      expect(replicasOf(id)[0]!.mailboxLength).toBe(0);
+    }
+  });
+
   test("keep_new takes what was stored when the new revision is quarantined", async () => {
     await deploy("kept", watchdog("keep_new"));
     await call("kept", "add");

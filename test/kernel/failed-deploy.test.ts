@@ -42,6 +42,24 @@ test("a deploy that fails to start is not there after a restart of the kernel", 
   });
 });
 
+test("a deploy that fails is not there after a restart that came before all of it was gone", async () => {
+  await withDirectory(async (dataDir) => {
+    {
+      await using kernel = await startInProcess({
+        dataDir,
+        faults: (step) => {
+          if (step === "cleared") throw new Error("The kernel ends here.");
+        },
+      });
+      const failed = kernel.ask("Deploy", { service_id: "half", code: FAILS }, TENANT);
+      await expect(failed).rejects.toMatchObject({ code: "startup_failed" });
+    }
+    await using kernel = await startInProcess({ dataDir });
+    expect(kernel.kernel.bootReport.missing).toEqual([]);
+    expect((await kernel.ask("List", {}, TENANT)).services).toEqual([]);
+  });
+});
+
 test("a deploy that is refused because the name is taken takes nothing from who has it", async () => {
   const service_id = "mine";
   const code = `export default {

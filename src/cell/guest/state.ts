@@ -90,8 +90,9 @@ function isJson(value: unknown, seen: Set<object>, level: number): boolean {
   if (level > MAX_JSON_LEVELS || seen.has(value) || "toJSON" in value) return false;
   seen.add(value);
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Array.prototype) {
-    for (const each of value as unknown[]) if (!isJson(each, seen, level + 1)) return false;
+  if (Array.isArray(value)) {
+    if (prototype !== Array.prototype) return false;
+    for (const each of value) if (!isJson(each, seen, level + 1)) return false;
     return true;
   }
   if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0)

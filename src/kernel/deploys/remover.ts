@@ -1,7 +1,8 @@
 /**
  * Kills services.
  *
- * 1. What is durable comes first: a kernel that dies meanwhile does not bring the service back.
+ * 1. What is durable comes first: a kernel that dies meanwhile does not bring the service back,
+ *    killed or refused.
  * 2. Until everything it kept is gone, nothing else may have its name.
  */
 import { keyText, type ServiceKey } from "#base/ids.ts";
@@ -66,15 +67,18 @@ export class Remover {
     });
   }
 
-  /** What a service kept that did not come into being: its `init` may have written and logged. */
+  /** What a service kept that did not come into being: its `init` may have written and logged,
+   *  and its deployment may be on disk. */
   async discard(service: Service): Promise<void> {
-    await this.#clear(service).catch((error: unknown) => {
-      const name = keyText(service.key);
-      this.#options.powers.log.warn("a refused deploy left something", {
-        service: name,
-        error: String(error),
-      });
-    });
+    const { deployments, powers } = this.#options;
+    const name = keyText(service.key);
+    this.#leftovers.add(name);
+    try {
+      await deployments.markGone(service.key);
+      await this.#clear(service);
+    } catch (error) {
+      powers.log.warn("a refused deploy left something", { service: name, error: String(error) });
+    }
   }
 
   async #clear({ key, bounds }: Service): Promise<void> {
@@ -97,6 +101,7 @@ export class Remover {
       probations.remove(key),
       authority.release(key),
     ]);
+    await powers.faults("cleared", keyText(key));
     await deployments.remove(key);
     this.#leftovers.delete(keyText(key));
   }

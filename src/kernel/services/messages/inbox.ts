@@ -170,8 +170,17 @@ export class Inbox {
 
   /** They had not begun when their instance ended, which somebody else's has replaced. */
   inherit(dispatches: readonly Dispatch[]): void {
-    this.takeBack(dispatches);
+    if (dispatches.length === 0) return;
+    if (this.#heir !== undefined) return this.#heir.inherit(dispatches);
+    const { key, record, receiver, wake } = this.#options;
+    // The heir may have given up, or have been stopped, since it took over.
+    if (!takesMessages(receiver.state)) {
+      for (const each of dispatches) each.fail(notUp(key.service, receiver.state, record.heldBack));
+      return;
+    }
+    this.#mailbox.unshift(dispatches);
     this.pump();
+    if (receiver.state === "hibernated") wake();
   }
 
   failAll(error: SoloError): void {

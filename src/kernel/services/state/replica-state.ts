@@ -93,7 +93,8 @@ export class ReplicaState {
   }
 
   async save(instance: Instance, state: string): Promise<void> {
-    await this.#decision?.promise;
+    // Nothing lies between the look and the save: who holds it back next must find one or the other.
+    while (this.#decision !== undefined) await this.#decision.promise;
     if (this.#closed) return;
     const saving = this.#save(instance, state);
     this.#saves.add(saving);
