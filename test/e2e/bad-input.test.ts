@@ -296,11 +296,12 @@ describe("ids", () => {
 
 describe("source", () => {
   const failed = async (input: Body, expected: { status: number; code: string }) => {
-    const before = (await kernel.tenant("bad").events({ event_type: "service_deployment_failed" }))
-      .length;
+    const told = () =>
+      tenant.events({ service_id: "broken", event_type: "service_deployment_failed" });
+    const before = (await told()).length;
     const body = refused(await deploy({ service_id: "broken", ...input }), expected);
     const events = await until(async () => {
-      const all = await tenant.events({ event_type: "service_deployment_failed" });
+      const all = await told();
       return all.length > before ? all : undefined;
     }, "the refusal's event");
     expect(events.at(-1)).toMatchObject({ subject: "broken", payload: { code: expected.code } });
