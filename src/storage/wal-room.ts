@@ -13,6 +13,8 @@ import { closeSync, fdatasync, fstatSync, openSync, statfsSync, writeSync } from
 import { PLENTY_OF_ROOM_BYTES, WAL_ROOM_BYTES } from "#storage/limits.ts";
 
 const ZEROS = Buffer.alloc(4096);
+/** A quota may be used up where the disk is not: the log grows as it needs to, then. */
+const FULL: ReadonlySet<string | undefined> = new Set(["ENOSPC", "EDQUOT"]);
 
 /** `path`: of a database that has been opened for writing and used. */
 export function makeRoom(path: string): void {
@@ -21,8 +23,12 @@ export function makeRoom(path: string): void {
   const file = openSync(`${path}-wal`, "r+");
   // Page by page: of one long write the system keeps pages of megabytes, and takes each commit for
   // a change of a whole one.
-  for (let at = fstatSync(file).size; at < WAL_ROOM_BYTES;) {
-    at += writeSync(file, ZEROS, 0, ZEROS.length, at);
+  try {
+    for (let at = fstatSync(file).size; at < WAL_ROOM_BYTES;) {
+      at += writeSync(file, ZEROS, 0, ZEROS.length, at);
+    }
+  } catch (error) {
+    if (!FULL.has((error as NodeJS.ErrnoException).code)) throw error;
   }
   // On its way to disk while the kernel starts, so that the first commit need not wait for it.
   fdatasync(file, () => closeSync(file));
