@@ -5,9 +5,9 @@
  * 1. A miss or a damaged entry only costs a compilation.
  * 2. Memory and disk have a bound each; what is new takes the place of what is there.
  */
-import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { zstdCompress, zstdDecompress } from "node:zlib";
+import { pause } from "#base/deadline.ts";
 import { SoloError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { checked, withChecksum } from "#deploy/checksum.ts";
@@ -43,6 +43,9 @@ export class CompileCache {
   readonly #version: string;
   readonly #memory = new Map<string, { readonly compiled: Compiled; readonly chars: number }>();
   #chars = 0;
+  /** On their way to disk. */
+  readonly #storing = new Set<Promise<boolean>>();
+  readonly #hurry = new AbortController();
 
   /** `version` changes whenever the compiler's output might. */
   constructor(options: { kv: Kv; log: Logger; version: string }) {
@@ -78,14 +81,23 @@ export class CompileCache {
   /** Returns at once; the disk follows when whoever waits for the result has it. */
   save(hash: string, result: CompileResult): Compiled {
     const text = JSON.stringify(result);
-    const compiled = { result, stored: this.#store(hash, text) };
+    const stored = this.#store(hash, text);
+    this.#storing.add(stored);
+    void stored.then(() => this.#storing.delete(stored));
+    const compiled = { result, stored };
     this.#remember(hash, compiled, text.length);
     return compiled;
   }
 
+  /** Resolves when everything saved is on disk; from now on nothing waits for a better moment. */
+  async close(): Promise<void> {
+    this.#hurry.abort();
+    await Promise.all(this.#storing);
+  }
+
   async #store(hash: string, text: string): Promise<boolean> {
     try {
-      await pause(STORED_AFTER_MS, undefined, { ref: false });
+      await pause(STORED_AFTER_MS, this.#hurry.signal);
       const value = withChecksum(await compress(text));
       if (value.byteLength > MAX_STORED_BYTES) return false;
       await this.#put({ op: "put", ns: NAMESPACE, key: this.#key(hash), value });

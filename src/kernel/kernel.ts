@@ -182,7 +182,7 @@ export class Kernel implements AsyncDisposable {
     reason: string;
     drainMs?: number | undefined;
   }): Promise<void> {
-    const { clock, log, config, events, tenants, probations, rollouts } = this.#parts;
+    const { clock, log, config, events, tenants, probations, rollouts, sources } = this.#parts;
     this.#phase = "stopping";
     probations.close();
     await rollouts.close();
@@ -192,7 +192,7 @@ export class Kernel implements AsyncDisposable {
     }
     const left = this.#inFlight();
     if (left > 0) log.warn("messages were not finished in time", { messages: left });
-    await flushAll(tenants, log);
+    await Promise.all([flushAll(tenants, log), sources.close()]);
     const uptime_ms = Math.round(clock.now() - this.#startedAt);
     await events
       .append({ type: "system_stopped", payload: { reason, uptime_ms } })

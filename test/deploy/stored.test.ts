@@ -36,6 +36,17 @@ describe("the compile cache", () => {
     expect(second.recall("h")?.result).toEqual(result(10));
   });
 
+  test("that closes has everything on disk, also what comes later", async () => {
+    const kv = memoryKv();
+    const first = cache(kv);
+    void first.save("h", result(10));
+    await first.close();
+    expect((await cache(kv).load("h"))?.result).toEqual(result(10));
+    void first.save("i", result(20));
+    await first.close();
+    expect((await cache(kv).load("i"))?.result).toEqual(result(20));
+  });
+
   test("knows nothing of what another compiler made", async () => {
     const kv = memoryKv();
     await cache(kv, "1").save("h", result(10)).stored;

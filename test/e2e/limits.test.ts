@@ -120,7 +120,7 @@ describe("deadlines", () => {
 describe("the mailbox", () => {
   const tenant = kernel.tenant("mailbox");
   const code = `export default { init: () => ({ notes: [] }), calls: {
-      hold: (solo) => new Promise((resolve) => solo.signal.addEventListener("abort", () => resolve())),
+      hold(solo) { solo.log.info("begun"); return new Promise((resolve) => solo.signal.addEventListener("abort", () => resolve())); },
       ok: () => 1, notes: (solo) => solo.state.notes },
     casts: { note(solo, n) { solo.state.notes.push(n); } } };`;
 
@@ -137,7 +137,7 @@ describe("the mailbox", () => {
       .then((response) => response.json() as Promise<Body>);
     answer.catch(() => {});
     await until(
-      async () => (await tenant.status(service))["mailbox_length"] === 1,
+      async () => (await tenant.logs(service)).some(({ text }) => text === "begun"),
       "the call to begin",
     );
     return { answer, release: () => caller.abort() };

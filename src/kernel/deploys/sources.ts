@@ -58,6 +58,11 @@ export class Sources {
     return { compiled, warnings };
   }
 
+  /** What was compiled is on disk for the next kernel. */
+  close(): Promise<void> {
+    return this.#options.cache.close();
+  }
+
   /** Of a service that was accepted before. */
   async recorded(spec: ServiceSpec, tenant: string): Promise<Compiled> {
     const known = await this.#options.cache.load(keyOf(spec, tenant));
