@@ -4,6 +4,7 @@
  * 1. The first SIGTERM or SIGINT drains and stops in order; the second ends at once.
  * 2. Exit codes are CONTRACT's: 0 stopped, 2 configuration, 3 could not start, 130 and 143
  *    forced, 1 anything else.
+ * 3. A kernel that has ended, or never began, does not keep its process.
  */
 import { readFileSync } from "node:fs";
 import { createLogger } from "#bin/logger.ts";
@@ -16,12 +17,25 @@ import type { StartFlags } from "#cli/powers.ts";
 /** npm passes a terminal's Ctrl-C on, which the terminal has sent already: one press, two signals. */
 const SAME_SIGNAL_MS = 500;
 
+/** What is left of a kernel that has ended may take so long to let go of the process. */
+const LEAVE_MS = 3000;
+
 export interface RunOptions {
   readonly flags: StartFlags;
   readonly version: string;
 }
 
-export async function runKernel({ flags, version }: RunOptions): Promise<number> {
+export async function runKernel(options: RunOptions): Promise<number> {
+  const code = await run(options);
+  setTimeout(() => {
+    const left = [...new Set(process.getActiveResourcesInfo())].join(", ");
+    process.stderr.write(`warning: the kernel has ended, but not all of it: ${left}\n`);
+    process.exit(code);
+  }, LEAVE_MS).unref();
+  return code;
+}
+
+async function run({ flags, version }: RunOptions): Promise<number> {
   let loaded: LoadedConfig;
   try {
     loaded = loadConfig({

@@ -34,6 +34,20 @@ const start = (options: { args?: string[]; env?: Record<string, string> } = {}) 
   refusedStart({ dataDir, cwd: root, ...options });
 
 describe("a kernel that cannot start exits with 3 and says why", () => {
+  test("and does not stay, whatever in its process goes on", async () => {
+    const busy = "--import=data:text/javascript,setInterval(()=>{},1000)";
+    const file = join(root, "in-the-way");
+    writeFileSync(file, "");
+    const { code, stderr } = await refusedStart({
+      dataDir: file,
+      cwd: root,
+      env: { NODE_OPTIONS: busy },
+    });
+    expect(stderr).toContain("error[storage_read_only]");
+    expect(stderr).toMatch(/warning: the kernel has ended, but not all of it: .*Timeout/);
+    expect(code).toBe(3);
+  });
+
   test("when another program has its port", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
