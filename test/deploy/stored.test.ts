@@ -17,8 +17,14 @@ describe("the compile cache", () => {
     modules: [{ path: "a.ts", code: "x".repeat(size), map: "" }],
     diagnostics: [],
   });
-  const cache = (kv: Kv = memoryKv(), version = "1") =>
+  const patient = (kv: Kv = memoryKv(), version = "1") =>
     new CompileCache({ kv, version, log: silentLogger });
+  /** One that stores at once. */
+  const cache = (kv?: Kv, version?: string) => {
+    const made = patient(kv, version);
+    void made.close();
+    return made;
+  };
 
   const MIB = 1024 * 1024;
   /** Text that nothing makes shorter. */
@@ -38,7 +44,7 @@ describe("the compile cache", () => {
 
   test("that closes has everything on disk, also what comes later", async () => {
     const kv = memoryKv();
-    const first = cache(kv);
+    const first = patient(kv);
     void first.save("h", result(10));
     await first.close();
     expect((await cache(kv).load("h"))?.result).toEqual(result(10));
