@@ -25,6 +25,7 @@ function slowDisk() {
 test("a sleep that is being written is not cleaned away meanwhile", async () => {
   const { done, written, dormancy } = slowDisk();
   const begun = dormancy.begin(dormant, snapshot);
+  await expect.poll(() => done).toEqual(["put"]);
   const cleaned = dormancy.clean();
   written.resolve();
   await Promise.all([begun, cleaned]);
